@@ -1,0 +1,3 @@
+from meterboard.cli import main
+
+main()

@@ -1,0 +1,61 @@
+"""The control plane's database: opening it, bringing its tables up to date, and the one place that commits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from meterboard.errors import DataFolderError
+
+FILE = "accounts.sqlite"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """Accounts in SQLite. Several processes may use it at once: the server and the command line beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises: DataFolderError: the file can't be opened, written or brought up to date."""
+        self._engine = create_engine(f"sqlite:///{folder / FILE}")
+        event.listen(self._engine, "connect", _prepare)
+        try:
+            _migrate(self._engine)
+        except SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", None) or error).split("\n", 1)[0]
+            raise DataFolderError(f"{folder / FILE} can't be used: {reason}.") from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session whose work is committed at the end, or undone when an error leaves the block."""
+        with Session(self._engine) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _prepare(connection: object, _record: object) -> None:
+    cursor = connection.cursor()  # type: ignore[attr-defined]  # the driver's own connection
+    # WAL lets the command line write while the server reads; NORMAL would lose the last key on a power cut.
+    for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on", "busy_timeout = 5000"):
+        cursor.execute(f"pragma {pragma}")
+    cursor.close()
+
+
+def _migrate(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    with engine.connect() as connection:
+        if MigrationContext.configure(connection).get_current_revision() == newest:
+            return
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()

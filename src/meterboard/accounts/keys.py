@@ -1,0 +1,71 @@
+"""API keys: made once, shown once, kept as hashes."""
+
+from hashlib import sha256
+from secrets import token_urlsafe
+
+from sqlalchemy import select
+
+from meterboard.accounts.database import Database
+from meterboard.accounts.organizations import organization_of
+from meterboard.accounts.tables import KeyRow, OrganizationRow
+from meterboard.clock import Clock
+from meterboard.domain.access import ApiKey, KeyScope
+from meterboard.domain.organization import Organization
+from meterboard.errors import Unauthenticated
+
+PREFIX = "mb_"
+
+
+class Keys:
+    """The keys of every organisation."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(self, organization: Organization | None, *, name: str, scope: KeyScope) -> str:
+        """A new key's secret, which can't be read again. Without an organisation the key is provider-wide."""
+        secret = PREFIX + token_urlsafe(32)
+        with self._database.transaction() as session:
+            session.add(
+                KeyRow(
+                    organization_id=organization and organization.id,
+                    name=name,
+                    scope=scope,
+                    hash=digest(secret),
+                    hint=secret[: len(PREFIX) + 4],
+                    created_at=self._clock.now(),
+                )
+            )
+        return secret
+
+    def revoke(self, secret: str) -> None:
+        """From now on the key opens nothing."""
+        with self._database.transaction() as session:
+            row = session.scalar(select(KeyRow).where(KeyRow.hash == digest(secret)))
+            if row is not None:
+                row.revoked_at = self._clock.now()
+
+    def bearer(self, secret: str) -> ApiKey:
+        """Raises: Unauthenticated: there is no such key, or it was revoked."""
+        held = select(KeyRow, OrganizationRow).outerjoin(
+            OrganizationRow, KeyRow.organization_id == OrganizationRow.id
+        )
+        with self._database.transaction() as session:
+            found = session.execute(
+                held.where(KeyRow.hash == digest(secret), KeyRow.revoked_at.is_(None))
+            ).first()
+            if found is None:
+                raise Unauthenticated(
+                    "The key in the Authorization header is not known here, or was revoked. "
+                    "Make one: meterboard key create ORG"
+                )
+            key, organization = found.tuple()
+            # Of an outer join the second row may be missing, which its type does not say.
+            holder: OrganizationRow | None = organization
+            return ApiKey(organization_of(holder) if holder else None, key.scope)
+
+
+def digest(secret: str) -> str:
+    """A secret's SHA-256 in hexadecimal. Enough for a random 256-bit secret, which can't be guessed or reversed."""
+    return sha256(secret.encode()).hexdigest()

@@ -1,0 +1,131 @@
+"""People: who may look at an organisation's dashboard, their one-time sign-in links and their sessions."""
+
+from datetime import timedelta
+from secrets import token_urlsafe
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from meterboard.accounts.database import Database
+from meterboard.accounts.keys import digest
+from meterboard.accounts.organizations import organization_of
+from meterboard.accounts.tables import (
+    MembershipRow,
+    OrganizationRow,
+    PersonRow,
+    SessionRow,
+    SignInLinkRow,
+)
+from meterboard.clock import Clock
+from meterboard.domain.access import Role, Viewer
+from meterboard.domain.organization import Organization
+from meterboard.errors import InvalidParameter, Unauthenticated
+
+LINK_LIFE = timedelta(hours=24)
+SESSION_LIFE = timedelta(days=30)
+
+
+class People:
+    """Members of organisations."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(self, organization: Organization, email: str, *, role: Role) -> str:
+        """
+        Make a person a member, or change the role of one who is; answers the secret of a new sign-in link.
+
+        Raises: InvalidParameter: `email` is no address.
+        """
+        name, at, host = email.partition("@")
+        if not (name and at and host) or not email.isprintable() or " " in email or len(email) > 254:
+            raise InvalidParameter(
+                "email", f"The e-mail address is {email!r}: use one such as maria@acme.example."
+            )
+        with self._database.transaction() as session:
+            person = session.scalar(select(PersonRow).where(PersonRow.email == email))
+            if person is None:
+                person = PersonRow(email=email, created_at=self._clock.now())
+                session.add(person)
+                session.flush()
+            session.merge(MembershipRow(person_id=person.id, organization_id=organization.id, role=role))
+            return self._link(session, person.id, organization.id)
+
+    def link_for_first_owner(self) -> str | None:
+        """A sign-in link's secret for the longest-standing owner; None: nobody was added yet."""
+        owners = select(MembershipRow).where(MembershipRow.role == "owner")
+        with self._database.transaction() as session:
+            first = session.scalar(owners.order_by(MembershipRow.organization_id, MembershipRow.person_id))
+            return self._link(session, first.person_id, first.organization_id) if first else None
+
+    def _link(self, session: Session, person: int, organization: int) -> str:
+        secret = token_urlsafe(32)
+        expires_at = self._clock.now() + LINK_LIFE
+        session.add(
+            SignInLinkRow(
+                hash=digest(secret), person_id=person, organization_id=organization, expires_at=expires_at
+            )
+        )
+        return secret
+
+    def sign_in(self, secret: str) -> str:
+        """
+        Use up a sign-in link; answers the secret of the new session.
+
+        Raises: Unauthenticated: the link is unknown, was used or has expired.
+        """
+        now = self._clock.now()
+        usable = SignInLinkRow.used_at.is_(None) & (SignInLinkRow.expires_at > now)
+        with self._database.transaction() as session:
+            # One statement decides, so that of two people who open a link at the same moment only one gets in.
+            link = session.execute(
+                update(SignInLinkRow)
+                .where(SignInLinkRow.hash == digest(secret), usable)
+                .values(used_at=now)
+                .returning(SignInLinkRow.person_id, SignInLinkRow.organization_id)
+            ).first()
+            if link is None:
+                raise Unauthenticated(
+                    "This sign-in link was used before or has expired. Ask for a new one: "
+                    "meterboard user create ORG EMAIL"
+                )
+            fresh = token_urlsafe(32)
+            session.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
+            session.add(
+                SessionRow(
+                    hash=digest(fresh),
+                    person_id=link.person_id,
+                    organization_id=link.organization_id,
+                    expires_at=now + SESSION_LIFE,
+                )
+            )
+            return fresh
+
+    def viewer(self, session_secret: str) -> Viewer:
+        """Raises: Unauthenticated: no such session, it has ended, or its person is no longer a member."""
+        found = (
+            select(PersonRow.email, MembershipRow.role, OrganizationRow)
+            .select_from(SessionRow)
+            .join(PersonRow, PersonRow.id == SessionRow.person_id)
+            .join(OrganizationRow, OrganizationRow.id == SessionRow.organization_id)
+            .join(
+                MembershipRow,
+                (MembershipRow.person_id == SessionRow.person_id)
+                & (MembershipRow.organization_id == SessionRow.organization_id),
+            )
+            .where(SessionRow.hash == digest(session_secret), SessionRow.expires_at > self._clock.now())
+        )
+        with self._database.transaction() as session:
+            row = session.execute(found).first()
+            if row is None:
+                raise Unauthenticated(
+                    "You are not signed in, or your session has ended. Open a new sign-in link."
+                )
+            email, role, organization = row
+            return Viewer(email, role, organization_of(organization))
+
+    def sign_out(self, session_secret: str) -> None:
+        """End a session."""
+        with self._database.transaction() as session:
+            session.execute(delete(SessionRow).where(SessionRow.hash == digest(session_secret)))

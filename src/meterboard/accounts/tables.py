@@ -1,0 +1,91 @@
+"""The control plane's tables. Times are stored as UTC; secrets only as SHA-256, since they are long and random."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import DateTime, Dialect, ForeignKey, String, TypeDecorator
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime in any database, whatever zone its server is in."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """The tables' common root."""
+
+    type_annotation_map = {datetime: UtcDateTime, str: String(255)}  # noqa: RUF012 (SQLAlchemy's own form)
+
+
+class OrganizationRow(Base):
+    __tablename__ = "organization"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    time_zone: Mapped[str]
+    schedule: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class AllowanceRow(Base):
+    """Credits in any rolling 24 hours from `starts_at` on; null: unlimited."""
+
+    __tablename__ = "allowance"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), index=True)
+    credits: Mapped[int | None]
+    starts_at: Mapped[datetime]
+
+
+class KeyRow(Base):
+    """An API key; without an organisation it is provider-wide. `hint` is its beginning, to tell keys apart."""
+
+    __tablename__ = "api_key"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    organization_id: Mapped[int | None] = mapped_column(ForeignKey("organization.id"), index=True)
+    name: Mapped[str]
+    scope: Mapped[str]
+    hash: Mapped[str] = mapped_column(unique=True)
+    hint: Mapped[str]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class PersonRow(Base):
+    __tablename__ = "person"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+
+
+class MembershipRow(Base):
+    __tablename__ = "membership"
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), primary_key=True)
+    role: Mapped[str]
+
+
+class SignInLinkRow(Base):
+    """A link that signs one person in once; `used_at` is set by the first use."""
+
+    __tablename__ = "sign_in_link"
+    hash: Mapped[str] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class SessionRow(Base):
+    __tablename__ = "session"
+    hash: Mapped[str] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+    expires_at: Mapped[datetime]

@@ -1,0 +1,87 @@
+"""An answer of the statistics as JSON, CSV or Parquet."""
+
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+import msgspec
+from litestar import Response
+
+from meterboard.service.answers import (
+    BreakdownAnswer,
+    SeriesAnswer,
+    Summary,
+    TableAnswer,
+    TasksAnswer,
+)
+from meterboard.service.export import Value, to_csv, to_parquet
+
+Format = Literal["json", "csv", "parquet"]
+Answer = Summary | BreakdownAnswer | SeriesAnswer | TableAnswer | TasksAnswer
+PARQUET = "application/vnd.apache.parquet"
+
+
+class Flat(NamedTuple):
+    """An answer's rows without what surrounds them."""
+
+    columns: dict[str, type]
+    rows: list[list[Value]]
+
+
+def respond(answer: Answer, *, form: Format, name: str) -> Response[bytes]:
+    """`name` is the downloaded file's, without its ending."""
+    if form == "json":
+        return Response(msgspec.json.encode(answer), media_type="application/json")
+    flat = _flat(answer)
+    if form == "csv":
+        content, media_type = to_csv(flat.columns, flat.rows), "text/csv; charset=utf-8"
+    else:
+        content, media_type = to_parquet(flat.columns, flat.rows), PARQUET
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
+    return Response(content, media_type=media_type, headers=headers)
+
+
+def _flat(answer: Answer) -> Flat:
+    if isinstance(answer, Summary):
+        return _summary(answer)
+    if isinstance(answer, BreakdownAnswer):
+        share_columns = {"name": str, "kind": str, "calls": int, "credits": int, "share": float}
+        return Flat(share_columns, [[r.name, r.kind, r.calls, r.credits, r.share] for r in answer.rows])
+    if isinstance(answer, SeriesAnswer):
+        point_columns = {"start": datetime, "calls": int, "credits": int}
+        return Flat(point_columns, [[p.start, p.calls, p.credits] for p in answer.points])
+    if isinstance(answer, TasksAnswer):
+        task_columns = {"function": str, "module": str, "tasks": int, "credits": int}
+        return Flat(task_columns, [[r.function, r.module, r.tasks, r.credits] for r in answer.rows])
+    names: dict[str, type] = dict.fromkeys(answer.columns, str)
+    columns = names | {"calls": int, "credits": int, "integration_tasks": int}
+    return Flat(columns, [[row[column] for column in columns] for row in answer.rows])
+
+
+def _summary(answer: Summary) -> Flat:
+    columns = {
+        "as_of": datetime,
+        "period": str,
+        "start": datetime,
+        "end": datetime,
+        "time_zone": str,
+        "calls": int,
+        "credits_used": int,
+        "credits_allowed": int,
+        "credits_unused": int,
+        "average_calls_per_day": float,
+        "average_over_days": int,
+    }
+    row: list[Value] = [
+        answer.as_of,
+        answer.period.name,
+        answer.period.start,
+        answer.period.end,
+        answer.period.time_zone,
+        answer.calls,
+        answer.credits_used,
+        answer.credits_allowed,
+        answer.credits_unused,
+        answer.average_calls_per_day,
+        answer.average_over_days,
+    ]
+    return Flat(columns, [row])

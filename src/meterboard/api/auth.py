@@ -1,0 +1,35 @@
+"""Whose data a request is about: the key in the Authorization header, else the dashboard's session."""
+
+from typing import Any
+
+from litestar.connection import ASGIConnection
+
+from meterboard.domain.access import SESSION_COOKIE, ApiKey
+from meterboard.domain.organization import Organization
+from meterboard.errors import Forbidden, Unauthenticated
+from meterboard.service.access import Access
+
+HOW_TO = "Send the header Authorization: Bearer KEY; make a key with: meterboard key create ORG"
+
+
+async def provide_key(request: ASGIConnection[Any, Any, Any, Any], access: Access) -> ApiKey:
+    """What the caller may do. A session may read. Raises: Unauthenticated."""
+    header = request.headers.get("authorization")
+    if header is not None:
+        scheme, _, secret = header.partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise Unauthenticated(f"The Authorization header is not of the form Bearer KEY. {HOW_TO}")
+        return await access.key(secret.strip())
+    session = request.cookies.get(SESSION_COOKIE)
+    if session is None:
+        raise Unauthenticated(f"Nobody is signed in, and no key was sent. {HOW_TO}")
+    return ApiKey((await access.viewer(session)).organization, "read")
+
+
+async def provide_organization(key: ApiKey) -> Organization:
+    """The one organisation that the caller may read. Every reading route takes it from here."""
+    if key.scope == "ingest":
+        raise Forbidden("This key may only send events. Read with a key made with --scope read or all.")
+    if key.organization is None:
+        raise Forbidden("A provider-wide key may only send events. Read with the organisation's own key.")
+    return key.organization

@@ -1,0 +1,38 @@
+"""The API's table of addresses."""
+
+from litestar import Router
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from meterboard.api.auth import provide_key, provide_organization
+from meterboard.api.credits import credits
+from meterboard.api.ingest import send_events
+from meterboard.api.problems import on_anything_else, on_http_exception, on_meterboard_error
+from meterboard.api.statistics import breakdown, integration_tasks, provide_asked, series, summary, table
+from meterboard.api.verify import verification
+from meterboard.errors import MeterboardError
+
+PROBLEMS: ExceptionHandlersMap = {
+    MeterboardError: on_meterboard_error,
+    HTTPException: on_http_exception,
+    Exception: on_anything_else,
+}
+
+
+def api() -> list[Router]:
+    """Every address that answers in JSON."""
+    statistics = Router(
+        "/v1/statistics",
+        route_handlers=[summary, breakdown, series, table, integration_tasks],
+        dependencies={"asked": Provide(provide_asked)},
+        tags=["Statistics"],
+    )
+    return [
+        Router(
+            "/",
+            route_handlers=[send_events, credits, statistics, verification],
+            dependencies={"key": Provide(provide_key), "organization": Provide(provide_organization)},
+            exception_handlers=PROBLEMS,
+        )
+    ]

@@ -1,0 +1,188 @@
+"""GET /v1/statistics/…: a question in, its answer out as JSON, CSV or Parquet."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, get
+from litestar.openapi import ResponseSpec
+from litestar.params import Parameter
+from msgspec import Struct
+
+from meterboard.api.answers import Format, respond
+from meterboard.domain.organization import Organization
+from meterboard.domain.period import DEFAULT_PERIOD
+from meterboard.domain.query import (
+    DIMENSIONS,
+    MEASURES,
+    Breakdown,
+    Dimension,
+    Filters,
+    parse_columns,
+    parse_filters,
+    parse_order,
+)
+from meterboard.errors import InvalidParameter
+from meterboard.service.answers import BreakdownAnswer, SeriesAnswer, Summary, TableAnswer, TasksAnswer
+from meterboard.service.statistics import Statistics
+
+MOST_ROWS = 10_000
+MOST_PAGES = 1_000_000_000
+
+Values = Annotated[
+    list[str] | None,
+    Parameter(description="Only usage with this value; may be repeated. Empty: where the event did not say."),
+]
+Limit = Annotated[int | None, Parameter(ge=1, le=MOST_ROWS, description="Rows at most. Default: all.")]
+Offset = Annotated[int, Parameter(ge=0, le=MOST_PAGES, description="Rows to pass over.")]
+Sort = Annotated[
+    str, Parameter(description="Columns with commas between, a - before one for the largest first.")
+]
+Columns = Annotated[
+    str, Parameter(description="Columns with commas between; the first is the default column.")
+]
+Page = Annotated[int, Parameter(ge=1, le=MOST_PAGES)]
+PageSize = Annotated[
+    int | None, Parameter(ge=1, le=MOST_ROWS, description="Default: 50; all in CSV and Parquet.")
+]
+PeriodText = Annotated[
+    str,
+    Parameter(
+        description="last_24_hours, today, yesterday, last_30_days, 2026-11-03 or 2026-11-03..2026-11-09."
+    ),
+]
+
+
+class Asked(Struct, frozen=True):
+    """What every question has: the period as written, and the filters."""
+
+    period: str
+    filters: Filters
+
+
+async def provide_asked(
+    request: Request[Any, Any, Any],
+    period: PeriodText = DEFAULT_PERIOD,
+    application: Values = None,
+    function: Values = None,
+    module: Values = None,
+    method: Values = None,
+    version: Values = None,
+    ip: Values = None,
+    user: Values = None,
+    status: Values = None,
+) -> Asked:
+    """The part that every question has. The parameters are named here for the API's description."""
+    return Asked(period, parse_filters(request.query_params.multi_items()))
+
+
+def only(request: Request[Any, Any, Any], *more: str) -> None:
+    """
+    Let the question's own parameters through and no others: a typo must not widen an answer silently.
+
+    Raises: InvalidParameter: there is another.
+    """
+    allowed = ("period", "format", *DIMENSIONS, *more)
+    for name in request.query_params:
+        if name not in allowed:
+            raise InvalidParameter(name, f"There is no parameter {name!r} here. Use {', '.join(allowed)}.")
+
+
+def _described(answer: type[Struct]) -> dict[int, ResponseSpec]:
+    return {200: ResponseSpec(answer, description="The answer; CSV and Parquet carry its rows.")}
+
+
+@get("/summary", summary="Totals of a period", responses=_described(Summary), sync_to_thread=True)
+def summary(
+    request: Request[Any, Any, Any],
+    organization: Organization,
+    statistics: Statistics,
+    asked: Asked,
+    format: Format = "json",
+) -> Response[bytes]:
+    """Calls, credits used and allowed, average calls a day."""
+    only(request)
+    with statistics.read(organization) as reading:
+        answer = reading.summary(reading.period(asked.period), asked.filters)
+    return respond(answer, form=format, name="summary")
+
+
+@get(
+    "/breakdown", summary="Usage by one dimension", responses=_described(BreakdownAnswer), sync_to_thread=True
+)
+def breakdown(
+    request: Request[Any, Any, Any],
+    organization: Organization,
+    statistics: Statistics,
+    asked: Asked,
+    by: Breakdown,
+    limit: Limit = None,
+    offset: Offset = 0,
+    sort: Sort = "-calls",
+    format: Format = "json",
+) -> Response[bytes]:
+    """Most calls first, ties by name. `by=function` counts integration tasks alone."""
+    only(request, "by", "limit", "offset", "sort")
+    names = ("name", "kind") if by == "caller" else ("name",)
+    order = parse_order(sort, allowed=(*names, *MEASURES))
+    with statistics.read(organization) as reading:
+        period = reading.period(asked.period)
+        rows = limit if limit is not None or not offset else MOST_ROWS
+        answer = reading.breakdown(period, asked.filters, by, limit=rows, offset=offset, order=order)
+    return respond(answer, form=format, name=f"usage-by-{by}")
+
+
+@get("/series", summary="Usage over time", responses=_described(SeriesAnswer), sync_to_thread=True)
+def series(
+    request: Request[Any, Any, Any],
+    organization: Organization,
+    statistics: Statistics,
+    asked: Asked,
+    format: Format = "json",
+) -> Response[bytes]:
+    """By hour for one day, by day for a range; empty steps included."""
+    only(request)
+    with statistics.read(organization) as reading:
+        answer = reading.series(reading.period(asked.period), asked.filters)
+    return respond(answer, form=format, name="usage-over-time")
+
+
+@get("/table", summary="Combinations that occurred", responses=_described(TableAnswer), sync_to_thread=True)
+def table(
+    request: Request[Any, Any, Any],
+    organization: Organization,
+    statistics: Statistics,
+    asked: Asked,
+    columns: Columns = "user,ip,application",
+    sort: Sort = "-calls",
+    page: Page = 1,
+    page_size: PageSize = None,
+    format: Format = "json",
+) -> Response[bytes]:
+    """Calls, credits and integration tasks of each combination of the columns."""
+    only(request, "columns", "sort", "page", "page_size")
+    chosen: tuple[Dimension, ...] = parse_columns(columns)
+    order = parse_order(sort, allowed=(*chosen, *MEASURES))
+    size = 50 if page_size is None and format == "json" else page_size
+    with statistics.read(organization) as reading:
+        period = reading.period(asked.period)
+        answer = reading.table(period, asked.filters, columns=chosen, order=order, page=page, page_size=size)
+    return respond(answer, form=format, name="usage")
+
+
+@get(
+    "/integration-tasks",
+    summary="Integration tasks per function and module",
+    responses=_described(TasksAnswer),
+    sync_to_thread=True,
+)
+def integration_tasks(
+    request: Request[Any, Any, Any],
+    organization: Organization,
+    statistics: Statistics,
+    asked: Asked,
+    format: Format = "json",
+) -> Response[bytes]:
+    """How many tasks each function ran in each module, and their credits."""
+    only(request)
+    with statistics.read(organization) as reading:
+        answer = reading.integration_tasks(reading.period(asked.period), asked.filters)
+    return respond(answer, form=format, name="integration-tasks")

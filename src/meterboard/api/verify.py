@@ -1,0 +1,14 @@
+"""GET /v1/verify."""
+
+from litestar import get
+
+from meterboard.domain.organization import Organization
+from meterboard.service.verify import Verification, Verify
+
+
+@get(
+    "/v1/verify", summary="Check the statistics against the events", tags=["Statistics"], sync_to_thread=True
+)
+def verification(organization: Organization, verify: Verify) -> Verification:
+    """Recompute the statistics from the events; a difference of 0 is the proof."""
+    return verify.check(organization)

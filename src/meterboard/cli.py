@@ -1,0 +1,165 @@
+"""The command line. Each failure is one line that says what is wrong and what to do, and exit status 1."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from meterboard import __version__
+from meterboard.app import Accounts, Services, schedule_named
+from meterboard.domain.access import KEY_SCOPES, ROLES, KeyScope, Role
+from meterboard.errors import MeterboardError
+from meterboard.server import address_of_running, free_port
+from meterboard.server import serve as run_server
+from meterboard.settings import Settings, read_settings
+
+DEFAULT_DATA = "meterboard-data"
+
+
+class OneLineErrors(click.Group):
+    """A group whose commands fail with one line."""
+
+    def invoke(self, context: click.Context) -> Any:  # click's own signature
+        try:
+            return super().invoke(context)
+        except MeterboardError as error:
+            raise click.ClickException(" ".join(str(error).split())) from error
+
+
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_DATA,
+    envvar="METERBOARD_DATA",
+    show_default=True,
+    show_envvar=True,
+    help="The folder that holds everything.",
+)
+
+
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Meterboard: where do the API credits go?"""
+
+
+@main.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [default: 8000]")
+@data_option
+def serve(host: str | None, port: int | None, data: Path) -> None:
+    """Answer the API and show the dashboard."""
+    settings = _settings(data, host, port)
+    port = free_port(settings.host, settings.port)
+    with _services(data, settings) as services:
+        services.refresh.now()
+        run_server(services, data, host=settings.host, port=port, ready=lambda url: _greet(services, url))
+
+
+def _greet(services: Services, address: str) -> None:
+    click.echo(f"Meterboard answers at {address}")
+    link = services.accounts.people.link_for_first_owner()
+    if link:
+        click.echo(f"Sign in once with {sign_in_address(address, link)}")
+    else:
+        click.echo("Nobody can sign in yet. Add a person: meterboard user create ORG EMAIL --role owner")
+
+
+def sign_in_address(address: str, link: str) -> str:
+    """The address that signs its bearer in once."""
+    return f"{address}/sign-in?link={link}"
+
+
+def _settings(data: Path, host: str | None, port: int | None) -> Settings:
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    return read_settings(data, overrides=given)
+
+
+@contextmanager
+def _services(data: Path, settings: Settings) -> Iterator[Services]:
+    services = Services(data, settings)
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+@contextmanager
+def _accounts(data: Path) -> Iterator[Accounts]:
+    accounts = Accounts(data)
+    try:
+        yield accounts
+    finally:
+        accounts.close()
+
+
+@main.group(cls=OneLineErrors)
+def org() -> None:
+    """Organisations: those whose credits are spent."""
+
+
+@org.command("create")
+@click.argument("name")
+@click.option("--allowance", type=int, help="Credits in any rolling 24 hours.  [default: unlimited]")
+@click.option("--time-zone", default="UTC", show_default=True, help="Whose days its statistics use.")
+@click.option("--schedule", default="one-per-call", show_default=True, help="The price list of its calls.")
+@data_option
+def org_create(name: str, allowance: int | None, time_zone: str, schedule: str, data: Path) -> None:
+    """Create an organisation NAME."""
+    schedule_named(schedule)
+    with _accounts(data) as accounts:
+        accounts.organizations.create(name, allowance=allowance, time_zone=time_zone, schedule=schedule)
+    allowed = "unlimited credits" if allowance is None else f"{allowance:,} credits"
+    click.echo(f"Created {name}: {allowed} in 24 hours, days of {time_zone}, prices of {schedule}.")
+    click.echo(f"Next, make a key for it: meterboard key create {_quoted(name)}")
+
+
+@main.group(cls=OneLineErrors)
+def key() -> None:
+    """API keys."""
+
+
+@key.command("create")
+@click.argument("organization", metavar="ORG")
+@click.option("--name", default="default", show_default=True, help="What the key is for.")
+@click.option("--scope", type=click.Choice(KEY_SCOPES), default="all", show_default=True)
+@data_option
+def key_create(organization: str, name: str, scope: KeyScope, data: Path) -> None:
+    """
+    Make a key of ORG and print it, once, alone on standard output.
+
+    ORG '*' makes a provider-wide key, which sends events for every organisation and reads nothing.
+    """
+    with _accounts(data) as accounts:
+        owner = None if organization == "*" else accounts.organizations.named(organization)
+        click.echo(accounts.keys.create(owner, name=name, scope="ingest" if owner is None else scope))
+
+
+@main.group(cls=OneLineErrors)
+def user() -> None:
+    """People who may see an organisation's dashboard."""
+
+
+@user.command("create")
+@click.argument("organization", metavar="ORG")
+@click.argument("email")
+@click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True)
+@data_option
+def user_create(organization: str, email: str, role: Role, data: Path) -> None:
+    """Let EMAIL see the dashboard of ORG; prints a link that signs in once."""
+    with _accounts(data) as accounts:
+        link = accounts.people.add(accounts.organizations.named(organization), email, role=role)
+    settings = read_settings(data)
+    address = address_of_running(data) or f"http://{settings.host}:{settings.port}"
+    click.echo(sign_in_address(address, link))
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if " " in name else name
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""A question to the statistics, as a value: whose usage, which period, which filters, by what, in which order."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+from meterboard.domain.event import UNKNOWN, canonical_ip
+from meterboard.domain.period import Period
+from meterboard.errors import InvalidParameter
+
+Dimension = Literal["application", "function", "module", "method", "version", "ip", "user", "status"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+
+Breakdown = Literal[Dimension, "caller"]
+BREAKDOWNS: tuple[Breakdown, ...] = (*DIMENSIONS, "caller")
+
+Measure = Literal["calls", "credits", "integration_tasks"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+
+Filters = Mapping[Dimension, tuple[str, ...]]
+"""Dimension -> the values let through, any of them; the empty string is "the event did not say"."""
+
+
+class Order(Struct, frozen=True):
+    """One sort key: a column's name, and whether the largest comes first."""
+
+    column: str
+    descending: bool
+
+
+class Scope(Struct, frozen=True):
+    """What every question has: one organisation, one period, the filters. Each read is built from one."""
+
+    organization: int
+    period: Period
+    filters: Filters
+
+
+def parse_order(text: str, *, allowed: tuple[str, ...]) -> tuple[Order, ...]:
+    """
+    `-calls,user` -> by calls, most first, then by user from A to Z.
+
+    Raises: InvalidParameter: a column is not among `allowed`.
+    """
+    orders: list[Order] = []
+    for key in text.split(","):
+        column = key.removeprefix("-")
+        if column not in allowed:
+            raise InvalidParameter(
+                "sort",
+                f"sort is {text!r}: there is no column {column!r}. "
+                f"Use {', '.join(allowed)}, with a - before it for the largest first.",
+            )
+        orders.append(Order(column, key.startswith("-")))
+    return tuple(orders)
+
+
+def parse_columns(text: str) -> tuple[Dimension, ...]:
+    """
+    `user,ip` -> the columns in that order.
+
+    Raises: InvalidParameter: none, one that does not exist, or one twice.
+    """
+    columns = tuple(text.split(","))
+    wrong = [column for column in columns if column not in DIMENSIONS]
+    if wrong or len(set(columns)) < len(columns):
+        raise InvalidParameter(
+            "columns",
+            f"columns is {text!r}: use some of {', '.join(DIMENSIONS)}, each once, with commas between.",
+        )
+    return tuple(dimension for column in columns for dimension in DIMENSIONS if dimension == column)
+
+
+def parse_filters(given: Iterable[tuple[str, str]]) -> dict[Dimension, tuple[str, ...]]:
+    """
+    Filters from pairs of dimension and value; pairs of other names are not for us.
+
+    An empty value and "(unknown)" both mean that the event did not say; an IP address may be in any spelling.
+    """
+    filters: dict[Dimension, tuple[str, ...]] = {}
+    for name, value in given:
+        for dimension in DIMENSIONS:
+            if name == dimension:
+                filters[dimension] = (*filters.get(dimension, ()), _canonical(dimension, value))
+    return filters
+
+
+def _canonical(dimension: Dimension, value: str) -> str:
+    if value == UNKNOWN:
+        return ""
+    if dimension == "ip" and value:
+        try:
+            return canonical_ip(value)
+        except ValueError:
+            raise InvalidParameter("ip", f"ip is {value!r}: use an IPv4 or IPv6 address.") from None
+    return value

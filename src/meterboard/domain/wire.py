@@ -1,0 +1,214 @@
+"""
+Reading usage events as they are sent: one JSON object, an array, or NDJSON.
+
+The whole body is decoded in one step, which is fast; only when that fails is each event looked at alone, so that one
+bad event costs no other. A refused event is answered with its field, its value and what would be right.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple, NoReturn
+
+import msgspec
+
+from meterboard.domain.event import MAX_CREDITS, MAX_EVENTS, MAX_RECORDS, MAX_TEXT, Rejection, UsageEvent
+from meterboard.errors import TooLarge, UnreadableBody
+
+EXPECTED = {
+    "id": "a string of 1 to 128 characters",
+    "time": "a time with its offset, such as 2026-11-03T10:45:00+05:30 (RFC 3339)",
+    "ip": "an IPv4 or IPv6 address as a string",
+    "request": 'an object such as {"method": "GET", "path": "/crm/v8/Leads"}',
+    "request.method": "an HTTP method of 1 to 32 characters",
+    "request.path": f"a path of at most {MAX_TEXT:,} characters",
+    "records": f"a whole number from 0 to {MAX_RECORDS:,}",
+    "credits": f"a whole number from 0 to {MAX_CREDITS:,}",
+    "status": "an HTTP status, a whole number from 100 to 599",
+}
+EXPECTED_TEXT = f"a string of at most {MAX_TEXT:,} characters"
+HOW_TO_SEND = "Send one usage event as an object, an array of them, or one a line with Content-Type: application/x-ndjson."
+FIELDS = ", ".join(UsageEvent.__struct_fields__)
+
+_one = msgspec.json.Decoder(UsageEvent)
+_many = msgspec.json.Decoder(list[UsageEvent])
+_raw_items = msgspec.json.Decoder(list[msgspec.Raw])
+_path = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_unknown = re.compile(r"unknown field `(?P<name>.*?)`")
+
+
+class Sent(NamedTuple):
+    """What a request carried: the events that can be read, where each stood, and the rest with its reasons."""
+
+    events: Sequence[UsageEvent]
+    positions: Sequence[int]
+    rejected: list[Rejection]
+
+
+def read_events(body: bytes, *, ndjson: bool) -> Sent:
+    """
+    The usage events of a request's body.
+
+    Raises: UnreadableBody: not JSON, or neither an object nor an array. TooLarge: more events than one request may
+    carry.
+    """
+    # JSON writes a NUL character as \\u0000 only, so the usual body is cleared by one search.
+    if not ndjson and b"\\u0000" not in body:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            events = _many.decode(body) if body[:1] == b"[" else [_one.decode(body)]
+            _check_count(len(events))
+            return Sent(events, range(len(events)), [])
+    if ndjson or _looks_like_ndjson(body):
+        return _each([line for line in body.splitlines() if line.strip()])
+    if body.lstrip()[:1] != b"[":
+        return _each([_object_in(body)])
+    try:
+        items: list[bytes | object] = [bytes(item) for item in _raw_items.decode(body)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        items = list(_array_in(body))
+    return _each(items)
+
+
+def _looks_like_ndjson(body: bytes) -> bool:
+    first, newline, rest = body.lstrip().partition(b"\n")
+    if not (newline and rest.strip() and first.startswith(b"{")):
+        return False
+    try:
+        return isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_EVENTS:
+        raise TooLarge(f"The request carries {count:,} events; send at most {MAX_EVENTS:,} in one request.")
+
+
+def _each(items: Sequence[bytes | object]) -> Sent:
+    _check_count(len(items))
+    events: list[UsageEvent] = []
+    positions: list[int] = []
+    rejected: list[Rejection] = []
+    for position, item in enumerate(items):
+        try:
+            event = _event_of(item)
+            check_text(event)
+        except Fault as fault:
+            rejected.append(Rejection(position, fault.code, str(fault)))
+        else:
+            events.append(event)
+            positions.append(position)
+    return Sent(events, positions, rejected)
+
+
+class Fault(Exception):
+    """Why one event can't be accepted: a code for programs, a sentence for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _event_of(item: bytes | object) -> UsageEvent:
+    try:
+        return _one.decode(item) if isinstance(item, bytes) else msgspec.convert(item, UsageEvent)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = str(error)
+    try:
+        value = _json_value(item) if isinstance(item, bytes) else item
+    except (ValueError, RecursionError) as error:
+        raise Fault("invalid_json", f"The event is not JSON: {_reason(error)}.") from error
+    if not isinstance(value, dict):
+        raise Fault("invalid_type", f"The event is {shown(value)}: send an object.")
+    try:
+        # msgspec has one answer for "not JSON" and for half a surrogate pair, which JSON's grammar lets through.
+        return msgspec.convert(value, UsageEvent)
+    except msgspec.ValidationError as error:
+        reason = str(error)
+    raise Fault(*_fault(reason, value))
+
+
+def check_text(event: UsageEvent) -> None:
+    """Raises: Fault: naming the field that holds a character no text can: NUL, or half a surrogate pair."""
+    values = {name: getattr(event, name) for name in UsageEvent.__struct_fields__}
+    if event.request:
+        values |= {"request.method": event.request.method, "request.path": event.request.path}
+    for name, value in values.items():
+        if isinstance(value, str):
+            if "\0" in value:
+                raise Fault(
+                    "invalid_value", f"{name} is {shown(value)}: a NUL character can't be kept. Leave it out."
+                )
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise Fault(
+                    "invalid_value",
+                    f"{name} is {shown(value)}: it holds half a surrogate pair, which is no character.",
+                ) from None
+
+
+def _json_value(body: bytes) -> object:
+    return json.loads(body, parse_constant=_no_constant, parse_int=_number)
+
+
+def _number(digits: str) -> int | float:
+    # Python refuses to read thousands of digits as an integer; as a float they are infinite and refused by name.
+    return int(digits) if len(digits) < 100 else float(digits)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _object_in(body: bytes) -> bytes:
+    if not isinstance(_value_in(body), dict):
+        raise UnreadableBody("The body is neither a JSON object nor an array of objects. " + HOW_TO_SEND)
+    return body
+
+
+def _array_in(body: bytes) -> list[object]:
+    value = _value_in(body)
+    assert isinstance(value, list)
+    return value
+
+
+def _value_in(body: bytes) -> object:
+    try:
+        return _json_value(body)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableBody(f"The body can't be read as JSON: {_reason(error)}. {HOW_TO_SEND}") from error
+
+
+def _reason(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error).rstrip(".")
+
+
+def _fault(message: str, value: dict[str, object]) -> tuple[str, str]:
+    """Code and message for what msgspec says is wrong with `value`."""
+    found = _path.search(message)
+    path = found["path"] if found else ""
+    unknown = _unknown.search(message)
+    if unknown:
+        name = f"{path}.{unknown['name']}" if path else unknown["name"]
+        known = "method, path" if path else FIELDS
+        return "unknown_field", f"{name} is no field of a usage event. The fields are {known}."
+    if "missing required field" in message:
+        return "missing_field", f"{path} is {_at(value, path)}: expected {EXPECTED.get(path, EXPECTED_TEXT)}."
+    return "invalid_value", f"{path} is {_at(value, path)}: expected {EXPECTED.get(path, EXPECTED_TEXT)}."
+
+
+def _at(value: object, path: str) -> str:
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return shown(value)
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: JSON in ASCII, so that nothing in it can disturb a log or a terminal; cut short."""
+    try:
+        text = json.dumps(value)
+    except (ValueError, RecursionError):
+        text = "a value"
+    return text if len(text) <= 80 else f"{text[:77]}..."

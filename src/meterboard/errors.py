@@ -1,0 +1,90 @@
+"""
+Every error that Meterboard raises on purpose.
+
+    MeterboardError
+    ├── SettingError              a setting is wrong: the start is refused
+    ├── ScheduleError             a credit schedule can't be read
+    ├── DataFolderError           the data folder is in use, not writable, full or damaged
+    ├── Refused                   the caller asked for something that can't be done as asked
+    │   ├── UnreadableBody        the body is no usage event in any accepted form
+    │   ├── InvalidParameter      a query parameter or argument has a wrong value
+    │   ├── TooLarge              more bytes or events than one request may carry
+    │   ├── NotFound              no such organisation, person or page
+    │   ├── AlreadyExists         the name is taken
+    │   ├── Unauthenticated       no key, a wrong key, or a session that has ended
+    │   └── Forbidden             the key or person may not do this
+    └── Unavailable               try again later
+        ├── Overloaded            the queue is full
+        └── StoreFailed           what was sent could not be made durable: nothing of it counts
+
+A message says what happened, which value, and what to do. It is shown to users as it is.
+HTTP statuses live in `meterboard.api.problems` alone.
+"""
+
+
+class MeterboardError(Exception):
+    """The root: catching it catches everything that Meterboard raises on purpose."""
+
+
+class SettingError(MeterboardError):
+    """A setting has a wrong name or value."""
+
+
+class ScheduleError(MeterboardError):
+    """A credit schedule can't be read."""
+
+
+class DataFolderError(MeterboardError):
+    """The data folder can't be used: held by another server, not writable, full or damaged."""
+
+
+class Refused(MeterboardError):
+    """What was asked can't be done as it was asked; asking again unchanged won't help."""
+
+
+class UnreadableBody(Refused):
+    """The request's body is not a usage event in any accepted form."""
+
+
+class InvalidParameter(Refused):
+    """A parameter has a value that is not accepted."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+class TooLarge(Refused):
+    """More bytes or events than one request may carry."""
+
+
+class NotFound(Refused):
+    """There is no such thing."""
+
+
+class AlreadyExists(Refused):
+    """The name is taken."""
+
+
+class Unauthenticated(Refused):
+    """Nobody knows who is asking."""
+
+
+class Forbidden(Refused):
+    """Whoever is asking may not do this."""
+
+
+class Unavailable(MeterboardError):
+    """It can't be done now; the same request may succeed after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Overloaded(Unavailable):
+    """Too much is waiting already."""
+
+
+class StoreFailed(Unavailable):
+    """The store could not make the events durable; none of them counts."""

@@ -1,0 +1,135 @@
+"""What the statistics answer: the one set of shapes behind the JSON, the CSV, the pages and the OpenAPI document."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from meterboard.domain.period import Unit
+
+
+class Window(Struct, frozen=True):
+    """The rolling window: after `start`, up to and with `end`."""
+
+    start: datetime
+    end: datetime
+
+
+class Credits(Struct, frozen=True):
+    """The live counter. `allowance` and `unused` are None when unlimited; `unused` is 0 when over the allowance."""
+
+    organization: str
+    window: Window
+    allowance: int | None
+    used: int
+    unused: int | None
+    calls: int
+
+
+class PeriodAnswer(Struct, frozen=True):
+    """The time that an answer covers: [start, end) with the organisation's offset."""
+
+    name: str
+    start: datetime
+    end: datetime
+    time_zone: str
+
+
+class Summary(Struct, frozen=True):
+    """Totals of a period. `credits_allowed` and `credits_unused` are None when unlimited."""
+
+    as_of: datetime
+    next_refresh: datetime
+    period: PeriodAnswer
+    calls: int
+    credits_used: int
+    credits_allowed: int | None
+    credits_unused: int | None
+    average_calls_per_day: float
+    average_over_days: int
+
+
+class Share(Struct, frozen=True):
+    """One name of a breakdown. `share` is calls / total calls; `kind` is set by `caller` alone."""
+
+    name: str
+    kind: str | None
+    calls: int
+    credits: int
+    share: float
+
+
+class Others(Struct, frozen=True):
+    """The names that are not among the rows, added up."""
+
+    names: int
+    calls: int
+    credits: int
+
+
+class Total(Struct, frozen=True):
+    """Calls and credits of everything asked about."""
+
+    calls: int
+    credits: int
+
+
+class BreakdownAnswer(Struct, frozen=True):
+    """Usage by one dimension, most calls first unless asked otherwise. rows + others = total."""
+
+    as_of: datetime
+    by: str
+    rows: list[Share]
+    others: Others
+    total: Total
+
+
+class SeriesPoint(Struct, frozen=True):
+    """The usage of one step of time, from `start` to the next point's start."""
+
+    start: datetime
+    calls: int
+    credits: int
+
+
+class SeriesAnswer(Struct, frozen=True):
+    """Usage over time, every step of the period in order, empty ones included."""
+
+    as_of: datetime
+    unit: Unit
+    points: list[SeriesPoint]
+
+
+class TableAnswer(Struct, frozen=True):
+    """The combinations that occurred: each row an object of the columns, `calls`, `credits`, `integration_tasks`."""
+
+    as_of: datetime
+    columns: list[str]
+    rows: list[dict[str, str | int]]
+    page: int
+    page_size: int
+    total_rows: int
+    total: Total
+
+
+class TaskRow(Struct, frozen=True):
+    """The integration tasks of one function in one module."""
+
+    function: str
+    module: str
+    tasks: int
+    credits: int
+
+
+class TaskTotal(Struct, frozen=True):
+    """Integration tasks and their credits, added up."""
+
+    tasks: int
+    credits: int
+
+
+class TasksAnswer(Struct, frozen=True):
+    """Integration tasks per function and module, most tasks first."""
+
+    as_of: datetime
+    rows: list[TaskRow]
+    total: TaskTotal

@@ -1,0 +1,36 @@
+"""Rows as CSV and Parquet, for those who take the numbers along."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+Value = str | int | float | datetime | None
+TYPES = {str: "varchar", int: "bigint", float: "double", datetime: "timestamptz"}
+
+
+def to_csv(columns: Mapping[str, type], rows: Sequence[Sequence[Value]]) -> bytes:
+    """UTF-8 with a heading; times in RFC 3339; an empty field is null."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([value.isoformat() if isinstance(value, datetime) else value for value in row])
+    return text.getvalue().encode()
+
+
+def to_parquet(columns: Mapping[str, type], rows: Sequence[Sequence[Value]]) -> bytes:
+    """Typed columns; times as moments, without a zone of their own."""
+    with TemporaryDirectory(prefix="meterboard-") as folder, duckdb.connect() as connection:
+        fields = ", ".join(f'"{name}" {TYPES[kind]}' for name, kind in columns.items())
+        connection.execute(f"create table answer ({fields})").fetchall()
+        appender = connection.appender("answer")
+        appender.append_rows(rows)
+        appender.flush()
+        file = Path(folder) / "answer.parquet"
+        connection.execute("copy answer to $file (format parquet)", {"file": str(file)}).fetchall()
+        return file.read_bytes()

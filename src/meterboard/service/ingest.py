@@ -1,0 +1,200 @@
+"""Taking usage events in: who may send what, what each call is and costs, then into the meter."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from msgspec import Struct
+
+from meterboard.clock import Clock
+from meterboard.domain.access import ApiKey
+from meterboard.domain.event import (
+    MAX_AHEAD,
+    NO_ID,
+    UNKNOWN,
+    Combination,
+    EventBatch,
+    Rejection,
+    UsageEvent,
+    canonical_ip,
+    identity,
+)
+from meterboard.domain.organization import Organization
+from meterboard.domain.period import micros
+from meterboard.domain.schedule import Classification, CreditSchedule
+from meterboard.domain.wire import EXPECTED, Fault, Sent, shown
+from meterboard.errors import Forbidden, NotFound
+from meterboard.service.meter import Answer, Meter
+
+
+class Receipt(Struct, frozen=True):
+    """The answer to whoever sent events, given when the accepted ones are durable. All three together: all events."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[Rejection]
+
+
+class Priced(Struct, frozen=True):
+    """Events that may be stored, and the rejections of the rest in the order sent."""
+
+    batch: EventBatch
+    rejected: list[Rejection]
+
+    def receipt(self, new: Answer) -> Receipt:
+        """The answer, once the store has said which were new."""
+        accepted = sum(new)
+        return Receipt(accepted, len(new) - accepted, self.rejected)
+
+
+class Ingest:
+    """Prices events and hands them to the meter."""
+
+    def __init__(
+        self,
+        meter: Meter,
+        clock: Clock,
+        *,
+        retention: timedelta,
+        schedule: Callable[[str], CreditSchedule],
+        organization: Callable[[str], Organization],
+    ) -> None:
+        """`schedule` and `organization` find one by its name; the latter raises NotFound."""
+        self._meter = meter
+        self._clock = clock
+        self._retention = retention
+        self._schedule = schedule
+        self._organization = organization
+
+    async def accept(self, key: ApiKey, sent: Sent) -> Receipt:
+        """
+        Price and store what was sent; answers when it is durable.
+
+        Raises: Forbidden: the key may only read. Overloaded, StoreFailed: nothing counts, send it again later.
+        """
+        priced = self.price(key, sent)
+        return priced.receipt(await self._meter.commit(priced.batch))
+
+    def accept_and_wait(self, key: ApiKey, sent: Sent) -> Receipt:
+        """`accept` for a caller outside the event loop."""
+        priced = self.price(key, sent)
+        return priced.receipt(self._meter.submit(priced.batch).result())
+
+    def price(self, key: ApiKey, sent: Sent) -> Priced:
+        """
+        Decide what each event is and costs, as of now.
+
+        Raises: Forbidden: the key may only read.
+        """
+        if key.scope == "read":
+            raise Forbidden("This key may only read. Send events with a key made with --scope ingest or all.")
+        pricing = _Pricing(self._clock.now(), self._retention)
+        rejected = list(sent.rejected)
+        names: dict[str | None, Organization] = {}
+        for position, event in zip(sent.positions, sent.events, strict=True):
+            try:
+                name = event.organization
+                if name not in names:
+                    names[name] = self._whose(key, name)
+                organization = names[name]
+                pricing.add(event, organization.id, self._schedule(organization.schedule))
+            except Fault as fault:
+                rejected.append(Rejection(position, fault.code, str(fault)))
+        return Priced(pricing.batch, sorted(rejected, key=lambda rejection: rejection.index))
+
+    def _whose(self, key: ApiKey, name: str | None) -> Organization:
+        if key.organization is not None:
+            if name not in (None, key.organization.name):
+                raise Fault(
+                    "wrong_organization",
+                    f"organization is {shown(name)}: this key sends events of {shown(key.organization.name)} alone. "
+                    "Leave the field out.",
+                )
+            return key.organization
+        if name is None:
+            raise Fault(
+                "missing_field", "organization is missing: a provider-wide key needs it in every event."
+            )
+        try:
+            return self._organization(name)
+        except NotFound:
+            raise Fault(
+                "unknown_organization",
+                f"organization is {shown(name)}: there is no organisation of that name.",
+            ) from None
+
+
+class _Pricing:
+    """One request's events as they become rows of the store."""
+
+    def __init__(self, now: datetime, retention: timedelta) -> None:
+        self.batch = EventBatch()
+        self._now = now
+        self._oldest = now - retention
+        self._newest = now + MAX_AHEAD
+        self._now_micros = micros(now)
+
+    def add(self, event: UsageEvent, organization: int, schedule: CreditSchedule) -> None:
+        """Raises: Fault: the event can't be accepted."""
+        time = self._now_micros if event.time is None else self._checked(event.time)
+        version, module, method = event.version, event.module, event.method
+        if event.request is not None:
+            found = schedule.classify(event.request.method, event.request.path)
+            version = found.version if version is None else version
+            module = found.module if module is None else module
+            method = found.method if method is None else method
+        combination = Combination(
+            organization,
+            event.application or "",
+            event.function or "",
+            module or "",
+            method or "",
+            version or "",
+            "" if not event.ip else _checked_ip(event.ip),
+            event.user or "",
+            _STATUS[event.status],
+        )
+        if UNKNOWN in combination:
+            combination = _without_unknown(combination)
+        credits = event.credits
+        if credits is None:
+            call = Classification(combination.version, combination.module, combination.method)
+            credits = schedule.price(call, event.records)
+        batch = self.batch
+        batch.times.append(time)
+        batch.ids.append(NO_ID if event.id is None else identity(organization, event.id))
+        batch.combinations.append(combination)
+        batch.credits.append(credits)
+        batch.records.append(-1 if event.records is None else event.records)
+
+    def _checked(self, time: datetime) -> int:
+        if time < self._oldest:
+            raise Fault(
+                "too_old",
+                f"time is {time.isoformat()}: usage is kept for {(self._now - self._oldest).days} days, "
+                f"so events before {self._oldest.isoformat(timespec='seconds')} are not accepted.",
+            )
+        if time > self._newest:
+            raise Fault(
+                "in_future",
+                f"time is {time.isoformat()}: it may be at most 5 minutes ahead of the server, where it is "
+                f"{self._now.isoformat(timespec='seconds')}. Check the sender's clock.",
+            )
+        return micros(time)
+
+
+_STATUS: dict[int | None, str] = {None: "", **{status: str(status) for status in range(100, 600)}}
+
+
+def _checked_ip(text: str) -> str:
+    try:
+        return canonical_ip(text)
+    except ValueError:
+        raise Fault("invalid_value", f"ip is {shown(text)}: expected {EXPECTED['ip']}.") from None
+
+
+@lru_cache(maxsize=1_024)
+def _without_unknown(combination: Combination) -> Combination:
+    """Statistics call what was not said "(unknown)"; whoever says just that has not said it either."""
+    organization, *values = combination
+    return Combination(organization, *("" if value == UNKNOWN else value for value in values))

@@ -1,0 +1,190 @@
+"""
+The meter: one thread that writes, and everything that waits for it.
+
+Requests hand in priced events and wait; the thread takes all that is waiting and stores it in one durable step (group
+commit), so the cost of reaching the disk is shared by everyone who waited for it. Refreshes and clean-ups run in the
+same thread between two commits: a watermark therefore means the same to every panel, and no lock is needed.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import datetime
+from threading import Condition, Thread
+from typing import Any, NamedTuple, TypeVar
+
+from meterboard.clock import Clock
+from meterboard.domain.event import EventBatch
+from meterboard.domain.period import INSTANT
+from meterboard.errors import MeterboardError, Overloaded, StoreFailed
+from meterboard.usage.store import UsageStore
+
+MOST_IN_ONE_COMMIT = 20_000
+"""Events. A commit of so many takes tens of milliseconds; more would make the next in line wait for no gain."""
+
+T = TypeVar("T")
+Answer = list[bool]
+
+
+class _Waiting(NamedTuple):
+    batch: EventBatch
+    answer: "Future[Answer] | asyncio.Future[Answer]"
+
+
+class Meter:
+    """Owns the writing side of a usage store. Safe to call from any thread."""
+
+    def __init__(self, store: UsageStore, clock: Clock, *, most_waiting: int) -> None:
+        """`most_waiting` events may wait for the next commit; more are turned away."""
+        self._store = store
+        self._clock = clock
+        self._most_waiting = most_waiting
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_events = 0
+        self._jobs: deque[tuple[Callable[[UsageStore], Any], Future[Any]]] = deque()
+        self._changed = Condition()
+        self._closing = False
+        self._latest = store.latest()
+        self._versions: defaultdict[int, int] = defaultdict(int)
+        self._thread = Thread(target=self._work, name="meter", daemon=True)
+        self._thread.start()
+
+    def submit(self, batch: EventBatch) -> "Future[Answer]":
+        """
+        Queue events for the next commit. The answer comes when they are durable: which of them were new.
+
+        Raises: Overloaded: too many events wait already. StoreFailed (from the future): nothing of the batch counts.
+        """
+        answer: Future[Answer] = Future()
+        self._queue(_Waiting(batch, answer))
+        return answer
+
+    async def commit(self, batch: EventBatch) -> Answer:
+        """`submit` for a coroutine, which waits for the answer."""
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue(_Waiting(batch, answer))
+        return await answer
+
+    def _queue(self, waiting: _Waiting) -> None:
+        count = len(waiting.batch)
+        if not count:
+            waiting.answer.set_result([])
+            return
+        with self._changed:
+            if self._closing:
+                raise Overloaded(
+                    "Meterboard is shutting down. Send the events again in a moment.", retry_after=2
+                )
+            if self._waiting_events + count > self._most_waiting:
+                raise Overloaded(
+                    f"{self._waiting_events:,} events are waiting to be stored and no more than "
+                    f"{self._most_waiting:,} may wait. Send these again in a second."
+                )
+            self._waiting.append(waiting)
+            self._waiting_events += count
+            self._changed.notify()
+
+    def run(self, job: Callable[[UsageStore, datetime], T]) -> "Future[T]":
+        """
+        Run a job in the writing thread, between two commits.
+
+        The job is given the store and a moment that is later than every receipt before it and earlier than every one
+        after it: a watermark.
+        """
+        answer: Future[T] = Future()
+        with self._changed:
+            self._jobs.append((lambda store: job(store, self._moment()), answer))
+            self._changed.notify()
+        return answer
+
+    def version(self, organization: int) -> int:
+        """A number that changes with every commit that holds events of the organisation."""
+        return self._versions.get(organization, 0)
+
+    def close(self) -> None:
+        """Store what is waiting, then end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    # -- the writing thread ---------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._jobs or self._closing)
+                jobs, self._jobs = self._jobs, deque()
+                group = self._next_group()
+                if not (jobs or group):
+                    return
+            for job, answer in jobs:
+                try:
+                    answer.set_result(job(self._store))
+                except Exception as error:  # noqa: BLE001  # handed to whoever waits for the job
+                    answer.set_exception(error)
+            if group:
+                self._store_group(group)
+
+    def _next_group(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        count = 0
+        while self._waiting and (not group or count + len(self._waiting[0].batch) <= MOST_IN_ONE_COMMIT):
+            group.append(self._waiting.popleft())
+            count += len(group[-1].batch)
+        self._waiting_events -= count
+        return group
+
+    def _store_group(self, group: list[_Waiting]) -> None:
+        together = group[0].batch if len(group) == 1 else EventBatch()
+        if len(group) > 1:
+            for waiting in group:
+                together.extend(waiting.batch)
+        try:
+            new = self._store.append(together, received_at=self._moment())
+        except MeterboardError as error:
+            _settle(group, error)
+        except Exception as error:  # noqa: BLE001  # whoever waits must hear of it, and the thread must live on
+            _settle(group, StoreFailed(f"The events could not be stored, so none of them counts: {error}"))
+        else:
+            for organization in {combination[0] for combination in together.combinations}:
+                self._versions[organization] += 1
+            _settle(group, new)
+
+    def _moment(self) -> datetime:
+        """Now, but always later than the moment before, whatever the machine's clock does."""
+        self._latest = max(self._clock.now(), self._latest + INSTANT)
+        return self._latest
+
+
+def _settle(group: list[_Waiting], outcome: Answer | MeterboardError) -> None:
+    """Give each its part of the outcome; an event loop is woken once for all that wait in it."""
+    awaited: defaultdict[
+        asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | MeterboardError]]
+    ]
+    awaited = defaultdict(list)
+    first = 0
+    for batch, answer in group:
+        part = outcome if isinstance(outcome, MeterboardError) else outcome[first : first + len(batch)]
+        first += len(batch)
+        if isinstance(answer, asyncio.Future):
+            awaited[answer.get_loop()].append((answer, part))
+        else:
+            _answer(answer, part)
+    for loop, parts in awaited.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_answer_all, parts)
+
+
+def _answer_all(parts: list[tuple["asyncio.Future[Answer]", Answer | MeterboardError]]) -> None:
+    for answer, part in parts:
+        if not answer.done():  # the client may have gone away meanwhile
+            _answer(answer, part)
+
+
+def _answer(answer: "Future[Answer] | asyncio.Future[Answer]", part: Answer | MeterboardError) -> None:
+    if isinstance(part, MeterboardError):
+        answer.set_exception(part)
+    else:
+        answer.set_result(part)

@@ -1,0 +1,237 @@
+"""Answering questions about an organisation's usage. Every read of statistics goes through `Statistics.read`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from meterboard.clock import Clock
+from meterboard.domain.allowance import Allowance, allowed_in
+from meterboard.domain.event import UNKNOWN
+from meterboard.domain.organization import Organization
+from meterboard.domain.period import Period, bucket_number, bucket_start, parse_period, points
+from meterboard.domain.query import Breakdown, Dimension, Filters, Order, Scope
+from meterboard.service.answers import (
+    BreakdownAnswer,
+    Others,
+    PeriodAnswer,
+    SeriesAnswer,
+    SeriesPoint,
+    Share,
+    Summary,
+    TableAnswer,
+    TaskRow,
+    TasksAnswer,
+    TaskTotal,
+    Total,
+)
+from meterboard.service.refresh import Refresh
+from meterboard.usage.store import Group, Snapshot, Usage, UsageStore
+
+MOST_CALLS_FIRST = (Order("calls", descending=True),)
+
+
+class Statistics:
+    """The statistics of every organisation, one at a time."""
+
+    def __init__(
+        self,
+        store: UsageStore,
+        refresh: Refresh,
+        clock: Clock,
+        *,
+        retention: timedelta,
+        allowances: Callable[[int], Sequence[Allowance]],
+    ) -> None:
+        self._store = store
+        self._refresh = refresh
+        self._clock = clock
+        self._retention = retention
+        self._allowances = allowances
+
+    @contextmanager
+    def read(self, organization: Organization) -> Iterator["Reading"]:
+        """One organisation's statistics at one watermark: all answers of a reading agree with each other."""
+        self._refresh.before_read()
+        with self._store.snapshot() as snapshot:
+            now = self._clock.now()
+            # The watermark may be ahead of the clock by the microseconds that keep receipts apart.
+            next_refresh = self._refresh.next_after(max(now, snapshot.watermark))
+            yield Reading(
+                snapshot,
+                organization,
+                now=max(now, snapshot.watermark),
+                next_refresh=next_refresh.astimezone(organization.zone),
+                retention=self._retention,
+                allowances=self._allowances(organization.id),
+            )
+
+
+class Reading:
+    """A consistent view of one organisation's statistics. Times are in the organisation's zone."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        organization: Organization,
+        *,
+        now: datetime,
+        next_refresh: datetime,
+        retention: timedelta,
+        allowances: Sequence[Allowance],
+    ) -> None:
+        self._snapshot = snapshot
+        self._organization = organization
+        self._now = now
+        self._retention = retention
+        self._allowances = allowances
+        self.as_of = snapshot.watermark.astimezone(organization.zone)
+        self.next_refresh = next_refresh
+        self.retention_days = retention.days
+
+    def period(self, text: str) -> Period:
+        """The period of that name or date. Raises: InvalidParameter: there is none."""
+        return parse_period(text, zone=self._organization.zone, now=self._now, as_of=self._snapshot.watermark)
+
+    def _scope(self, period: Period, filters: Filters) -> Scope:
+        """Where the organisation comes into every question; there is no other way to ask one."""
+        return Scope(self._organization.id, period, filters)
+
+    def summary(self, period: Period, filters: Filters) -> Summary:
+        """Totals, and the average calls a day."""
+        total = self._snapshot.total(self._scope(period, filters))
+        allowed = allowed_in(self._allowances, period)
+        if period.unit == "day":
+            calls, days = total.calls, period.days
+        else:
+            calls, days = self._retained_calls_and_days(filters)
+        zone = self._organization.zone
+        return Summary(
+            as_of=self.as_of,
+            next_refresh=self.next_refresh,
+            period=PeriodAnswer(
+                period.name, period.start.astimezone(zone), period.end.astimezone(zone), zone.key
+            ),
+            calls=total.calls,
+            credits_used=total.credits,
+            credits_allowed=allowed,
+            credits_unused=None if allowed is None else max(0, allowed - total.credits),
+            average_calls_per_day=calls / days if days else 0.0,
+            average_over_days=days,
+        )
+
+    def _retained_calls_and_days(self, filters: Filters) -> tuple[int, int]:
+        """Calls of everything retained, and on how many of the zone's days there were any."""
+        end = self._snapshot.watermark
+        # A bucket earlier than the retention: what retention has not deleted yet is still in every other answer.
+        everything = Period(
+            "retained", end - self._retention - timedelta(days=1), end, self._organization.zone, "day", 1
+        )
+        usage = self._snapshot.buckets(self._scope(everything, filters))
+        days = {bucket_start(bucket).astimezone(self._organization.zone).date() for bucket in usage}
+        return sum(of.calls for of in usage.values()), len(days)
+
+    def breakdown(
+        self,
+        period: Period,
+        filters: Filters,
+        by: Breakdown,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        order: Sequence[Order] | None = None,
+    ) -> BreakdownAnswer:
+        """Usage by one dimension, or by caller. `function` counts integration tasks alone."""
+        scope = self._scope(period, filters)
+        order = MOST_CALLS_FIRST if order is None else order
+        if by == "caller":
+            found = self._snapshot.callers(scope, order=order, limit=limit, offset=offset)
+        else:
+            order = [Order(by, key.descending) if key.column == "name" else key for key in order]
+            found = self._snapshot.groups(
+                scope, [by], order=order, limit=limit, offset=offset, tasks_only=by == "function"
+            )
+        calls = sum(row.calls for row in found.rows)
+        credits = sum(row.credits for row in found.rows)
+        total = found.total
+        return BreakdownAnswer(
+            as_of=self.as_of,
+            by=by,
+            rows=[_share(row, total) for row in found.rows],
+            others=Others(found.count - len(found.rows), total.calls - calls, total.credits - credits),
+            total=Total(total.calls, total.credits),
+        )
+
+    def series(self, period: Period, filters: Filters) -> SeriesAnswer:
+        """Usage over time."""
+        usage = self._snapshot.buckets(self._scope(period, filters))
+        steps = points(period)
+        starts = [bucket_number(step.start) for step in steps]
+        ends = [*starts[1:], bucket_number(period.end) + 1]
+        answered: list[SeriesPoint] = []
+        for step, start, end in zip(steps, starts, ends, strict=True):
+            within = [usage[bucket] for bucket in range(start, end) if bucket in usage]
+            calls, credits = sum(of.calls for of in within), sum(of.credits for of in within)
+            answered.append(SeriesPoint(step.start, calls, credits))
+        return SeriesAnswer(self.as_of, period.unit, answered)
+
+    def table(
+        self,
+        period: Period,
+        filters: Filters,
+        *,
+        columns: Sequence[Dimension],
+        order: Sequence[Order] = MOST_CALLS_FIRST,
+        page: int = 1,
+        page_size: int | None = 50,
+    ) -> TableAnswer:
+        """The combinations of `columns` that occurred; `page` counts from 1, `page_size` None is all on one."""
+        offset = 0 if page_size is None else (page - 1) * page_size
+        found = self._snapshot.groups(
+            self._scope(period, filters), columns, order=order, limit=page_size, offset=offset
+        )
+        return TableAnswer(
+            as_of=self.as_of,
+            columns=list(columns),
+            rows=[_row(columns, group) for group in found.rows],
+            page=page,
+            page_size=len(found.rows) if page_size is None else page_size,
+            total_rows=found.count,
+            total=Total(found.total.calls, found.total.credits),
+        )
+
+    def integration_tasks(self, period: Period, filters: Filters) -> TasksAnswer:
+        """Integration tasks per function and module."""
+        found = self._snapshot.groups(
+            self._scope(period, filters),
+            ["function", "module"],
+            order=MOST_CALLS_FIRST,
+            limit=None,
+            tasks_only=True,
+        )
+        rows = [
+            TaskRow(function, _name(module), group.calls, group.credits)
+            for group in found.rows
+            for function, module in [group.values]
+        ]
+        return TasksAnswer(self.as_of, rows, TaskTotal(found.total.calls, found.total.credits))
+
+
+def _name(value: str) -> str:
+    return value or UNKNOWN
+
+
+def _share(group: Group, total: Usage) -> Share:
+    *kind, name = group.values
+    share = group.calls / total.calls if total.calls else 0.0
+    return Share(_name(name), kind[0] if kind else None, group.calls, group.credits, share)
+
+
+def _row(columns: Sequence[Dimension], group: Group) -> dict[str, str | int]:
+    names: dict[str, str | int] = {
+        column: _name(value) for column, value in zip(columns, group.values, strict=True)
+    }
+    return names | {
+        "calls": group.calls,
+        "credits": group.credits,
+        "integration_tasks": group.integration_tasks,
+    }

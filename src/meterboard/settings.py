@@ -1,0 +1,92 @@
+"""
+Every setting: its unit, its default and why.
+
+A setting comes from `meterboard.toml` in the data folder, or from the environment as METERBOARD_<NAME>, which wins.
+A wrong one stops the start and is named.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+from msgspec import Struct
+
+from meterboard.errors import SettingError
+
+FILE = "meterboard.toml"
+PREFIX = "METERBOARD_"
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The values in force."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Loopback, since until full sign-in exists nobody else should reach the door."""
+    port: int = 8000
+    refresh_interval: timedelta = timedelta(minutes=15)
+    """How often statistics are brought up to date: a number with s, m or h. 0s: on every read."""
+    retention_days: int = 30
+    """Days that events and statistics are kept. The original's figure."""
+    queue_events: int = 200_000
+    """Events that may wait for a commit before senders are asked to come back: about a second's work, 200 MB at most."""
+    memory: str = "512MB"
+    """What the usage store may hold in memory at most, as DuckDB reads it."""
+
+
+def read_settings(
+    data: Path,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    overrides: Mapping[str, object] = MappingProxyType({}),
+) -> Settings:
+    """
+    The settings of a data folder under an environment; `overrides`, from the command line, win over both.
+
+    Raises: SettingError: a name or value is wrong; the message names it.
+    """
+    given: dict[str, object] = {}
+    file = data / FILE
+    if file.exists():
+        try:
+            given |= tomllib.loads(file.read_text())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise SettingError(f"{file} can't be read: {error}.") from error
+    for name in Settings.__struct_fields__:
+        value = environment.get(PREFIX + name.upper())
+        if value is not None:
+            given[name] = value
+    given |= overrides
+    known = {name: _parsed(name, value) for name, value in given.items()}
+    try:
+        settings = msgspec.convert(known, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingError(f"A setting is wrong: {error}. See docs/settings.md.") from error
+    _check(settings)
+    return settings
+
+
+def _parsed(name: str, value: object) -> object:
+    if name != "refresh_interval":
+        return value
+    found = re.fullmatch(r"(\d+)([smh])", str(value))
+    if found is None:
+        raise SettingError(
+            f"refresh_interval is {value!r}: use a number with s, m or h, such as 15m; 0s is live."
+        )
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
+def _check(settings: Settings) -> None:
+    bounds = {"port": (0, 65_535), "retention_days": (1, 36_500), "queue_events": (10_000, 100_000_000)}
+    for name, (least, most) in bounds.items():
+        value = getattr(settings, name)
+        if not least <= value <= most:
+            raise SettingError(f"{name} is {value}: use a number from {least:,} to {most:,}.")
+    if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", settings.memory):
+        raise SettingError(f"memory is {settings.memory!r}: use a size such as 512MB.")

@@ -1,0 +1,71 @@
+"""A plain model of what Meterboard must answer: lists of events and loops over them, nothing clever."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+DIMENSIONS = ("application", "function", "module", "method", "version", "ip", "user", "status")
+
+
+@dataclass
+class Call:
+    """An event as the model keeps it: the time it happened, what it cost, and its dimensions ('' = unknown)."""
+
+    time: datetime
+    credits: int
+    values: dict[str, str]
+
+
+@dataclass
+class Model:
+    """What was accepted, in the order of acceptance."""
+
+    calls: list[Call]
+
+    def within(self, start: datetime, end: datetime, filters: Mapping[Any, tuple[str, ...]]) -> list[Call]:
+        return [
+            call
+            for call in self.calls
+            if start <= call.time < end
+            and all(call.values[dimension] in wanted for dimension, wanted in filters.items())
+        ]
+
+    def window(self, now: datetime) -> tuple[int, int]:
+        used = [call.credits for call in self.calls if now - timedelta(hours=24) < call.time <= now]
+        return len(used), sum(used)
+
+
+def period(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
+    """Start and end of a period, live statistics being as of `now`."""
+    today = now.astimezone(zone).date()
+    if text == "last_24_hours":
+        start = now - timedelta(hours=24)
+        while start.minute % 15 or start.second or start.microsecond:
+            start = start.replace(microsecond=0) + timedelta(seconds=1)
+        return start, now
+    named = {
+        "today": (today, today),
+        "yesterday": (today - timedelta(days=1),) * 2,
+        "last_30_days": (today - timedelta(days=29), today),
+    }
+    first, last = named.get(text) or tuple(date.fromisoformat(day) for day in (text.split("..") * 2)[:2])
+    start = datetime.combine(first, time(), zone).astimezone(UTC)
+    end = datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
+    return start, max(start, min(end, now))
+
+
+def by(calls: list[Call], dimension: str) -> dict[str, tuple[int, int]]:
+    """Calls and credits by a dimension's value."""
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for call in calls:
+        sums[call.values[dimension]][0] += 1
+        sums[call.values[dimension]][1] += call.credits
+    return {name or "(unknown)": (count, credits) for name, (count, credits) in sums.items()}
+
+
+def by_local_day(calls: list[Call], zone: ZoneInfo) -> Counter[date]:
+    """Calls by the day that the zone's calendar showed."""
+    return Counter(call.time.astimezone(zone).date() for call in calls)
