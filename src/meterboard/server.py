@@ -36,6 +36,11 @@ def address_of_running(data: Path) -> str | None:
     return None
 
 
+def sign_in_address(address: str, link: str) -> str:
+    """The address that signs its bearer in once."""
+    return f"{address}/sign-in?link={link}"
+
+
 def free_port(host: str, port: int) -> int:
     """
     The port to listen on: `port`, or a free one for 0.
