@@ -8,9 +8,11 @@ from datetime import timedelta
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request, Response
 from litestar.di import Provide
+from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 
 from meterboard import __version__
@@ -19,6 +21,7 @@ from meterboard.accounts.keys import Keys
 from meterboard.accounts.organizations import Organizations
 from meterboard.accounts.people import People
 from meterboard.api.ingest import Bodies
+from meterboard.api.problems import on_http_exception
 from meterboard.api.routes import PROBLEMS, api
 from meterboard.api.schema import EventSchema
 from meterboard.clock import Clock, SystemClock
@@ -36,6 +39,7 @@ from meterboard.service.statistics import Statistics
 from meterboard.service.verify import Verify
 from meterboard.settings import Settings
 from meterboard.usage.duckdb import DuckDBStore
+from meterboard.web.routes import on_missing_page, pages
 
 SCHEDULES = files("meterboard") / "schedules"
 
@@ -139,15 +143,22 @@ def asgi(services: Services) -> Litestar:
         "verify": services.verify,
     }
     return Litestar(
-        route_handlers=[*api()],
+        route_handlers=[*api(), *pages()],
         dependencies={name: _provide(value) for name, value in held.items()},
-        exception_handlers=PROBLEMS,
+        exception_handlers={**PROBLEMS, HTTPException: _on_http_exception},
         openapi_config=OpenAPIConfig(
             title="Meterboard", version=__version__, path="/schema", render_plugins=[EventSchema(path="/")]
         ),
         request_max_body_size=None,
         logging_config=None,
     )
+
+
+def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """A browser that lost its way gets a page, a program a problem."""
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/"):
+        return on_missing_page(request, error)
+    return on_http_exception(request, error)
 
 
 def _provide(value: object) -> Provide:

@@ -61,6 +61,7 @@ class Statistics:
                 organization,
                 now=max(now, snapshot.watermark),
                 next_refresh=next_refresh.astimezone(organization.zone),
+                is_live=not self._refresh.interval,
                 retention=self._retention,
                 allowances=self._allowances(organization.id),
             )
@@ -76,6 +77,7 @@ class Reading:
         *,
         now: datetime,
         next_refresh: datetime,
+        is_live: bool,
         retention: timedelta,
         allowances: Sequence[Allowance],
     ) -> None:
@@ -86,7 +88,8 @@ class Reading:
         self._allowances = allowances
         self.as_of = snapshot.watermark.astimezone(organization.zone)
         self.next_refresh = next_refresh
-        self.retention_days = retention.days
+        self.is_live = is_live
+        self.first_day = (now - retention).astimezone(organization.zone).date()
 
     def period(self, text: str) -> Period:
         """The period of that name or date. Raises: InvalidParameter: there is none."""

@@ -1,1 +1,171 @@
-console.log("x")
+// The graphs. Each stands in the page as data; a click on a mark goes where its row in the list goes.
+import { use, init } from "echarts/core";
+import { BarChart, PieChart } from "echarts/charts";
+import { AriaComponent, GridComponent, TooltipComponent } from "echarts/components";
+import { SVGRenderer } from "echarts/renderers";
+
+use([BarChart, PieChart, AriaComponent, GridComponent, TooltipComponent, SVGRenderer]);
+
+const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const exact = (value) => value.toLocaleString("en-US");
+const short = (value) =>
+  value >= 1e6 ? `${+(value / 1e6).toFixed(1)} M` : value >= 1e3 ? `${+(value / 1e3).toFixed(1)} k` : `${value}`;
+
+// The graphs' library reads no OKLCH, so the browser's own canvas turns the tokens into what it reads.
+const pixel = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+function token(name) {
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  pixel.fillStyle = getComputedStyle(probe).color;
+  probe.remove();
+  pixel.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = pixel.getImageData(0, 0, 1, 1).data;
+  return `rgb(${red},${green},${blue})`;
+}
+
+function text(...lines) {
+  const box = document.createElement("div");
+  for (const line of lines) {
+    const row = document.createElement("div");
+    row.textContent = line;
+    box.append(row);
+  }
+  return box;
+}
+
+function tooltip() {
+  return {
+    backgroundColor: token("--n0"),
+    borderColor: token("--n4"),
+    textStyle: { color: token("--n9"), fontSize: 13, fontWeight: 400 },
+    extraCssText: "box-shadow:none",
+    confine: true,
+    transitionDuration: 0,
+  };
+}
+
+function doughnut({ total, rows }) {
+  return {
+    tooltip: {
+      ...tooltip(),
+      trigger: "item",
+      formatter: ({ data }) => text(data.name, `${exact(data.value)} calls`, `${exact(data.credits)} credits`),
+    },
+    series: [
+      {
+        type: "pie",
+        radius: ["64%", "96%"],
+        startAngle: 90,
+        minAngle: 2,
+        label: {
+          show: true,
+          position: "center",
+          silent: true,
+          formatter: `{total|${short(total)}}\n{unit|calls}`,
+          rich: {
+            total: { fontSize: 20, fontWeight: 600, color: token("--n9"), lineHeight: 26 },
+            unit: { fontSize: 12, color: token("--n6") },
+          },
+        },
+        emphasis: { scale: false, itemStyle: { opacity: 0.85 } },
+        itemStyle: { borderColor: token("--n0"), borderWidth: 1.5 },
+        data: rows.map((row) => ({
+          name: row.name,
+          value: row.calls,
+          credits: row.credits,
+          url: row.url,
+          cursor: "pointer",
+          itemStyle: { color: token(row.colour ? `--c${row.colour}` : "--grey") },
+        })),
+      },
+    ],
+  };
+}
+
+function time({ measure, steps }) {
+  const axis = { color: token("--n6"), fontSize: 12 };
+  return {
+    grid: { left: 4, right: 4, top: 12, bottom: 4, containLabel: true },
+    tooltip: {
+      ...tooltip(),
+      trigger: "axis",
+      axisPointer: { type: "shadow", shadowStyle: { color: token("--n6"), opacity: 0.08 } },
+      formatter: ([{ data }]) => text(data.long, `${exact(data.calls)} calls`, `${exact(data.credits)} credits`),
+    },
+    xAxis: {
+      type: "category",
+      data: steps.map((step) => step.label),
+      axisTick: { show: false },
+      axisLine: { lineStyle: { color: token("--n4") } },
+      axisLabel: { ...axis, hideOverlap: true },
+    },
+    yAxis: {
+      type: "value",
+      minInterval: 1,
+      splitNumber: 4,
+      splitLine: { lineStyle: { color: token("--n3") } },
+      axisLabel: { ...axis, formatter: (value) => (value ? `${short(value)} ${measure}` : "0") },
+    },
+    series: [
+      {
+        type: "bar",
+        barCategoryGap: "28%",
+        itemStyle: { color: token("--c1"), borderRadius: [2, 2, 0, 0] },
+        emphasis: { itemStyle: { color: token("--accent") } },
+        data: steps.map((step) => ({
+          value: step[measure],
+          calls: step.calls,
+          credits: step.credits,
+          long: step.long_label,
+          url: step.url,
+          cursor: step.url ? "pointer" : "default",
+        })),
+      },
+    ],
+  };
+}
+
+const drawings = { doughnut, time };
+const drawn = new Map();
+
+function draw(place) {
+  const data = JSON.parse(place.querySelector("script").textContent);
+  let chart = drawn.get(place);
+  if (!chart) {
+    const canvas = document.createElement("div");
+    canvas.className = "canvas";
+    canvas.style.height = "100%";
+    place.append(canvas);
+    chart = init(canvas, null, { renderer: "svg" });
+    chart.on("click", ({ data: mark }) => follow(mark?.url));
+    new ResizeObserver(() => chart.resize()).observe(canvas);
+    drawn.set(place, chart);
+  }
+  // The page says what the graph shows, and the list beside it says the same: the picture itself stays silent.
+  chart.setOption({ animation: !still, animationDuration: 120, aria: { enabled: false }, ...drawings[place.dataset.chart](data) });
+}
+
+// A click on a mark is a click on a link, so that it changes the page in place as links do.
+function follow(url) {
+  if (!url) return;
+  const link = document.createElement("a");
+  link.href = url;
+  document.getElementById("content").append(link);
+  window.htmx?.process(link);
+  link.click();
+}
+
+function drawAll() {
+  for (const [place, chart] of drawn) {
+    if (place.isConnected) continue;
+    chart.dispose();
+    drawn.delete(place);
+  }
+  for (const place of document.querySelectorAll("[data-chart]")) draw(place);
+}
+
+document.addEventListener("htmx:afterSettle", drawAll);
+document.addEventListener("meterboard:theme", drawAll);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+drawAll();

@@ -1,0 +1,78 @@
+"""Addresses of pages. A page's address holds its whole state, so every link is the present state with a change."""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlencode
+
+from meterboard.domain.period import DEFAULT_PERIOD
+from meterboard.domain.query import DIMENSIONS, Dimension, Filters
+
+DASHBOARD = "/"
+TABLE = "/table"
+EXPORT = "/v1/statistics/table"
+SWITCHES = ("applications", "time", "modules", "ips", "users", "measure")
+"""What a page shows how: `applications=list` …, `measure=credits`."""
+
+
+class Address:
+    """The state of the page that is being shown, and the links that lead on from it."""
+
+    def __init__(self, path: str, given: Iterable[tuple[str, str]]) -> None:
+        self.path = path
+        self._pairs = [(name, value) for name, value in given if name in DIMENSIONS or value]
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first value of a parameter."""
+        return next((value for key, value in self._pairs if key == name), default)
+
+    @property
+    def period(self) -> str:
+        return self.get("period", DEFAULT_PERIOD)
+
+    def pairs(self, *names: str) -> list[tuple[str, str]]:
+        """The parameters of the state, without those named: what a form has to carry along."""
+        return [(name, value) for name, value in self._pairs if name not in names]
+
+    def change(self, path: str | None = None, **changes: str | None) -> str:
+        """The link to this state with parameters set, or taken out with None; pages start anew."""
+        kept = [(name, value) for name, value in self._pairs if name not in changes and name != "page"]
+        return _link(path or self.path, [*kept, *((n, v) for n, v in changes.items() if v is not None)])
+
+    def filtered(self, **filters: str) -> str:
+        """The link to this state with more filters; an empty value is "did not say"."""
+        kept = [(name, value) for name, value in self._pairs if name not in filters and name != "page"]
+        return _link(self.path, [*kept, *filters.items()])
+
+    def without(self, dimension: str, value: str) -> str:
+        """The link to this state without one filter."""
+        kept = [pair for pair in self._pairs if pair != (dimension, value) and pair[0] != "page"]
+        return _link(self.path, kept)
+
+    def unfiltered(self) -> str:
+        """The link to this state without any filter."""
+        return _link(self.path, [pair for pair in self._pairs if pair[0] not in DIMENSIONS])
+
+    def rows(self, columns: str, filters: Mapping[str, str] | None = None) -> str:
+        """The link to the rows behind a mark: the table by `columns`, in this period, with these filters added."""
+        added = dict(filters or {})
+        kept = [
+            (name, value)
+            for name, value in self._pairs
+            if name == "period" or (name in DIMENSIONS and name not in added)
+        ]
+        return _link(TABLE, [*kept, ("columns", columns), *added.items()])
+
+    def export(self, form: str, columns: Iterable[Dimension], sort: str) -> str:
+        """The link to the rows on screen, all pages of them, as a file."""
+        kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in DIMENSIONS]
+        return _link(EXPORT, [*kept, ("columns", ",".join(columns)), ("sort", sort), ("format", form)])
+
+
+def chips(filters: Filters, address: Address) -> list[tuple[str, str, str]]:
+    """Each filter's dimension and value, and the link that takes it away. Values as they stand in the address."""
+    given = [(name, value) for name, value in address.pairs() if name in filters]
+    return [(name, value, address.without(name, value)) for name, value in given]
+
+
+def _link(path: str, pairs: Iterable[tuple[str, str]]) -> str:
+    query = urlencode(list(pairs))
+    return f"{path}?{query}" if query else path

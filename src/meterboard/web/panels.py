@@ -1,0 +1,157 @@
+"""The dashboard's panels: answers of the statistics as rows with names, numbers and the links behind them."""
+
+from collections.abc import Iterable, Sequence
+from zlib import crc32
+
+from msgspec import Struct
+
+from meterboard.domain.event import UNKNOWN
+from meterboard.domain.period import Period
+from meterboard.domain.query import Dimension, Filters
+from meterboard.service.answers import BreakdownAnswer, SeriesAnswer, SeriesPoint, Share, Total
+from meterboard.service.statistics import Reading
+from meterboard.web.address import Address
+from meterboard.web.words import date_of, value_of
+
+COLOURS = 8
+TOP = 5
+TOP_USERS = 3
+COLUMNS: dict[Dimension, str] = {
+    "module": "module,method,application,user",
+    "method": "method,module,application,user",
+    "ip": "ip,user,application",
+    "user": "user,ip,method,module",
+}
+
+
+class Row(Struct, frozen=True):
+    """A name with its numbers; `width` is its bar's, in per cent of the longest; `colour` counts from 1, 0 is grey."""
+
+    name: str
+    note: str
+    calls: int
+    credits: int
+    share: float
+    width: float
+    colour: int
+    url: str
+
+
+class Panel(Struct, frozen=True):
+    """One classification of the usage."""
+
+    rows: list[Row]
+    total: Total
+    all_url: str
+    of: str = ""
+
+
+class Step(Struct, frozen=True):
+    """A step of the time chart. `url` is the day's own dashboard, or empty."""
+
+    label: str
+    long_label: str
+    calls: int
+    credits: int
+    url: str
+
+
+def applications(reading: Reading, period: Period, filters: Filters, address: Address) -> Panel:
+    """The five callers with the most calls, applications and functions together, and the others as one."""
+    answer = reading.breakdown(period, filters, "caller", limit=TOP)
+    colours = caller_colours(reading, filters)
+    longest = max((row.calls for row in answer.rows), default=0)
+    rows = [_caller(row, longest, colours, address) for row in answer.rows]
+    everyone = address.rows("application,function,user")
+    if answer.others.names:
+        share = answer.others.calls / answer.total.calls if answer.total.calls else 0.0
+        others = f"{answer.others.names} others" if answer.others.names > 1 else "1 other"
+        rows.append(Row(others, "", answer.others.calls, answer.others.credits, share, 0, 0, everyone))
+    return Panel(rows, answer.total, everyone)
+
+
+def _caller(row: Share, longest: int, colours: dict[tuple[str, str], int], address: Address) -> Row:
+    kind = row.kind or ""
+    value = value_of(row.name)
+    if kind == "function":
+        url = address.rows("function,module", {"function": value})
+    else:
+        # Calls that came from no function: exactly those that the mark stands for.
+        url = address.rows("application,user,ip", {"application": value, "function": ""})
+    width = row.calls * 100 / longest if longest else 0
+    note = "function" if kind == "function" else ""
+    return Row(
+        row.name, note, row.calls, row.credits, row.share, width, colours.get((kind, row.name), 0), url
+    )
+
+
+def caller_colours(reading: Reading, filters: Filters) -> dict[tuple[str, str], int]:
+    """
+    A colour for each of the callers, by name: the same in every panel and period.
+
+    The eight most used of the retained days never share one.
+    """
+    month = reading.breakdown(reading.period("last_30_days"), filters, "caller", limit=200)
+    callers = [(row.kind or "", row.name) for row in month.rows]
+    return dict(
+        [*_distinct(sorted(callers[:COLOURS])), *((caller, _hue(caller)) for caller in callers[COLOURS:])]
+    )
+
+
+def _distinct(callers: Iterable[tuple[str, str]]) -> Iterable[tuple[tuple[str, str], int]]:
+    free = set(range(1, COLOURS + 1))
+    for caller in callers:
+        wanted = _hue(caller)
+        colour = next(c for c in [*range(wanted, COLOURS + 1), *range(1, wanted)] if c in free)
+        free.discard(colour)
+        yield caller, colour
+
+
+def _hue(caller: tuple[str, str]) -> int:
+    return crc32("/".join(caller).encode()) % COLOURS + 1
+
+
+def top(
+    reading: Reading, period: Period, filters: Filters, address: Address, by: Dimension, *, limit: int = TOP
+) -> Panel:
+    """The names of a dimension with the most calls."""
+    answer = reading.breakdown(period, filters, by, limit=limit)
+    return Panel(_ranked(answer, address, by), answer.total, address.rows(COLUMNS[by]), by)
+
+
+def _ranked(answer: BreakdownAnswer, address: Address, by: Dimension) -> list[Row]:
+    longest = max((row.calls for row in answer.rows), default=0)
+    return [
+        Row(
+            name=row.name,
+            note="",
+            calls=row.calls,
+            credits=row.credits,
+            share=row.share,
+            width=row.calls * 100 / longest if longest else 0,
+            colour=0 if row.name == UNKNOWN else 1,
+            url=address.rows(COLUMNS[by], {by: value_of(row.name)}),
+        )
+        for row in answer.rows
+    ]
+
+
+def steps(series: SeriesAnswer, address: Address) -> list[Step]:
+    """The steps of the time chart; a day leads to its own dashboard."""
+    return [_step(point, series.points, series.unit == "day", address) for point in series.points]
+
+
+def _step(point: SeriesPoint, points: Sequence[SeriesPoint], daily: bool, address: Address) -> Step:
+    start = point.start
+    if daily:
+        label, long_label = f"{start.day} {start:%b}", f"{start:%A}, {date_of(start)}"
+        return Step(label, long_label, point.calls, point.credits, address.change(period=f"{start:%Y-%m-%d}"))
+    # A repeated hour, when clocks go back, is told apart by its offset.
+    twice = (
+        sum(
+            f"{other.start:%d%H}" == f"{start:%d%H}" for other in points if other.start.minute == start.minute
+        )
+        > 1
+    )
+    label = f"{start:%H:%M} {start:%z}" if twice else f"{start:%H:%M}"
+    return Step(label, f"{label}, {date_of(start)}", point.calls, point.credits, "")

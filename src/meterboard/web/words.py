@@ -1,0 +1,103 @@
+"""Numbers and times as people read them."""
+
+from datetime import datetime
+
+from meterboard.domain.event import UNKNOWN
+from meterboard.service.answers import Credits, Summary
+
+LABELS = {
+    "application": "Application",
+    "function": "Function",
+    "module": "Module",
+    "method": "Method",
+    "version": "Version",
+    "ip": "IP address",
+    "user": "User",
+    "status": "Status",
+    "calls": "Calls",
+    "credits": "Credits",
+    "integration_tasks": "Integration tasks",
+}
+PERIODS = {
+    "last_24_hours": "Last 24 hours",
+    "today": "Today",
+    "yesterday": "Yesterday",
+    "last_30_days": "Last 30 days",
+}
+CLOSE = 80
+"""Per cent of the allowance from which on it is "close": the first of the original's notices."""
+
+
+def number(value: int) -> str:
+    """12412 -> 12,412."""
+    return f"{value:,}"
+
+
+def plural(count: int, noun: str) -> str:
+    """1 call, 2 calls."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def percent(share: float) -> str:
+    """0.314 -> 31 %; a share that is not nothing never shows as nothing."""
+    return "< 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
+
+
+def clock_time(moment: datetime, now: datetime) -> str:
+    """10:45, with its date when that is not today's."""
+    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%H:%M} on {date_of(moment)}"
+
+
+def date_of(moment: datetime) -> str:
+    """24 Nov 2026."""
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def name_of(value: str) -> str:
+    """A filter's value as statistics name it."""
+    return value or UNKNOWN
+
+
+def value_of(name: str) -> str:
+    """A statistic's name as a filter takes it."""
+    return "" if name == UNKNOWN else name
+
+
+def freshness(summary: Summary, live: bool) -> str:
+    """How old the statistics are, in words."""
+    now = max(summary.as_of, summary.next_refresh)
+    if live:
+        return f"Statistics as of {summary.as_of:%H:%M:%S}, brought up to date on every read."
+    as_of, following = clock_time(summary.as_of, now), clock_time(summary.next_refresh, now)
+    return f"Statistics as of {as_of}, next refresh at {following}."
+
+
+def covered(summary: Summary) -> str:
+    """The time that the period's numbers cover, in words."""
+    start, end = summary.period.start, summary.period.end
+    return f"{start:%H:%M} on {date_of(start)} to {end:%H:%M} on {date_of(end)}, {summary.period.time_zone}"
+
+
+def counter(credits: Credits) -> dict[str, str | int]:
+    """The live counter in words: what the page shows at first and what the live line sends later."""
+    calls = plural(credits.calls, "call")
+    if credits.allowance is None or credits.unused is None:
+        return {
+            "headline": f"{plural(credits.used, 'credit')} used",
+            "detail": f"unlimited allowance · {calls} in the last 24 hours",
+            "percent": 0,
+            "share": "",
+            "state": "unlimited",
+        }
+    share = credits.used * 100 // credits.allowance if credits.allowance else 100
+    over = credits.used - credits.allowance
+    state = "over" if over > 0 else "close" if share >= CLOSE else "calm"
+    headline = f"{plural(over, 'credit')} over" if over > 0 else f"{plural(credits.unused, 'credit')} left"
+    return {
+        "headline": headline,
+        "detail": f"used {number(credits.used)} of {number(credits.allowance)} · {calls} in the last 24 hours",
+        "percent": min(share, 100),
+        "share": f"{share} %"
+        + {"over": " · over the allowance", "close": " · close to the allowance"}.get(state, ""),
+        "state": state,
+    }
