@@ -20,7 +20,6 @@ from meterboard.accounts.database import Database
 from meterboard.accounts.keys import Keys
 from meterboard.accounts.organizations import Organizations
 from meterboard.accounts.people import People
-from meterboard.api.ingest import Bodies
 from meterboard.api.problems import on_http_exception
 from meterboard.api.routes import PROBLEMS, api
 from meterboard.api.schema import EventSchema
@@ -133,17 +132,14 @@ class Services:
 
 def asgi(services: Services) -> Litestar:
     """The application on running services, which it does not close."""
-    bodies = Bodies()
     held = {
         "access": services.access,
-        "ingest": services.ingest,
-        "bodies": bodies,
         "live_credits": services.live_credits,
         "statistics": services.statistics,
         "verify": services.verify,
     }
     return Litestar(
-        route_handlers=[*api(), *pages()],
+        route_handlers=[*api(services.access, services.ingest), *pages()],
         dependencies={name: _provide(value) for name, value in held.items()},
         exception_handlers={**PROBLEMS, HTTPException: _on_http_exception},
         openapi_config=OpenAPIConfig(

@@ -20,6 +20,7 @@ TIME_ZONE = "Asia/Kolkata"
 ALLOWANCE = 25_000
 """Credits in a rolling 24 hours: a working day uses three quarters of them, a Sunday one third."""
 MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
 BATCH = 5_000
 """Events, and up to one minute's more."""
 _ZONE = ZoneInfo(TIME_ZONE)
@@ -124,15 +125,16 @@ def history(*, seed: int, since: datetime, until: datetime) -> Iterator[list[Usa
 
 def trickle(*, seed: int, at: datetime) -> list[UsageEvent]:
     """
-    What happens in the second that ends at `at`, beside the history: often nothing, at most a few calls.
+    What happens in the last whole second before `at`, beside the history: often nothing, at most four calls.
 
     About 1.2 calls a second in office hours and one every four seconds else, so that the live counter is seen to move.
     The same second always brings the same calls with the same ids.
     """
-    local = at.astimezone(_ZONE)
-    stamp = f"{at.astimezone(UTC):%Y%m%d%H%M%S}"
+    start = at.astimezone(UTC).replace(microsecond=0) - SECOND
+    local = start.astimezone(_ZONE)
+    stamp = f"{start:%Y%m%d%H%M%S}"
     chance = _chance(seed, "trickle", stamp)
-    calls = _Calls(chance, f"demo-{seed}-live-{stamp}", at - timedelta(seconds=1), timedelta(seconds=1))
+    calls = _Calls(chance, f"demo-{seed}-live-{stamp}", start, SECOND)
     mean = 1.2 if _is_office_hour(local) else 0.25
     # Up to four visitors, each of whom calls or not: calls come in clumps, as they do in life.
     for _ in range(4):

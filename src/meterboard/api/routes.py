@@ -7,11 +7,13 @@ from litestar.types import ExceptionHandlersMap
 
 from meterboard.api.auth import provide_key, provide_organization
 from meterboard.api.credits import credits
-from meterboard.api.ingest import send_events
+from meterboard.api.ingest import events_route
 from meterboard.api.problems import on_anything_else, on_http_exception, on_meterboard_error
 from meterboard.api.statistics import breakdown, integration_tasks, provide_asked, series, summary, table
 from meterboard.api.verify import verification
 from meterboard.errors import MeterboardError
+from meterboard.service.access import Access
+from meterboard.service.ingest import Ingest
 
 PROBLEMS: ExceptionHandlersMap = {
     MeterboardError: on_meterboard_error,
@@ -20,7 +22,7 @@ PROBLEMS: ExceptionHandlersMap = {
 }
 
 
-def api() -> list[Router]:
+def api(access: Access, ingest: Ingest) -> list[Router]:
     """Every address that answers in JSON."""
     statistics = Router(
         "/v1/statistics",
@@ -31,7 +33,7 @@ def api() -> list[Router]:
     return [
         Router(
             "/",
-            route_handlers=[send_events, credits, statistics, verification],
+            route_handlers=[events_route(access, ingest), credits, statistics, verification],
             dependencies={"key": Provide(provide_key), "organization": Provide(provide_organization)},
             exception_handlers=PROBLEMS,
         )

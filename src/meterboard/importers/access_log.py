@@ -47,7 +47,13 @@ _REQUEST = re.compile(rb"([A-Z][A-Z_-]{0,31}) (\S++)(?: HTTP/[\d.]++)?")
 _ESCAPE = re.compile(rb'\\(x[0-9a-fA-F]{2}|["\\abfnrtv])')
 _PLAIN = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 # Not strptime's %b, which follows the locale of the machine that imports.
-_MONTHS = dict(zip("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), range(1, 13), strict=True))
+_MONTHS = dict(
+    zip(
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+        range(1, 13),
+        strict=True,
+    )
+)
 _BEHIND_BROWSER = re.compile(r"compatible; (?!MSIE|Windows|Linux|X11)([A-Za-z][\w .!-]*)")
 _PRODUCT = re.compile(r"[^\s/;,()]+(?: (?!v\d)[^\W\d_][^\s/;,()]*)*")
 
@@ -63,10 +69,11 @@ class LogReader:
     """
     Reads one log once; the counts grow as its batches are taken.
 
-    `lines` counts every line of the file; each is an event, or `unreadable`, or blank.
+    `lines` counts every line of the file; each is an event, or `unreadable`, or blank. `remembered`: see REMEMBERED.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, remembered: int = REMEMBERED) -> None:
+        self._remembered = remembered
         self.lines = 0
         self.unreadable = 0
         self.first_unreadable: Unreadable | None = None
@@ -126,7 +133,7 @@ class LogReader:
         before = self._repeated.get(digest)
         if before is None:
             before = self._repeated_before.get(digest, 0)
-            if len(self._repeated) >= REMEMBERED:
+            if len(self._repeated) >= self._remembered:
                 self._repeated_before, self._repeated = self._repeated, {}
         self._repeated[digest] = before + 1
         return f"log-{digest.hex()}-{before}"

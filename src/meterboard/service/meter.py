@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
 from threading import Condition, Thread
+from time import sleep
 from typing import Any, NamedTuple, TypeVar
 
 from meterboard.clock import Clock
@@ -22,6 +23,11 @@ from meterboard.usage.store import UsageStore
 
 MOST_IN_ONE_COMMIT = 20_000
 """Events. A commit of so many takes tens of milliseconds; more would make the next in line wait for no gain."""
+
+CROWD = 3
+LINGER_SECONDS = 0.001
+"""After a commit that CROWD requests or more had waited for, the next waits this long for company: without it the
+first request of the next crowd would be committed alone and all the others would wait for that."""
 
 T = TypeVar("T")
 Answer = list[bool]
@@ -112,13 +118,17 @@ class Meter:
     # -- the writing thread ---------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        crowded = False
         while True:
+            if crowded:
+                sleep(LINGER_SECONDS)
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._jobs or self._closing)
                 jobs, self._jobs = self._jobs, deque()
                 group = self._next_group()
                 if not (jobs or group):
                     return
+            crowded = len(group) >= CROWD
             for job, answer in jobs:
                 try:
                     answer.set_result(job(self._store))

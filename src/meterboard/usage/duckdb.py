@@ -9,13 +9,13 @@ Times are stored as microseconds since 1970 UTC, buckets as their number; no sta
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import compress, repeat
 from pathlib import Path
+from struct import unpack
 
 import duckdb
-import numpy as np
-import numpy.typing as npt
 
-from meterboard.domain.event import MAX_AHEAD, NO_ID, Combination, EventBatch
+from meterboard.domain.event import MAX_AHEAD, Combination, EventBatch
 from meterboard.domain.period import BUCKET, EPOCH, INSTANT, bucket_number, micros
 from meterboard.domain.query import Dimension, Order, Scope
 from meterboard.errors import DataFolderError, StoreFailed
@@ -56,13 +56,11 @@ create table if not exists rollup (
 );
 create table if not exists watermark (moment bigint not null);
 """
-ADD_COMBINATIONS = "insert into combination values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-ADD_EVENTS = """
-insert into event
-select organization, ?, time, id_low, id_high, combination, credits, records from arrived
-"""
 IDS_OF_ROWS = "select id_low, received_at from event where rowid >= ? and rowid < ? and id_low <> 0"
-KNOWN_IDS = "select id_low, id_high from event semi join candidate using (id_low, id_high)"
+KNOWN_IDS = """
+select id_low, id_high from event
+semi join (select unnest($1::ubigint[]) as id_low, unnest($2::ubigint[]) as id_high) using (id_low, id_high)
+"""
 # An event's clock may run ahead of ours, and no period ends after the watermark: such an event waits until the
 # watermark has passed its time. It was received at most MAX_AHEAD before that, which keeps the scan to what is new.
 ROLL_UP = """
@@ -166,53 +164,55 @@ class DuckDBStore:
         return EPOCH + INSTANT * max(received, _watermark(self._connection))
 
     def append(self, batch: EventBatch, *, received_at: datetime) -> list[bool]:
-        ids = np.frombuffer(b"".join(batch.ids), dtype="<u8").reshape(-1, 2)
-        new = self._which_are_new(batch.ids, ids)
+        halves = unpack(f"<{2 * len(batch)}Q", b"".join(batch.ids))
+        lows, highs = halves[::2], halves[1::2]
+        new = self._which_are_new(lows, highs)
         if not any(new):
             return new
         with self._transaction():
-            arrived = {
-                "organization": np.array([c.organization for c in batch.combinations], dtype="i4"),
-                "time": np.array(batch.times, dtype="i8"),
-                "id_low": ids[:, 0],
-                "id_high": ids[:, 1],
-                "combination": self._numbers_of(batch.combinations),
-                "credits": np.array(batch.credits, dtype="i4"),
-                "records": np.array(batch.records, dtype="i4"),
-            }
-            if not all(new):
-                arrived = {name: column[new] for name, column in arrived.items()}
-            self._connection.register("arrived", arrived)
-            self._connection.execute(ADD_EVENTS, [micros(received_at)]).fetchall()
-        keys = arrived["id_low"][arrived["id_low"] != 0].tolist()
-        self._ids.add(keys, count=len(keys), received_at=received_at)
+            rows = zip(
+                [combination[0] for combination in batch.combinations],
+                repeat(micros(received_at)),
+                batch.times,
+                lows,
+                highs,
+                self._numbers_of(batch.combinations),
+                batch.credits,
+                batch.records,
+                strict=False,
+            )
+            self._append("event", rows if all(new) else compress(rows, new))
+        added = [low for low, is_new in zip(lows, new, strict=True) if is_new and low]
+        self._ids.add(added, count=len(added), received_at=received_at)
         return new
 
-    def _which_are_new(self, digests: Sequence[bytes], ids: npt.NDArray[np.uint64]) -> list[bool]:
-        seen = self._stored_among(ids)
+    def _append(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+        appender = self._connection.appender(table)
+        appender.append_rows(list(rows))
+        appender.flush()
+
+    def _which_are_new(self, lows: Sequence[int], highs: Sequence[int]) -> list[bool]:
+        seen = self._stored_among(lows, highs)
         new: list[bool] = []
-        for digest in digests:
-            if digest == NO_ID:
+        for identity in zip(lows, highs, strict=True):
+            if identity == (0, 0):
                 new.append(True)
             else:
-                new.append(digest not in seen)
-                seen.add(digest)
+                new.append(identity not in seen)
+                seen.add(identity)
         return new
 
-    def _stored_among(self, ids: npt.NDArray[np.uint64]) -> set[bytes]:
-        possible = self._ids.possible(ids[:, 0].tolist())
+    def _stored_among(self, lows: Sequence[int], highs: Sequence[int]) -> set[tuple[int, int]]:
+        possible = self._ids.possible(lows)
         if not possible:
             return set()
+        candidates = [[half[position] for position in possible] for half in (lows, highs)]
         try:
-            candidates = ids[possible]
-            self._connection.register("candidate", {"id_low": candidates[:, 0], "id_high": candidates[:, 1]})
-            found = self._connection.execute(KNOWN_IDS).fetchnumpy()
+            return set(self._connection.execute(KNOWN_IDS, candidates).fetchall())
         except duckdb.Error as error:
             raise self._failed(error) from error
-        pairs = np.stack([found["id_low"], found["id_high"]], axis=1).astype("<u8")
-        return {pair.tobytes() for pair in pairs}
 
-    def _numbers_of(self, combinations: Sequence[Combination]) -> npt.NDArray[np.int32]:
+    def _numbers_of(self, combinations: Sequence[Combination]) -> list[int]:
         """
         The number of each combination; new ones are stored.
 
@@ -224,12 +224,10 @@ class DuckDBStore:
         missing = sorted({combination for combination in combinations if combination not in self._numbers})
         if missing:
             numbered = list(enumerate(missing, self._next_number))
-            appender = self._connection.appender("combination")
-            appender.append_rows([(number, *values) for number, values in numbered])
-            appender.flush()
+            self._append("combination", [(number, *values) for number, values in numbered])
             self._next_number += len(missing)
             self._keep_at_hand(numbered)
-        return np.array([self._numbers[combination] for combination in combinations], dtype="i4")
+        return [self._numbers[combination] for combination in combinations]
 
     def _keep_at_hand(self, numbered: Iterable[tuple[int, Combination]]) -> None:
         for number, combination in numbered:

@@ -59,7 +59,7 @@ class Step(Struct, frozen=True):
 def applications(reading: Reading, period: Period, filters: Filters, address: Address) -> Panel:
     """The five callers with the most calls, applications and functions together, and the others as one."""
     answer = reading.breakdown(period, filters, "caller", limit=TOP)
-    colours = caller_colours(reading, filters)
+    colours = caller_colours(reading)
     longest = max((row.calls for row in answer.rows), default=0)
     rows = [_caller(row, longest, colours, address) for row in answer.rows]
     everyone = address.rows("application,function,user")
@@ -85,13 +85,13 @@ def _caller(row: Share, longest: int, colours: dict[tuple[str, str], int], addre
     )
 
 
-def caller_colours(reading: Reading, filters: Filters) -> dict[tuple[str, str], int]:
+def caller_colours(reading: Reading) -> dict[tuple[str, str], int]:
     """
     A colour for each of the callers, by name: the same in every panel and period.
 
     The eight most used of the retained days never share one.
     """
-    month = reading.breakdown(reading.period("last_30_days"), filters, "caller", limit=200)
+    month = reading.breakdown(reading.period("last_30_days"), {}, "caller", limit=200)
     callers = [(row.kind or "", row.name) for row in month.rows]
     return dict(
         [*_distinct(sorted(callers[:COLOURS])), *((caller, _hue(caller)) for caller in callers[COLOURS:])]
