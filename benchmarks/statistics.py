@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from benchmarks.company import batches, fill, spread
 from benchmarks.server import running
 from meterboard.app import Services
-from meterboard.domain.event import EventBatch
 from meterboard.settings import Settings
 from meterboard.usage.duckdb import FILE
 
@@ -51,14 +50,15 @@ def refresh(folder: Path) -> float:
     """Seconds that a refresh of NEW events takes, late ones of the whole month among them."""
     services = Services(folder, Settings())
     acme = services.accounts.organizations.named("acme")
-    new = EventBatch()
+    stored = 0
     for batch in batches(services, acme, count=NEW):
-        new.extend(batch)
-    services.meter.submit(new).result()
+        stored += sum(services.meter.submit(batch).result())
+        if stored >= NEW:
+            break
     started = time.perf_counter()
     services.refresh.now()
     took = time.perf_counter() - started
-    print(f"refresh of {len(new):,} new events of 30 days: {took * 1e3:.0f} ms (promised: under 1,000)")
+    print(f"refresh of {stored:,} new events, all of them late: {took * 1e3:.0f} ms (promised: under 1,000)")
     services.close()
     return took
 

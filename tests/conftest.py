@@ -13,6 +13,7 @@ from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.organization import Organization
 from meterboard.settings import Settings
+from tests.server import Server
 
 settings.register_profile(
     "meterboard",
@@ -60,3 +61,12 @@ def acme_key(acme: Organization) -> ApiKey:
 
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with live statistics, shared by the tests of a module."""
+    running = Server(tmp_path_factory.mktemp("server") / "data")
+    running.prepare("--allowance", "1000", "--time-zone", "Asia/Kolkata").start()
+    yield running
+    assert running.stop() == 0

@@ -24,7 +24,6 @@ from meterboard.api.problems import on_http_exception
 from meterboard.api.routes import PROBLEMS, api
 from meterboard.api.schema import EventSchema
 from meterboard.clock import Clock, SystemClock
-from meterboard.domain.period import DAY
 from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import DataFolderError, ScheduleError
 from meterboard.service.access import Access
@@ -120,7 +119,7 @@ class Services:
         return [
             Job("refresh", refresh.on_schedule if refresh.interval else refresh.now, due),
             Job("retention", self.retention.enforce, every(timedelta(hours=1))),
-            Job("merge", self.retention.merge, every(DAY)),
+            Job("merge", self.retention.merge, every(timedelta(hours=1))),
         ]
 
     def close(self) -> None:

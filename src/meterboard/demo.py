@@ -127,7 +127,7 @@ def trickle(*, seed: int, at: datetime) -> list[UsageEvent]:
     """
     What happens in the last whole second before `at`, beside the history: often nothing, at most four calls.
 
-    About 1.2 calls a second in office hours and one every four seconds else, so that the live counter is seen to move.
+    A call every four seconds on average: the live counter is seen to move, and a day of it stays within the allowance.
     The same second always brings the same calls with the same ids.
     """
     start = at.astimezone(UTC).replace(microsecond=0) - SECOND
@@ -135,31 +135,12 @@ def trickle(*, seed: int, at: datetime) -> list[UsageEvent]:
     stamp = f"{start:%Y%m%d%H%M%S}"
     chance = _chance(seed, "trickle", stamp)
     calls = _Calls(chance, f"demo-{seed}-live-{stamp}", start, SECOND)
-    mean = 1.2 if _is_office_hour(local) else 0.25
+    mean = 0.25
     # Up to four visitors, each of whom calls or not: calls come in clumps, as they do in life.
     for _ in range(4):
         if chance.random() < mean / 4:
             _person(chance, local, calls)
     return sorted(calls.events, key=_time)
-
-
-def visit(seed: int, now: datetime) -> list[UsageEvent]:
-    """What somebody looking at the dashboard does at this second: at most one call, so that the counter moves."""
-    chance = _chance(seed, "visit", f"{now:%Y%m%d%H%M%S}")
-    if chance.random() < 0.4:
-        return []
-    module, method = chance.choice(DESK.modules), "records.get"
-    return [
-        UsageEvent(
-            application=DESK.application,
-            user=chance.choice(PEOPLE[:8]),
-            ip=chance.choice(OFFICES),
-            version=DESK.version,
-            module=module,
-            method=method,
-            status=200,
-        )
-    ]
 
 
 def minute_of(seed: int, minute: datetime) -> list[UsageEvent]:
@@ -278,10 +259,6 @@ def _busy(local: datetime) -> float:
     hill = max(0.05, 1 - abs(hour - 13.75) / 6.5)
     lunch = 0.6 if 13 <= hour < 14 else 1.0
     return hill * lunch * (0.12 if local.weekday() >= 5 else 1.5)
-
-
-def _is_office_hour(local: datetime) -> bool:
-    return local.weekday() < 5 and 9 <= local.hour < 19
 
 
 def _times(chance: Random, mean: float) -> int:

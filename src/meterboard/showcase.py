@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from meterboard import __version__
 from meterboard.app import Services
-from meterboard.demo import ALLOWANCE, ORGANIZATION, TIME_ZONE, history, visit
+from meterboard.demo import ALLOWANCE, ORGANIZATION, TIME_ZONE, history, trickle
 from meterboard.domain.access import ApiKey
 from meterboard.domain.organization import Organization
 from meterboard.errors import NotFound
@@ -84,5 +84,5 @@ async def _keep_calling(services: Services, acme: Organization, seed: int) -> No
         await asyncio.sleep(1)
         now = services.clock.now()
         events = [event for batch in history(seed=seed, since=last, until=now) for event in batch]
-        await asyncio.to_thread(deliver, [*events, *visit(seed, now)])
+        await asyncio.to_thread(deliver, [*events, *trickle(seed=seed, at=now)])
         last = now

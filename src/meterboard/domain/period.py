@@ -18,6 +18,7 @@ from meterboard.errors import InvalidParameter
 BUCKET = timedelta(minutes=15)
 """Statistics' unit of time. The offset of every time zone in use is a multiple of it."""
 BUCKET_SECONDS = 900
+BUCKETS_A_DAY = 96
 DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)
 """The finest step of time that is told apart."""

@@ -1,10 +1,12 @@
 """Deleting what is older than the retention, and giving its space back."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 from meterboard.clock import Clock
-from meterboard.domain.period import DAY
+from meterboard.domain.period import DAY, INSTANT
 from meterboard.service.meter import Meter
+from meterboard.usage.store import UsageStore
 
 
 class Retention:
@@ -25,7 +27,10 @@ class Retention:
 
     def merge(self) -> None:
         """Join the pieces of statistics that frequent refreshes and late events have left."""
-        day = self._clock.now()
-        for _ in range(self._keep.days + 1):
-            self._meter.run(lambda store, _, end=day: store.merge(end - DAY, end)).result()  # type: ignore[misc]
-            day -= DAY
+        today = self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        for ago in range(self._keep.days + 1):
+            self._meter.run(partial(_merge_day, today - ago * DAY)).result()
+
+
+def _merge_day(day: datetime, store: UsageStore, _: datetime) -> None:
+    store.merge(day, day + DAY - INSTANT)

@@ -6,7 +6,7 @@ change in transactions, so a crash leaves either all of a step or nothing of it 
 Times are stored as microseconds since 1970 UTC, buckets as their number; no statement knows a time zone.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import compress, repeat
@@ -16,97 +16,24 @@ from struct import unpack
 import duckdb
 
 from meterboard.domain.event import MAX_AHEAD, Combination, EventBatch
-from meterboard.domain.period import BUCKET, EPOCH, INSTANT, bucket_number, micros
-from meterboard.domain.query import Dimension, Order, Scope
+from meterboard.domain.period import BUCKET, BUCKETS_A_DAY, EPOCH, INSTANT, bucket_number, micros
 from meterboard.errors import DataFolderError, StoreFailed
-from meterboard.usage import sql
+from meterboard.usage import duckdb_statements as statements
+from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of
 from meterboard.usage.ids import IdFilter
-from meterboard.usage.store import Difference, Group, Groups, Usage
 
 FILE = "usage.duckdb"
-SCHEMA = """
-create table if not exists combination (
-    combination integer not null,
-    organization integer not null,
-    application varchar not null,
-    function varchar not null,
-    module varchar not null,
-    method varchar not null,
-    version varchar not null,
-    ip varchar not null,
-    "user" varchar not null,
-    status varchar not null
-);
-create table if not exists event (
-    organization integer not null,
-    received_at bigint not null,
-    time bigint not null,
-    id_low ubigint not null,
-    id_high ubigint not null,
-    combination integer not null,
-    credits integer not null,
-    records integer not null
-);
-create table if not exists rollup (
-    organization integer not null,
-    bucket integer not null,
-    combination integer not null,
-    calls bigint not null,
-    credits bigint not null
-);
-create table if not exists watermark (moment bigint not null);
-"""
-IDS_OF_ROWS = "select id_low, received_at from event where rowid >= ? and rowid < ? and id_low <> 0"
-KNOWN_IDS = """
-select id_low, id_high from event
-semi join (select unnest($1::ubigint[]) as id_low, unnest($2::ubigint[]) as id_high) using (id_low, id_high)
-"""
-# An event's clock may run ahead of ours, and no period ends after the watermark: such an event waits until the
-# watermark has passed its time. It was received at most MAX_AHEAD before that, which keeps the scan to what is new.
-ROLL_UP = """
-insert into rollup
-select organization, time // 900000000 as bucket, combination, count(*), sum(credits)
-from event
-where received_at >= $since - $ahead and received_at < $until
-  and greatest(received_at, time) >= $since and greatest(received_at, time) < $until
-group by organization, bucket, combination
-order by organization, bucket, combination
-"""
-PIECES = """
-select count(*), count(distinct (organization, bucket, combination)) from rollup where bucket >= ? and bucket < ?
-"""
-MERGED = """
-create or replace temp table merged as
-select organization, bucket, combination, sum(calls) as calls, sum(credits) as credits
-from rollup where bucket >= ? and bucket < ?
-group by organization, bucket, combination order by organization, bucket, combination
-"""
 MOST_PIECES = 1.25
-"""Rows of the rollup to a bucket and combination, on average, past which merging them is worth the writing."""
-DIFFERENCE = """
-with counted as (
-    select bucket, combination, sum(calls) as calls, sum(credits) as credits
-    from rollup where organization = $organization group by bucket, combination
-), events as (
-    select time // 900000000 as bucket, combination, count(*) as calls, sum(credits) as credits
-    from event where organization = $organization and greatest(received_at, time) < $watermark
-    group by bucket, combination
-)
-select coalesce(sum(events.calls), 0),
-       coalesce(sum(abs(coalesce(counted.calls, 0) - coalesce(events.calls, 0))), 0),
-       coalesce(sum(abs(coalesce(counted.credits, 0) - coalesce(events.credits, 0))), 0)
-from counted full join events using (bucket, combination)
-"""
-WINDOW = """
-select count(*), coalesce(sum(credits), 0) from event where organization = ? and time > ? and time <= ?
-"""
-ROWS_AT_ONCE = 500_000
-"""Rows read at once when the filter of ids is made at start: 8 MB."""
+"""Rows to a step of time and combination, on average, past which merging them is worth the writing."""
+ROWS_AT_ONCE = 100_000
+"""Rows read at once when the filter of ids is made at start: about 5 MB."""
 CHECKPOINT_BYTES = 64_000_000
 """The log is folded into the file when it is longer than this, between commits: about 2 million events."""
 CACHED_CHARACTERS = 16_000_000
 """The text of the combinations whose numbers are kept at hand, with OVERHEAD for each."""
-OVERHEAD = 400
+OVERHEAD = 600
+RECALLED = 2_000
+"""The newest combinations, which are at hand from the start."""
 
 
 class DuckDBStore:
@@ -120,6 +47,7 @@ class DuckDBStore:
         self._reader = self._connection.cursor()
         self._recall_numbers()
         self._ids = self._filter_of_ids()
+        self._let_go()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         # A checkpoint stalls the commits behind it, so `tidy` chooses its moment, not DuckDB.
@@ -129,7 +57,7 @@ class DuckDBStore:
         }
         try:
             connection = duckdb.connect(str(self._path), config=config)
-            connection.execute(SCHEMA)
+            connection.execute(statements.SCHEMA)
         except duckdb.Error as error:
             raise DataFolderError(_why_not_opened(self._path, error)) from error
         return connection
@@ -141,27 +69,28 @@ class DuckDBStore:
         self._next_number = self._scalar("select coalesce(max(combination), -1) + 1 from combination")
         self._numbers: dict[Combination, int] = {}
         self._cached_characters = 0
-        newest = (
-            f"select * from combination order by combination desc limit {CACHED_CHARACTERS // OVERHEAD // 2}"
-        )
-        rows = self._connection.execute(newest).fetchall()
+        rows = self._connection.execute(statements.NEWEST_COMBINATIONS, [RECALLED]).fetchall()
         self._keep_at_hand((number, Combination(*values)) for number, *values in rows)
 
     def _filter_of_ids(self) -> IdFilter:
         known = IdFilter(self._scalar("select count(*) from event where id_low <> 0"))
         rows = self._scalar("select coalesce(max(rowid), -1) + 1 from event")
         for first in range(0, rows, ROWS_AT_ONCE):
-            found = self._connection.execute(IDS_OF_ROWS, [first, first + ROWS_AT_ONCE]).fetchnumpy()
-            if len(found["id_low"]):
-                newest = EPOCH + INSTANT * (int(found["received_at"].max()))
-                known.add(found["id_low"].tolist(), count=len(found["id_low"]), received_at=newest)
+            span = [first, first + ROWS_AT_ONCE]
+            ((lows, newest),) = self._connection.execute(statements.IDS_OF_ROWS, span).fetchall()
+            known.add(lows, count=len(lows), received_at=EPOCH + INSTANT * newest)
         return known
+
+    def _let_go(self) -> None:
+        """Give back the memory of blocks that were read once and may not be asked for again."""
+        self._connection.execute("set memory_limit = '16MB'").fetchall()
+        self._connection.execute(f"set memory_limit = '{self._memory}'").fetchall()
 
     # -- writing, from one thread ---------------------------------------------------------------------------------
 
     def latest(self) -> datetime:
         received = self._scalar("select coalesce(max(received_at), 0) from event")
-        return EPOCH + INSTANT * max(received, _watermark(self._connection))
+        return EPOCH + INSTANT * max(received, watermark_of(self._connection))
 
     def append(self, batch: EventBatch, *, received_at: datetime) -> list[bool]:
         halves = unpack(f"<{2 * len(batch)}Q", b"".join(batch.ids))
@@ -208,24 +137,26 @@ class DuckDBStore:
             return set()
         candidates = [[half[position] for position in possible] for half in (lows, highs)]
         try:
-            return set(self._connection.execute(KNOWN_IDS, candidates).fetchall())
+            return set(self._connection.execute(statements.KNOWN_IDS, candidates).fetchall())
         except duckdb.Error as error:
             raise self._failed(error) from error
 
     def _numbers_of(self, combinations: Sequence[Combination]) -> list[int]:
-        """
-        The number of each combination; new ones are stored.
-
-        What is at hand is bounded: past the bound it is forgotten, and a combination that comes again gets a second
-        number. That is harmless, as statistics group by values.
-        """
-        if self._cached_characters > CACHED_CHARACTERS:
-            self._numbers, self._cached_characters = {}, 0
-        missing = sorted({combination for combination in combinations if combination not in self._numbers})
+        """The number of each combination. What is at hand is bounded; the rest is looked up, and numbered if new."""
+        missing = {combination for combination in combinations if combination not in self._numbers}
         if missing:
-            numbered = list(enumerate(missing, self._next_number))
-            self._append("combination", [(number, *values) for number, values in numbered])
-            self._next_number += len(missing)
+            if self._cached_characters > CACHED_CHARACTERS:
+                self._numbers, self._cached_characters = {}, 0
+                missing = set(combinations)
+            digests = {combination: combination.digest() for combination in missing}
+            known = self._connection.execute(
+                statements.KNOWN_COMBINATIONS, [list(digests.values())]
+            ).fetchall()
+            self._keep_at_hand((number, Combination(*values)) for number, *values in known)
+            new = sorted(combination for combination in missing if combination not in self._numbers)
+            numbered = list(enumerate(new, self._next_number))
+            self._append("combination", [(number, digests[values], *values) for number, values in numbered])
+            self._next_number += len(new)
             self._keep_at_hand(numbered)
         return [self._numbers[combination] for combination in combinations]
 
@@ -265,35 +196,43 @@ class DuckDBStore:
     def refresh(self, watermark: datetime) -> None:
         until = micros(watermark)
         with self._transaction():
-            since = _watermark(self._connection)
+            since = watermark_of(self._connection)
             if since < until:
+                execute = self._connection.execute
                 moved = {"since": since, "until": until, "ahead": MAX_AHEAD // INSTANT}
-                self._connection.execute(ROLL_UP, moved).fetchall()
-                self._connection.execute("delete from watermark").fetchall()
-                self._connection.execute("insert into watermark values (?)", [until]).fetchall()
+                execute(statements.FRESH, moved).fetchall()
+                execute(statements.ROLL_UP).fetchall()
+                execute(statements.ROLL_UP_DAYS).fetchall()
+                execute("delete from watermark").fetchall()
+                execute("insert into watermark values (?)", [until]).fetchall()
 
     def forget(self, before: datetime) -> int:
         bucket = bucket_number(before)
+        day = bucket // BUCKETS_A_DAY
         with self._transaction():
             execute = self._connection.execute
             gone = execute("delete from event where time < ?", [bucket * (BUCKET // INSTANT)]).fetchall()
             execute("delete from rollup where bucket < ?", [bucket]).fetchall()
-            execute(
-                "delete from combination where combination not in (select combination from event)"
-            ).fetchall()
+            execute("delete from daily where day <= ?", [day]).fetchall()
+            execute(statements.DAY_OF_BUCKETS, [day]).fetchall()
+            execute(statements.UNUSED_COMBINATIONS).fetchall()
         self._ids.forget(before)
         self._recall_numbers()
         return int(gone[0][0])
 
     def merge(self, start: datetime, end: datetime) -> None:
-        span = [bucket_number(start), bucket_number(end)]
+        first, last = bucket_number(start), bucket_number(end)
+        self._merge("rollup", "bucket", [first, last])
+        self._merge("daily", "day", [first // BUCKETS_A_DAY, last // BUCKETS_A_DAY])
+
+    def _merge(self, table: str, step: str, span: list[int]) -> None:
         with self._transaction():
             execute = self._connection.execute
-            ((pieces, whole),) = execute(PIECES, span).fetchall()
+            ((pieces, whole),) = execute(statements.PIECES.format(table=table, step=step), span).fetchall()
             if pieces > whole * MOST_PIECES:
-                execute(MERGED, span).fetchall()
-                execute("delete from rollup where bucket >= ? and bucket < ?", span).fetchall()
-                execute("insert into rollup select * from merged").fetchall()
+                execute(statements.MERGED.format(table=table, step=step), span).fetchall()
+                execute(f"delete from {table} where {step} between ? and ?", span).fetchall()
+                execute(f"insert into {table} select * from merged").fetchall()
                 execute("drop table merged").fetchall()
 
     def tidy(self) -> None:
@@ -327,103 +266,6 @@ class DuckDBStore:
             yield DuckDBSnapshot(connection)
         finally:
             connection.close()
-
-
-class DuckDBSnapshot:
-    """See `meterboard.usage.store.Snapshot`. One connection in one transaction."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
-        self.watermark = EPOCH + INSTANT * _watermark(connection)
-        self._parts: dict[tuple[int, int, int], str] = {}
-
-    def _rows(self, statement: str, parameters: Sequence[sql.Parameter]) -> list[tuple[object, ...]]:
-        return self._connection.execute(statement, parameters).fetchall()
-
-    def _part(self, scope: Scope) -> str:
-        """The temporary table of a scope's usage by combination, made once for all the questions about it."""
-        key = (scope.organization, *sql.bucket_range(scope))
-        if key not in self._parts:
-            self._parts[key] = f"part_{len(self._parts)}"
-            statement = sql.part(scope)
-            self._rows(f"create temp table {self._parts[key]} as {statement.sql}", statement.parameters)
-        return self._parts[key]
-
-    def total(self, scope: Scope) -> Usage:
-        ((calls, credits),) = self._rows(*sql.total(scope, source=self._part(scope)))
-        return Usage(_int(calls), _int(credits))
-
-    def groups(
-        self,
-        scope: Scope,
-        columns: Sequence[Dimension],
-        *,
-        order: Sequence[Order],
-        limit: int | None,
-        offset: int = 0,
-        tasks_only: bool = False,
-    ) -> Groups:
-        def page(limit: int | None, offset: int) -> sql.Statement:
-            return sql.groups(
-                scope,
-                columns,
-                source=self._part(scope),
-                order=order,
-                limit=limit,
-                offset=offset,
-                tasks_only=tasks_only,
-            )
-
-        return self._page(page, limit, offset)
-
-    def callers(self, scope: Scope, *, order: Sequence[Order], limit: int | None, offset: int = 0) -> Groups:
-        def page(limit: int | None, offset: int) -> sql.Statement:
-            return sql.callers(scope, source=self._part(scope), order=order, limit=limit, offset=offset)
-
-        return self._page(page, limit, offset)
-
-    def _page(
-        self, page: Callable[[int | None, int], sql.Statement], limit: int | None, offset: int
-    ) -> Groups:
-        rows = self._rows(*page(limit, offset))
-        if not rows and offset:
-            beyond = self._page(page, 1, 0)  # a page past the last has no row to carry the sums
-            return Groups([], beyond.count, beyond.total)
-        if not rows:
-            return Groups([], 0, Usage(0, 0))
-        width = len(rows[0]) - 6
-        *_, count, calls, credits = rows[0]
-        found = [Group(tuple(map(str, row[:width])), *map(_int, row[width : width + 3])) for row in rows]
-        return Groups(found, _int(count), Usage(_int(calls), _int(credits)))
-
-    def buckets(self, scope: Scope) -> dict[int, Usage]:
-        rows = self._rows(*sql.buckets(scope))
-        return {_int(bucket): Usage(_int(calls), _int(credits)) for bucket, calls, credits in rows}
-
-    def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
-        ((calls, credits),) = self._rows(WINDOW, [organization, micros(after), micros(until)])
-        return Usage(_int(calls), _int(credits))
-
-    def difference(self, organization: int) -> Difference:
-        parameters = {"organization": organization, "watermark": micros(self.watermark)}
-        (row,) = self._connection.execute(DIFFERENCE, parameters).fetchall()
-        return Difference(*map(_int, row))
-
-
-def _int(value: object) -> int:
-    """DuckDB answers sums as wide integers; the driver gives them as Python's."""
-    assert isinstance(value, int)
-    return value
-
-
-def _watermark(connection: duckdb.DuckDBPyConnection) -> int:
-    found = connection.execute("select moment from watermark").fetchall()
-    return int(found[0][0]) if found else 0
-
-
-def first_line(error: Exception) -> str:
-    """The part of a driver's message that a person can use."""
-    return str(error).split("\n", 1)[0]
 
 
 def _why_not_opened(path: Path, error: Exception) -> str:

@@ -32,7 +32,7 @@ class IdFilter:
     """
 
     def __init__(self, expected: int = 0) -> None:
-        self._generations = [_Generation(max(SMALLEST, expected + expected // 4))]
+        self._generations = [_Generation(max(SMALLEST, expected + expected // 8))]
 
     def possible(self, keys: Sequence[int]) -> list[int]:
         """The positions of the keys that may have been added before."""

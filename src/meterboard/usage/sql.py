@@ -8,7 +8,7 @@ Every statement starts from one organisation's part of the rollup.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from meterboard.domain.period import BUCKET_SECONDS
+from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY
 from meterboard.domain.query import Dimension, Order, Scope
 
 Parameter = int | str
@@ -19,7 +19,7 @@ class Statement(NamedTuple):
     """SQL with a ? for each parameter."""
 
     sql: str
-    parameters: list[Parameter]
+    parameters: Sequence[Parameter]
 
 
 def bucket_range(scope: Scope) -> tuple[int, int]:
@@ -33,13 +33,43 @@ def bucket_range(scope: Scope) -> tuple[int, int]:
     return int(-(-start // BUCKET_SECONDS)), int(-(-end // BUCKET_SECONDS))
 
 
+def _usage(scope: Scope) -> Statement:
+    """
+    The organisation's rows in the period: by day as far as whole days of UTC go, by bucket before and after.
+
+    Days of UTC serve every zone, since the edges are taken by the quarter of an hour.
+    """
+    first, after = bucket_range(scope)
+    first_day, day_after = -(-first // BUCKETS_A_DAY), after // BUCKETS_A_DAY
+    by_bucket = (
+        "select combination, calls, credits from rollup where organization = ? and bucket >= ? and bucket < ?"
+    )
+    if first_day >= day_after:
+        return Statement(by_bucket, [scope.organization, first, after])
+    by_day = "select combination, calls, credits from daily where organization = ? and day >= ? and day < ?"
+    parameters = [
+        *(scope.organization, first, first_day * BUCKETS_A_DAY),
+        *(scope.organization, first_day, day_after),
+        *(scope.organization, day_after * BUCKETS_A_DAY, after),
+    ]
+    return Statement(f"{by_bucket} union all {by_day} union all {by_bucket}", parameters)
+
+
 def part(scope: Scope) -> Statement:
     """The organisation's usage in the period by combination: the small table that breakdowns are made of."""
-    first, after = bucket_range(scope)
+    rows, parameters = _usage(scope)
     return Statement(
-        "select combination, sum(calls) as calls, sum(credits) as credits from rollup"
-        " where organization = ? and bucket >= ? and bucket < ? group by combination",
-        [scope.organization, first, after],
+        "select combination, sum(calls) as calls, sum(credits) as credits"
+        f" from ({rows}) as usage group by combination",
+        parameters,
+    )
+
+
+def whole(scope: Scope) -> Statement:
+    """Calls and credits of the period whatever the filters."""
+    rows, parameters = _usage(scope)
+    return Statement(
+        f"select coalesce(sum(calls), 0), coalesce(sum(credits), 0) from ({rows}) as usage", parameters
     )
 
 

@@ -115,7 +115,7 @@ class UsageStore(Protocol):
         ...
 
     def merge(self, start: datetime, end: datetime) -> None:
-        """Join the pieces that late or frequent refreshes left in [start, end). Changes no answer."""
+        """Join the pieces that late or frequent refreshes left in the days of [start, end]. Changes no answer."""
         ...
 
     def tidy(self) -> None:

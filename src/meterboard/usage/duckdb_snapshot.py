@@ -1,0 +1,111 @@
+"""Reading from DuckDB: one connection in one transaction, so that every answer is of the same moment."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import duckdb
+
+from meterboard.domain.period import EPOCH, INSTANT, micros
+from meterboard.domain.query import Dimension, Order, Scope
+from meterboard.usage import duckdb_statements as statements
+from meterboard.usage import sql
+from meterboard.usage.store import Difference, Group, Groups, Usage
+
+
+class DuckDBSnapshot:
+    """See `meterboard.usage.store.Snapshot`. One connection in one transaction."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self.watermark = EPOCH + INSTANT * watermark_of(connection)
+        self._parts: dict[tuple[int, int, int], str] = {}
+
+    def _rows(self, statement: str, parameters: Sequence[sql.Parameter]) -> list[tuple[object, ...]]:
+        return self._connection.execute(statement, parameters).fetchall()
+
+    def _part(self, scope: Scope) -> str:
+        """The temporary table of a scope's usage by combination, made once for all the questions about it."""
+        key = (scope.organization, *sql.bucket_range(scope))
+        if key not in self._parts:
+            self._parts[key] = f"part_{len(self._parts)}"
+            statement = sql.part(scope)
+            self._rows(f"create temp table {self._parts[key]} as {statement.sql}", statement.parameters)
+        return self._parts[key]
+
+    def total(self, scope: Scope) -> Usage:
+        statement = sql.total(scope, source=self._part(scope)) if scope.filters else sql.whole(scope)
+        ((calls, credits),) = self._rows(*statement)
+        return Usage(_int(calls), _int(credits))
+
+    def groups(
+        self,
+        scope: Scope,
+        columns: Sequence[Dimension],
+        *,
+        order: Sequence[Order],
+        limit: int | None,
+        offset: int = 0,
+        tasks_only: bool = False,
+    ) -> Groups:
+        def page(limit: int | None, offset: int) -> sql.Statement:
+            return sql.groups(
+                scope,
+                columns,
+                source=self._part(scope),
+                order=order,
+                limit=limit,
+                offset=offset,
+                tasks_only=tasks_only,
+            )
+
+        return self._page(page, limit, offset)
+
+    def callers(self, scope: Scope, *, order: Sequence[Order], limit: int | None, offset: int = 0) -> Groups:
+        def page(limit: int | None, offset: int) -> sql.Statement:
+            return sql.callers(scope, source=self._part(scope), order=order, limit=limit, offset=offset)
+
+        return self._page(page, limit, offset)
+
+    def _page(
+        self, page: Callable[[int | None, int], sql.Statement], limit: int | None, offset: int
+    ) -> Groups:
+        rows = self._rows(*page(limit, offset))
+        if not rows and offset:
+            beyond = self._page(page, 1, 0)  # a page past the last has no row to carry the sums
+            return Groups([], beyond.count, beyond.total)
+        if not rows:
+            return Groups([], 0, Usage(0, 0))
+        width = len(rows[0]) - 6
+        *_, count, calls, credits = rows[0]
+        found = [Group(tuple(map(str, row[:width])), *map(_int, row[width : width + 3])) for row in rows]
+        return Groups(found, _int(count), Usage(_int(calls), _int(credits)))
+
+    def buckets(self, scope: Scope) -> dict[int, Usage]:
+        rows = self._rows(*sql.buckets(scope))
+        return {_int(bucket): Usage(_int(calls), _int(credits)) for bucket, calls, credits in rows}
+
+    def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
+        ((calls, credits),) = self._rows(statements.WINDOW, [organization, micros(after), micros(until)])
+        return Usage(_int(calls), _int(credits))
+
+    def difference(self, organization: int) -> Difference:
+        parameters = {"organization": organization, "watermark": micros(self.watermark)}
+        (row,) = self._connection.execute(statements.DIFFERENCE, parameters).fetchall()
+        return Difference(*map(_int, row))
+
+
+def _int(value: object) -> int:
+    """DuckDB answers sums as wide integers; the driver gives them as Python's."""
+    assert isinstance(value, int)
+    return value
+
+
+def watermark_of(connection: duckdb.DuckDBPyConnection) -> int:
+    """The watermark that a connection sees, in microseconds; 0 before the first refresh."""
+    found = connection.execute("select moment from watermark").fetchall()
+    return int(found[0][0]) if found else 0
+
+
+def first_line(error: Exception) -> str:
+    """The part of a driver's message that a person can use."""
+    return str(error).split("\n", 1)[0]

@@ -1,0 +1,140 @@
+"""Bodies as senders send them, good and bad."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meterboard.domain.event import MAX_EVENTS
+from meterboard.domain.wire import read_events
+from meterboard.errors import MeterboardError, TooLarge, UnreadableBody
+
+GOOD = {"user": "maria"}
+
+
+def test_one_event_an_array_or_lines_are_the_same() -> None:
+    one = read_events(json.dumps(GOOD).encode(), ndjson=False)
+    array = read_events(json.dumps([GOOD]).encode(), ndjson=False)
+    lines = read_events(json.dumps(GOOD).encode() + b"\n\n", ndjson=True)
+
+    assert one.events == list(array.events) == lines.events
+    assert [0] == list(one.positions) == list(array.positions) == list(lines.positions)
+
+
+def test_lines_are_recognised_without_their_content_type() -> None:
+    sent = read_events(b'{"user":"a"}\n{"user":"b"}\n', ndjson=False)
+
+    assert [event.user for event in sent.events] == ["a", "b"]
+
+
+def test_a_pretty_printed_object_is_one_event() -> None:
+    assert len(read_events(json.dumps(GOOD, indent=2).encode(), ndjson=False).events) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "says"),
+    [
+        ({"credits": -1}, "invalid_value", "credits is -1: expected a whole number from 0 to 1,000,000."),
+        ({"credits": 1_000_001}, "invalid_value", "credits is 1000001: expected"),
+        ({"credits": 1.5}, "invalid_value", "credits is 1.5: expected"),
+        ({"credits": True}, "invalid_value", "credits is true: expected"),
+        ({"credits": 10**400}, "invalid_value", "credits is Infinity: expected"),
+        ({"records": "many"}, "invalid_value", 'records is "many": expected a whole number'),
+        ({"status": 99}, "invalid_value", "status is 99: expected an HTTP status"),
+        ({"status": 600}, "invalid_value", "status is 600: expected an HTTP status"),
+        ({"id": ""}, "invalid_value", 'id is "": expected a string of 1 to 128 characters.'),
+        ({"id": "x" * 129}, "invalid_value", "id is"),
+        ({"time": "2026-11-01T00:00:00"}, "invalid_value", "expected a time with its offset"),
+        ({"time": 1_700_000_000}, "invalid_value", "time is 1700000000: expected"),
+        ({"user": 5}, "invalid_value", "user is 5: expected a string"),
+        ({"user": "a\0b"}, "invalid_value", 'user is "a\\u0000b": a NUL character'),
+        ({"user": "\ud800"}, "invalid_value", 'user is "\\ud800": it holds half a surrogate pair'),
+        ({"usr": "maria"}, "unknown_field", "usr is no field of a usage event. The fields are id, time"),
+        ({"request": {"method": "GET"}}, "missing_field", 'request is {"method": "GET"}: expected'),
+        ({"request": {"method": "GET", "path": 5}}, "invalid_value", "request.path is 5: expected a path"),
+        ({"request": {"method": "GET", "path": "/\0"}}, "invalid_value", "request.path"),
+        ({"request": {"method": "GET", "path": "/", "x": 1}}, "unknown_field", "request.x is no field"),
+        (None, "invalid_type", "The event is null: send an object."),
+        ([], "invalid_type", "The event is []: send an object."),
+    ],
+    ids=lambda value: json.dumps(value)[:40] if not isinstance(value, str) else None,
+)
+def test_a_refused_event_is_told_its_field_and_value_and_costs_no_other(
+    event: object, code: str, says: str
+) -> None:
+    sent = read_events(json.dumps([GOOD, event, GOOD]).encode(), ndjson=False)
+
+    assert list(sent.positions) == [0, 2]
+    assert [accepted.user for accepted in sent.events] == ["maria", "maria"]
+    (refused,) = sent.rejected
+    assert (1, code) == (refused.index, refused.code)
+    assert says in refused.message
+
+
+def test_a_broken_line_costs_no_other() -> None:
+    sent = read_events(b'{"user":"a"}\n{oh no\n{"user":"b"}', ndjson=True)
+
+    assert list(sent.positions) == [0, 2]
+    assert sent.rejected[0].code == "invalid_json"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"  ",
+        b"null",
+        b"5",
+        b'"text"',
+        b"[{}",
+        b"[{}] and more",
+        b'{"user": NaN}',
+        b"\xff\xfe",
+        b"<xml/>",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'[{"user":' + b"[" * 50_000 + b"]" * 50_000 + b"}]",
+    ],
+    ids=lambda body: repr(body[:12]),
+)
+def test_a_body_that_is_no_json_is_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableBody, match="Send one usage event"):
+        read_events(body, ndjson=False)
+
+
+def test_too_many_events_are_too_large() -> None:
+    with pytest.raises(TooLarge, match="10,001 events"):
+        read_events(json.dumps([{}] * (MAX_EVENTS + 1)).encode(), ndjson=False)
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_no_bytes_raise_anything_else(body: bytes, ndjson: bool) -> None:
+    try:
+        sent = read_events(body, ndjson=ndjson)
+    except MeterboardError:
+        return
+
+    assert sorted([*sent.positions, *(refused.index for refused in sent.rejected)]) == list(
+        range(len(sent.events) + len(sent.rejected))
+    )
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+fields = st.sampled_from(["id", "time", "ip", "user", "request", "records", "credits", "status", "other"])
+
+
+@given(st.lists(st.dictionaries(fields, values, max_size=4) | values, max_size=5))
+def test_any_json_array_is_answered_event_by_event(events: list[object]) -> None:
+    body = json.dumps(events, allow_nan=True)
+    if "NaN" in body or "Infinity" in body:
+        return
+
+    sent = read_events(body.encode(), ndjson=False)
+
+    assert len(sent.events) + len(sent.rejected) == len(events)
+    assert all(len(refused.message) > 20 for refused in sent.rejected)
