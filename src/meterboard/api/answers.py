@@ -33,7 +33,7 @@ def respond(answer: Answer, *, form: Format, name: str) -> Response[bytes]:
         return Response(msgspec.json.encode(answer), media_type="application/json")
     flat = _flat(answer)
     if form == "csv":
-        content, media_type = to_csv(flat.columns, flat.rows), "text/csv; charset=utf-8"
+        content, media_type = to_csv(flat.columns, flat.rows), "text/csv"
     else:
         content, media_type = to_parquet(flat.columns, flat.rows), PARQUET
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}

@@ -224,7 +224,7 @@ def _name(value: str) -> str:
 
 
 def _share(group: Group, total: Usage) -> Share:
-    *kind, name = group.values
+    name, *kind = group.values
     share = group.calls / total.calls if total.calls else 0.0
     return Share(_name(name), kind[0] if kind else None, group.calls, group.credits, share)
 

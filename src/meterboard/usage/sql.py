@@ -8,6 +8,7 @@ Every statement starts from one organisation's part of the rollup.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from meterboard.domain.event import UNKNOWN
 from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY
 from meterboard.domain.query import Dimension, Order, Scope
 
@@ -114,13 +115,13 @@ def groups(
 def callers(
     scope: Scope, *, source: str, order: Sequence[Order], limit: int | None, offset: int
 ) -> Statement:
-    """As `groups`, by kind and name of who called: the function of an integration task, else the application."""
+    """As `groups`, by name and kind of who called: the function of an integration task, else the application."""
     chosen = [
-        "case when function <> '' then 'function' else 'application' end as kind",
         "case when function <> '' then function else application end as name",
+        "case when function <> '' then 'function' else 'application' end as kind",
     ]
     where, parameters = _where(scope)
-    names = ['"kind"', '"name"']
+    names = ['"name"', '"kind"']
     return _page(chosen, names, source, where, parameters, order=order, limit=limit, offset=offset)
 
 
@@ -140,11 +141,13 @@ def _page(
         " sum(case when function <> '' then calls else 0 end) as integration_tasks"
         f" from {source} join combination using (combination){where} group by {', '.join(names)}"
     )
-    keys = [f'"{key.column}" {"desc" if key.descending else "asc"}' for key in order]
+    shown = {name: f"case when {name} = '' then '{UNKNOWN}' else {name} end" for name in names}
+    wanted = [(f'"{key.column}"', "desc" if key.descending else "asc") for key in order]
+    keys = [f"{shown.get(name, name)} {direction}" for name, direction in wanted]
     sql = (
         f"select {', '.join(names)}, calls, credits, integration_tasks,"
         " count(*) over () as count, sum(calls) over () as all_calls, sum(credits) over () as all_credits"
-        f" from ({grouped}) as grouped order by {', '.join([*keys, *names])}"
+        f" from ({grouped}) as grouped order by {', '.join([*keys, *shown.values()])}"
     )
     paging = "" if limit is None else " limit ? offset ?"
     return Statement(sql + paging, parameters if limit is None else [*parameters, limit, offset])

@@ -74,7 +74,7 @@ class Snapshot(Protocol):
         ...
 
     def callers(self, scope: Scope, *, order: Sequence[Order], limit: int | None, offset: int = 0) -> Groups:
-        """Applications and functions together: values are (kind, name). An integration task is its function's."""
+        """Applications and functions together: values are (name, kind). An integration task is its function's."""
         ...
 
     def buckets(self, scope: Scope) -> dict[int, Usage]:

@@ -1,0 +1,207 @@
+"""GET /v1/…: answers, formats and refusals over HTTP. The numbers themselves are in tests/flows."""
+
+import csv
+import io
+from datetime import datetime
+
+import pyarrow.parquet
+import pytest
+
+from tests.server import Server, command
+
+EVENTS = [
+    {"application": "Sync", "user": "maria", "ip": "::ffff:10.0.0.1", "module": "Leads", "credits": 2},
+    {"application": "Sync", "user": "maria", "ip": "10.0.0.1", "module": "Leads"},
+    {"application": "Desk", "user": "arjun", "ip": "2001:DB8::1", "module": "Deals", "status": 429},
+    {"function": "Assign", "module": "Leads", "credits": 4},
+    {"function": "Assign", "module": "Deals"},
+    {},
+]
+QUESTIONS = {
+    "summary": "summary?",
+    "breakdown": "breakdown?by=user&",
+    "series": "series?",
+    "table": "table?columns=user,ip,application&",
+    "integration-tasks": "integration-tasks?",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def filled(server: Server) -> None:
+    assert server.post(json=EVENTS).json()["accepted"] == 6
+
+
+def ask(server: Server, question: str) -> dict:  # type: ignore[type-arg]
+    answer = server.get(f"/v1/statistics/{question}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()  # type: ignore[no-any-return]
+
+
+def test_credits_says_what_is_left_of_the_window(server: Server) -> None:
+    credits = server.get("/v1/credits").json()
+
+    assert tuple(credits[name] for name in ("organization", "allowance", "used", "unused", "calls")) == (
+        "acme",
+        1000,
+        10,
+        990,
+        6,
+    )
+    window = {name: datetime.fromisoformat(moment) for name, moment in credits["window"].items()}
+    assert (window["end"] - window["start"]).total_seconds() == 86_400
+    assert credits["window"]["end"].endswith("+05:30")
+
+
+def test_summary_has_used_and_unused_credits_of_the_period(server: Server) -> None:
+    summary = ask(server, "summary")
+
+    assert tuple(
+        summary[name] for name in ("calls", "credits_used", "credits_allowed", "credits_unused")
+    ) == (6, 10, 1000, 990)
+    assert (summary["average_calls_per_day"], summary["average_over_days"]) == (6.0, 1)
+    assert (summary["period"]["name"], summary["period"]["time_zone"]) == ("last_24_hours", "Asia/Kolkata")
+    assert ask(server, "summary?period=last_30_days")["credits_allowed"] == 30 * 1000
+
+
+def test_callers_are_applications_and_functions_together(server: Server) -> None:
+    callers = ask(server, "breakdown?by=caller")
+
+    assert [(row["name"], row["kind"], row["calls"], row["credits"]) for row in callers["rows"]] == [
+        ("Assign", "function", 2, 5),
+        ("Sync", "application", 2, 3),
+        ("(unknown)", "application", 1, 1),
+        ("Desk", "application", 1, 1),
+    ]
+    assert callers["rows"][0]["share"] == pytest.approx(2 / 6)
+    assert callers["total"] == {"calls": 6, "credits": 10}
+
+
+def test_others_are_what_the_limit_cut_off(server: Server) -> None:
+    cut = ask(server, "breakdown?by=caller&limit=1&offset=1")
+
+    assert [row["name"] for row in cut["rows"]] == ["Sync"]
+    assert cut["others"] == {"names": 3, "calls": 4, "credits": 7}
+
+
+def test_one_address_has_one_spelling(server: Server) -> None:
+    rows = {row["name"]: row["calls"] for row in ask(server, "breakdown?by=ip")["rows"]}
+
+    assert rows == {"10.0.0.1": 2, "2001:db8::1": 1, "(unknown)": 3}
+    assert ask(server, "summary?ip=2001:DB8:0::1")["calls"] == 1
+
+
+def test_filters_repeat_and_an_empty_one_is_unknown(server: Server) -> None:
+    assert ask(server, "summary?user=maria&user=arjun")["calls"] == 3
+    assert ask(server, "summary?user=")["calls"] == 3
+    assert ask(server, "summary?user=(unknown)")["calls"] == 3
+    assert ask(server, "summary?user=maria&module=Deals")["calls"] == 0
+    assert ask(server, "summary?status=429")["calls"] == 1
+
+
+def test_the_table_is_sorted_and_paged(server: Server) -> None:
+    question = "table?columns=module,user&sort=-credits,user"
+    whole = ask(server, question)["rows"]
+    pages = [ask(server, f"{question}&page_size=2&page={page}") for page in (1, 2, 3)]
+
+    assert whole == [row for page in pages for row in page["rows"]]
+    assert [page["total_rows"] for page in pages] == [5] * 3
+    assert [row["credits"] for row in whole] == [4, 3, 1, 1, 1]
+    assert [row["integration_tasks"] for row in whole] == [1, 0, 0, 1, 0]
+    assert list(whole[0]) == ["module", "user", "calls", "credits", "integration_tasks"]
+
+
+def test_integration_tasks_are_per_function_and_module(server: Server) -> None:
+    tasks = ask(server, "integration-tasks?module=Leads")
+
+    assert tasks["rows"] == [{"function": "Assign", "module": "Leads", "tasks": 1, "credits": 4}]
+    assert ask(server, "integration-tasks?function=Assign")["total"] == {"tasks": 2, "credits": 5}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_csv_and_parquet_say_what_json_says(server: Server, name: str) -> None:
+    question = QUESTIONS[name]
+    answer = ask(server, question)
+    rows = answer.get("rows") or answer.get("points") or [answer]
+
+    text = server.get(f"/v1/statistics/{question}format=csv")
+    table = pyarrow.parquet.read_table(
+        io.BytesIO(server.get(f"/v1/statistics/{question}format=parquet").content)
+    )
+
+    listed = list(csv.DictReader(io.StringIO(text.text)))
+    assert text.headers["content-type"] == "text/csv; charset=utf-8"
+    assert len(rows) == len(listed) == table.num_rows
+    number = "calls" if name != "integration-tasks" else "tasks"
+    assert [row[number] for row in rows] == [int(row[number]) for row in listed] == table[number].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("question", "parameter"),
+    [
+        ("summary?period=sometimes", "period"),
+        ("summary?period=2026-11-09..2026-11-03", "period"),
+        ("summary?aplication=Sync", "aplication"),
+        ("summary?ip=nowhere", "ip"),
+        ("summary?format=xml", "format"),
+        ("breakdown", "by"),
+        ("breakdown?by=colour", "by"),
+        ("breakdown?by=user&limit=0", "limit"),
+        ("breakdown?by=user&limit=99999999999999999999", "limit"),
+        ("breakdown?by=user&offset=-1", "offset"),
+        ("breakdown?by=user&sort=module", "sort"),
+        ("table?columns=user,user", "columns"),
+        ("table?columns=", "columns"),
+        ("table?sort=-module", "sort"),
+        ("table?page=0", "page"),
+        ("table?page_size=many", "page_size"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_value(server: Server, question: str, parameter: str) -> None:
+    answer = server.get(f"/v1/statistics/{question}")
+
+    assert (400, parameter) == (answer.status_code, answer.json().get("parameter"))
+    assert parameter in answer.json()["detail"]
+
+
+def test_another_organisation_s_key_sees_nothing_of_this_one(server: Server) -> None:
+    assert command("org", "create", "globex", data=server.data).returncode == 0
+    other = Server(server.data)
+    other.url, other.key = server.url, command("key", "create", "globex", data=server.data).stdout.strip()
+
+    for question in QUESTIONS.values():
+        text = other.get(f"/v1/statistics/{question}").text
+        assert not any(name in text for name in ("maria", "Sync", "Assign", "10.0.0.1"))
+    assert ask(other, "summary")["calls"] == 0
+    credits = other.get("/v1/credits").json()
+    assert (credits["used"], credits["allowance"], credits["unused"]) == (0, None, None)
+
+
+def test_verify_proves_the_numbers(server: Server) -> None:
+    assert tuple(server.get("/v1/verify").json()[name] for name in ("events", "difference")) == (6, 0)
+
+    checked = command("verify", data=server.data)
+
+    assert checked.returncode == 0, checked.stderr
+    assert "acme: 6 events, difference 0, checked at" in checked.stdout
+
+
+def test_the_api_describes_itself(server: Server) -> None:
+    document = server.get("/schema").json()
+
+    assert document["openapi"] == "3.1.0"
+    assert {
+        "/v1/events",
+        "/v1/credits",
+        "/v1/statistics/summary",
+        "/v1/statistics/breakdown",
+        "/v1/statistics/series",
+        "/v1/statistics/table",
+        "/v1/statistics/integration-tasks",
+    } <= document["paths"].keys()
+    assert "credits" in document["components"]["schemas"]["UsageEvent"]["properties"]
+
+
+def test_what_is_not_there_is_a_problem_too(server: Server) -> None:
+    for path, status in (("/v1/nothing", 404), ("/v1/events", 405)):
+        answer = server.get(path)
+        assert (status, "application/problem+json") == (answer.status_code, answer.headers["content-type"])

@@ -1,0 +1,270 @@
+"""The usage store's contract, run against every store there is."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from meterboard.domain.event import NO_ID, Combination, EventBatch, identity
+from meterboard.domain.period import micros, parse_period
+from meterboard.domain.query import Filters, Order, Scope
+from meterboard.usage.duckdb import FILE, DuckDBStore
+from meterboard.usage.store import Usage, UsageStore
+
+NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+ACME, GLOBEX = 1, 2
+Reopen = Callable[[], UsageStore]
+
+
+@pytest.fixture
+def reopen(tmp_path: Path) -> Iterator[Reopen]:
+    """Opens the store, after closing it if it was open."""
+    opened: list[UsageStore] = []
+
+    def again() -> UsageStore:
+        while opened:
+            opened.pop().close()
+        opened.append(DuckDBStore(tmp_path))
+        return opened[0]
+
+    yield again
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(reopen: Reopen) -> UsageStore:
+    return reopen()
+
+
+def batch(
+    *times: datetime,
+    ids: list[str] | None = None,
+    organization: int = ACME,
+    credits: int = 1,
+    user: str = "maria",
+) -> EventBatch:
+    events = EventBatch()
+    for position, time in enumerate(times):
+        events.times.append(micros(time))
+        events.ids.append(identity(organization, ids[position]) if ids else NO_ID)
+        events.combinations.append(
+            Combination(organization, "desk", "", "Leads", "get", "v8", "", user, "200")
+        )
+        events.credits.append(credits)
+        events.records.append(-1)
+    return events
+
+
+def total(store: UsageStore, organization: int = ACME, text: str = "last_30_days", **filters: str) -> Usage:
+    with store.snapshot() as snapshot:
+        period = parse_period(text, zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
+        chosen: Filters = {name: (value,) for name, value in filters.items()}  # type: ignore[misc]
+        return snapshot.total(Scope(organization, period, chosen))
+
+
+def test_an_id_is_stored_once_within_a_batch_and_across(store: UsageStore) -> None:
+    assert store.append(batch(NOW, NOW, NOW, ids=["a", "b", "a"]), received_at=NOW) == [True, True, False]
+    assert store.append(batch(NOW, NOW, ids=["b", "c"]), received_at=NOW + MINUTE) == [False, True]
+
+
+def test_the_same_id_of_two_organisations_is_two_ids(store: UsageStore) -> None:
+    assert store.append(batch(NOW, ids=["a"]), received_at=NOW) == [True]
+    assert store.append(batch(NOW, ids=["a"], organization=GLOBEX), received_at=NOW) == [True]
+
+
+def test_without_an_id_every_event_counts(store: UsageStore) -> None:
+    assert store.append(batch(NOW, NOW), received_at=NOW) == [True, True]
+
+
+def test_ids_are_known_after_a_restart(store: UsageStore, reopen: Reopen) -> None:
+    store.append(batch(NOW, ids=["a"]), received_at=NOW)
+
+    assert reopen().append(batch(NOW, NOW, ids=["a", "b"]), received_at=NOW) == [False, True]
+
+
+def test_a_combination_keeps_its_number_across_restarts(store: UsageStore, reopen: Reopen) -> None:
+    store.append(batch(NOW, user="maria"), received_at=NOW)
+    again = reopen()
+    again.append(batch(NOW, NOW, user="arjun"), received_at=NOW)
+    again.append(batch(NOW, user="maria"), received_at=NOW)
+    again.refresh(NOW + MINUTE)
+
+    assert isinstance(again, DuckDBStore)
+    assert again._scalar("select count(*) from combination") == 2
+    assert total(again, user="maria") == Usage(2, 2)
+
+
+def test_statistics_cover_exactly_what_was_received_before_the_watermark(store: UsageStore) -> None:
+    store.append(batch(NOW - DAY), received_at=NOW - MINUTE)
+    store.append(batch(NOW - DAY), received_at=NOW)
+    store.refresh(NOW)
+
+    assert total(store) == Usage(1, 1)
+    store.refresh(NOW + MINUTE)
+    assert total(store) == Usage(2, 2)
+
+
+def test_an_event_ahead_of_the_watermark_waits_for_it(store: UsageStore) -> None:
+    store.append(batch(NOW + 3 * MINUTE), received_at=NOW - MINUTE)
+
+    for watermark, calls in ((NOW, 0), (NOW + 3 * MINUTE, 0), (NOW + 4 * MINUTE, 1), (NOW + 5 * MINUTE, 1)):
+        store.refresh(watermark)
+        with store.snapshot() as snapshot:
+            period = parse_period("today", zone=ZoneInfo("UTC"), now=watermark, as_of=snapshot.watermark)
+            assert snapshot.total(Scope(ACME, period, {})).calls == calls
+            assert snapshot.difference(ACME) == (calls, 0, 0)
+
+
+def test_a_late_event_counts_at_its_own_time(store: UsageStore) -> None:
+    store.append(batch(NOW), received_at=NOW)
+    store.refresh(NOW + MINUTE)
+    store.append(batch(NOW - 20 * DAY, credits=5), received_at=NOW + 2 * MINUTE)
+    store.refresh(NOW + 3 * MINUTE)
+
+    assert total(store, text="2026-11-04") == Usage(1, 5)
+    assert total(store) == Usage(2, 6)
+
+
+def test_an_earlier_watermark_changes_nothing(store: UsageStore) -> None:
+    store.append(batch(NOW), received_at=NOW)
+    store.refresh(NOW + MINUTE)
+    store.refresh(NOW)
+
+    with store.snapshot() as snapshot:
+        assert snapshot.watermark == NOW + MINUTE
+    assert total(store) == Usage(1, 1)
+
+
+def test_one_organisation_sees_nothing_of_another(store: UsageStore) -> None:
+    store.append(batch(NOW - MINUTE, credits=3), received_at=NOW)
+    store.append(batch(NOW - MINUTE, NOW - MINUTE, organization=GLOBEX), received_at=NOW)
+    store.refresh(NOW + MINUTE)
+
+    assert total(store, ACME) == Usage(1, 3)
+    assert total(store, GLOBEX) == Usage(2, 2)
+    with store.snapshot() as snapshot:
+        assert snapshot.window(ACME, after=NOW - DAY, until=NOW) == Usage(1, 3)
+
+
+def test_the_window_is_open_at_its_start_and_closed_at_its_end(store: UsageStore) -> None:
+    instant = timedelta(microseconds=1)
+    store.append(batch(NOW - DAY, NOW - DAY + instant, NOW, NOW + instant), received_at=NOW)
+
+    with store.snapshot() as snapshot:
+        assert snapshot.window(ACME, after=NOW - DAY, until=NOW) == Usage(2, 2)
+
+
+def test_the_window_needs_no_refresh(store: UsageStore) -> None:
+    store.append(batch(NOW), received_at=NOW)
+
+    with store.snapshot() as snapshot:
+        assert snapshot.window(ACME, after=NOW - DAY, until=NOW) == Usage(1, 1)
+    assert total(store) == Usage(0, 0)
+
+
+def test_a_snapshot_does_not_move(store: UsageStore) -> None:
+    store.append(batch(NOW), received_at=NOW)
+    with store.snapshot() as before:
+        store.append(batch(NOW), received_at=NOW)
+        store.refresh(NOW + MINUTE)
+
+        assert before.window(ACME, after=NOW - DAY, until=NOW) == Usage(1, 1)
+        assert before.watermark < NOW
+
+
+def test_what_is_forgotten_is_gone_from_events_and_statistics_alike(store: UsageStore) -> None:
+    old = [NOW - 30 * DAY + hour * timedelta(hours=1) for hour in range(48)]
+    store.append(batch(*old, NOW, ids=[*map(str, range(48)), "new"]), received_at=NOW)
+    store.refresh(NOW + MINUTE)
+
+    gone = store.forget(NOW - 29 * DAY)  # 10:45: the last of the 24 hours before it began at 09:45
+
+    assert gone == 24
+    with store.snapshot() as snapshot:
+        assert snapshot.difference(ACME) == (25, 0, 0)
+    assert total(store) == Usage(25, 25)
+    assert total(store, text="2026-10-26") == Usage(14, 14)
+
+
+def test_what_is_forgotten_gives_its_disk_back(store: UsageStore, tmp_path: Path) -> None:
+    assert isinstance(store, DuckDBStore)
+
+    def day(number: int) -> None:
+        for _ in range(5):
+            events = batch(*[NOW + number * DAY] * 20_000, ids=[os.urandom(8).hex() for _ in range(20_000)])
+            store.append(events, received_at=NOW + number * DAY)
+        store.refresh(NOW + number * DAY + MINUTE)
+        store.forget(NOW + (number - 2) * DAY)
+        store.checkpoint()
+
+    for number in range(3):
+        day(number)
+    full = (tmp_path / FILE).stat().st_size
+    for number in range(3, 9):
+        day(number)
+
+    assert (tmp_path / FILE).stat().st_size <= 1.6 * full
+
+
+def test_merging_changes_no_answer(store: UsageStore) -> None:
+    for minute in range(40):
+        store.append(batch(NOW - timedelta(hours=minute)), received_at=NOW + minute * MINUTE)
+        store.append(batch(NOW - 3 * DAY), received_at=NOW + minute * MINUTE)
+        store.refresh(NOW + minute * MINUTE + MINUTE)
+    before = total(store)
+
+    for ago in range(6):
+        store.merge(NOW - ago * DAY, NOW - ago * DAY)
+
+    assert isinstance(store, DuckDBStore)
+    assert store._scalar("select count(*) from rollup where bucket = (select min(bucket) from rollup)") == 1
+    assert (
+        store._scalar("select max(n) from (select count(*) as n from daily group by day, combination)") == 1
+    )
+    assert before == total(store) == Usage(80, 80)
+    with store.snapshot() as snapshot:
+        assert snapshot.difference(ACME) == (80, 0, 0)
+
+
+def test_a_difference_is_found_where_there_is_one(store: UsageStore) -> None:
+    store.append(batch(NOW, NOW - DAY), received_at=NOW)
+    store.refresh(NOW + MINUTE)
+    assert isinstance(store, DuckDBStore)
+    store._connection.execute(
+        "update rollup set calls = calls + 2, credits = credits - 1 where bucket % 96 = 43"
+    ).fetchall()
+
+    with store.snapshot() as snapshot:
+        found = snapshot.difference(ACME)
+
+    assert (found.events, found.calls, found.credits) == (2, 4, 2)
+
+
+def test_groups_are_paged_with_the_sums_of_all(store: UsageStore) -> None:
+    for number in range(5):
+        store.append(batch(*[NOW] * (number + 1), user=f"user {number}"), received_at=NOW)
+    store.refresh(NOW + MINUTE)
+    with store.snapshot() as snapshot:
+        period = parse_period("today", zone=ZoneInfo("UTC"), now=NOW + MINUTE, as_of=NOW + MINUTE)
+        scope = Scope(ACME, period, {})
+        most = (Order("calls", descending=True),)
+
+        second = snapshot.groups(scope, ["user"], order=most, limit=2, offset=2)
+        beyond = snapshot.groups(scope, ["user"], order=most, limit=2, offset=20)
+
+    assert [row.values for row in second.rows] == [("user 2",), ("user 1",)]
+    assert (5, Usage(15, 15)) == (second.count, second.total)
+    assert ([], 5, Usage(15, 15)) == (beyond.rows, beyond.count, beyond.total)
+
+
+def test_the_latest_moment_survives_a_restart(store: UsageStore, reopen: Reopen) -> None:
+    store.append(batch(NOW), received_at=NOW + MINUTE)
+    store.refresh(NOW)
+
+    assert reopen().latest() == NOW + MINUTE
