@@ -19,10 +19,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def command(*arguments: str, data: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str, data: Path, python: str = sys.executable, **settings: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command of `meterboard` to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "meterboard", *arguments, "--data", str(data)],
+        [python, "-m", "meterboard", *arguments, "--data", str(data)],
         env=_environment(settings),
         capture_output=True,
         text=True,
@@ -41,18 +43,19 @@ class Server:
         self.data = data
         self.settings = {"refresh_interval": "0s"} | settings
         self.key = ""
+        self.python = sys.executable
 
     def prepare(self, *organization: str) -> "Server":
-        created = command("org", "create", "acme", *organization, data=self.data)
+        created = command("org", "create", "acme", *organization, data=self.data, python=self.python)
         assert created.returncode == 0, created.stderr
-        self.key = command("key", "create", "acme", data=self.data).stdout.strip()
+        self.key = command("key", "create", "acme", data=self.data, python=self.python).stdout.strip()
         return self
 
     def start(self) -> "Server":
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "meterboard", "serve", "--data", str(self.data), "--port", str(self.port)],
+            [self.python, "-m", "meterboard", "serve", "--data", str(self.data), "--port", str(self.port)],
             env=_environment(self.settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -90,7 +93,16 @@ class Server:
         return {"Authorization": f"Bearer {self.key}"}
 
     def sign_in_link(self) -> str:
-        added = command("user", "create", "acme", "maria@acme.example", "--role", "owner", data=self.data)
+        added = command(
+            "user",
+            "create",
+            "acme",
+            "maria@acme.example",
+            "--role",
+            "owner",
+            data=self.data,
+            python=self.python,
+        )
         return added.stdout.strip()
 
     def kill(self) -> None:

@@ -5,12 +5,19 @@ from urllib.parse import urlencode
 
 from meterboard.domain.period import DEFAULT_PERIOD
 from meterboard.domain.query import DIMENSIONS, Dimension, Filters
+from meterboard.errors import InvalidParameter
 
 DASHBOARD = "/"
 TABLE = "/table"
 EXPORT = "/v1/statistics/table"
-SWITCHES = ("applications", "time", "modules", "ips", "users", "measure")
-"""What a page shows how: `applications=list` …, `measure=credits`."""
+PANELS = ("applications", "time", "modules", "ips", "users")
+SWITCHES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(PANELS, ("graph", "list")),
+    "measure": ("calls", "credits"),
+}
+"""How a page shows what: `applications=list` …, `measure=credits`. The first is what is shown unasked."""
+ASKED_FIELD, ASKED_VALUE = "where", "is"
+"""The two fields of the form that adds a filter; `settled` makes a filter of them."""
 
 
 class Address:
@@ -23,6 +30,26 @@ class Address:
     def get(self, name: str, default: str = "") -> str:
         """The first value of a parameter."""
         return next((value for key, value in self._pairs if key == name), default)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a parameter that is not empty."""
+        return [value for key, value in self._pairs if key == name and value]
+
+    def shows(self, switch: str) -> str:
+        """
+        How a part of the page is to be shown.
+
+        Raises: InvalidParameter: it can't be shown like that.
+        """
+        forms = SWITCHES[switch]
+        value = self.get(switch, forms[0])
+        if value not in forms:
+            raise InvalidParameter(switch, f"{switch} is {value!r}: use {' or '.join(forms)}.")
+        return value
+
+    @property
+    def has_filters(self) -> bool:
+        return any(name in DIMENSIONS for name, _ in self._pairs)
 
     @property
     def period(self) -> str:
@@ -65,6 +92,23 @@ class Address:
         """The link to the rows on screen, all pages of them, as a file."""
         kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in DIMENSIONS]
         return _link(EXPORT, [*kept, ("columns", ",".join(columns)), ("sort", sort), ("format", form)])
+
+
+def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:
+    """
+    The address that the form which adds a filter means: `where=ip&is=::1` -> `ip=::1`. None: it was not that form.
+
+    Raises: InvalidParameter: there is nothing of that name to filter by.
+    """
+    pairs = list(given)
+    fields = [value for name, value in pairs if name == ASKED_FIELD]
+    if not fields:
+        return None
+    field, value = fields[-1], next((value for name, value in pairs if name == ASKED_VALUE), "")
+    if field not in DIMENSIONS:
+        raise InvalidParameter(ASKED_FIELD, f"where is {field!r}: use one of {', '.join(DIMENSIONS)}.")
+    kept = [(n, v) for n, v in pairs if n not in (ASKED_FIELD, ASKED_VALUE) and (n, v) != (field, value)]
+    return _link(path, [*kept, (field, value.strip())])
 
 
 def chips(filters: Filters, address: Address) -> list[tuple[str, str, str]]:

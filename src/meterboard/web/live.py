@@ -18,6 +18,11 @@ RECOUNT_SECONDS = 5.0
 """How often the window is counted even so, since what was used comes back with time."""
 HEARTBEAT_SECONDS = 15.0
 """How often a word is sent even if nothing changed, so that a dead line is noticed."""
+LINE_SECONDS = 600.0
+"""How long a line is kept. The page calls again at once, and whether it still may is asked anew."""
+RETRY_MILLISECONDS = 500
+HEARTBEAT = ServerSentEventMessage(comment="still here", event="here", data="1")
+"""A comment for what stands between, an event for the page, which is not told of comments."""
 
 
 @get("/live", include_in_schema=False)
@@ -31,18 +36,20 @@ async def _counters(
 ) -> AsyncIterator[ServerSentEventMessage]:
     sent: dict[str, str | int] = {}
     version = -1
-    since_count = since_sent = 0.0
-    while True:
+    since_count = since_sent = open_for = 0.0
+    while open_for < LINE_SECONDS:
         now = live_credits.version(organization)
         if now != version or since_count >= RECOUNT_SECONDS:
             version, since_count = now, 0.0
             fresh = counter(await asyncio.to_thread(live_credits.now, organization))
             if fresh != sent:
                 sent, since_sent = fresh, 0.0
-                yield ServerSentEventMessage(data=json.encode(fresh).decode(), event="credits")
+                words = json.encode(fresh).decode()
+                yield ServerSentEventMessage(data=words, event="credits", retry=RETRY_MILLISECONDS)
         if since_sent >= HEARTBEAT_SECONDS:
             since_sent = 0.0
-            yield ServerSentEventMessage(comment="still here")
+            yield HEARTBEAT
         await asyncio.sleep(LOOK_SECONDS)
         since_count += LOOK_SECONDS
         since_sent += LOOK_SECONDS
+        open_for += LOOK_SECONDS

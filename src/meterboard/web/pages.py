@@ -1,21 +1,29 @@
 """The pages: each a question to the statistics and a template."""
 
-from functools import lru_cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from litestar import MediaType, Request, Response, get
-from msgspec import json
+from litestar import Request, Response, get
 
-from meterboard import __version__
 from meterboard.domain.access import Viewer
-from meterboard.domain.query import DIMENSIONS, MEASURES, parse_columns, parse_filters, parse_order
+from meterboard.domain.period import Period
+from meterboard.domain.query import (
+    DIMENSIONS,
+    MEASURES,
+    Dimension,
+    Filters,
+    parse_columns,
+    parse_filters,
+    parse_order,
+)
 from meterboard.errors import InvalidParameter
+from meterboard.service.answers import Summary, TableAnswer
 from meterboard.service.credits import LiveCredits
 from meterboard.service.statistics import Reading, Statistics
 from meterboard.service.verify import Verify
 from meterboard.web import panels, words
-from meterboard.web.address import DASHBOARD, SWITCHES, TABLE, Address, chips
+from meterboard.web.address import DASHBOARD, PANELS, SWITCHES, TABLE, Address, chips
+from meterboard.web.render import page
+from meterboard.web.states import first_call, nothing
 
 DEFAULT_COLUMNS = "user,ip,application"
 DEFAULT_SORT = "-calls"
@@ -26,71 +34,52 @@ KNOWN = {
 }
 
 
-@lru_cache(maxsize=1)
-def templates() -> Environment:
-    """The templates, with everything escaped that is not marked safe."""
-    environment = Environment(
-        loader=PackageLoader("meterboard.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": words.number,
-        "percent": words.percent,
-        "plural": words.plural,
-        "data": lambda value: json.encode(value).decode().replace("<", "\\u003c"),
-    }
-    environment.globals |= {"version": __version__, "labels": words.LABELS, "name_of": words.name_of}
-    return environment
-
-
-def page(template: str, **values: object) -> Response[str]:
-    """A template as a response."""
-    return Response(templates().get_template(template).render(values), media_type=MediaType.HTML)
-
-
 @get("/", include_in_schema=False, sync_to_thread=True)
 def dashboard(
     request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, live_credits: LiveCredits
 ) -> Response[str]:
     """Where the credits went, and how many are left."""
     address = _address(request, DASHBOARD)
+    forms = {panel: address.shows(panel) for panel in PANELS}
+    measure = address.shows("measure")
     filters = parse_filters(address.pairs())
     with statistics.read(viewer.organization) as reading:
         credits = live_credits.now(viewer.organization)
         period = reading.period(address.period)
         summary = reading.summary(period, filters)
-        by = "method" if address.get("modules") == "list" else "module"
-        shown = {
-            "applications": panels.applications(reading, period, filters, address),
-            "steps": panels.steps(reading.series(period, filters), address),
-            "modules": panels.top(
-                reading, period, filters, address, "method" if by == "method" else "module"
-            ),
-            "ips": panels.top(reading, period, filters, address, "ip"),
-            "users": panels.top(reading, period, filters, address, "user", limit=panels.TOP_USERS),
+        shown = _panels(reading, period, filters, address, forms) if summary.calls else {}
+        values = {
+            **_frame(viewer, address, reading, summary, filters),
+            "nothing": nothing(reading, period, summary, address, counted=credits.calls),
         }
-        frame = _frame(request, viewer, address, reading)
-    empty = not (summary.average_over_days or summary.calls or credits.calls or filters)
     return page(
         "dashboard.html",
-        **frame,
-        **shown,
-        chips=chips(filters, address),
-        summary=summary,
-        credits=credits,
-        counter=words.counter(credits),
-        freshness=words.freshness(summary, reading.is_live),
-        covered=words.covered(summary),
-        average=_average(summary.average_calls_per_day, summary.average_over_days),
+        **values,
+        panels=shown,
+        forms=forms,
+        measure=measure,
         unit=period.unit,
-        measure="credits" if address.get("measure") == "credits" else "calls",
-        empty=empty,
-        behind=period.start >= period.end,
-        server=f"{request.url.scheme}://{request.headers.get('host', '')}",
+        counter=words.counter(credits),
+        zone=viewer.organization.zone.key,
+        is_new=not (summary.average_over_days or summary.calls or credits.calls or filters),
+        example=first_call(f"{request.url.scheme}://{request.headers.get('host', '')}", viewer),
     )
+
+
+def _panels(
+    reading: Reading, period: Period, filters: Filters, address: Address, forms: dict[str, str]
+) -> dict[str, object]:
+    """Every panel of the dashboard. The list of the modules' panel is one of methods."""
+    by: Dimension = "method" if forms["modules"] == "list" else "module"
+    steps = panels.steps(reading.series(period, filters), address)
+    return {
+        "applications": panels.applications(reading, period, filters, address),
+        "steps": steps,
+        "peak": panels.peak(steps, address.shows("measure")),
+        "modules": panels.top(reading, period, filters, address, by),
+        "ips": panels.top(reading, period, filters, address, "ip"),
+        "users": panels.top(reading, period, filters, address, "user", limit=panels.TOP_USERS),
+    }
 
 
 @get("/table", include_in_schema=False, sync_to_thread=True)
@@ -98,8 +87,7 @@ def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
     """The combinations behind every graph."""
     address = _address(request, TABLE)
     filters = parse_filters(address.pairs())
-    chosen = [value for name, value in request.query_params.multi_items() if name == "columns" and value]
-    columns = parse_columns(",".join(chosen) or DEFAULT_COLUMNS)
+    columns = parse_columns(",".join(address.all("columns")) or DEFAULT_COLUMNS)
     sort = address.get("sort", DEFAULT_SORT)
     order = parse_order(sort, allowed=(*columns, *MEASURES))
     number = _page_number(address.get("page", "1"))
@@ -109,59 +97,58 @@ def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
             period, filters, columns=columns, order=order, page=number, page_size=PAGE_SIZE
         )
         summary = reading.summary(period, filters)
-        frame = _frame(request, viewer, address, reading)
-    pages = max(1, -(-answer.total_rows // PAGE_SIZE))
+        values = {
+            **_frame(viewer, address, reading, summary, filters),
+            "nothing": nothing(reading, period, summary, address),
+        }
     return page(
         "table.html",
-        **frame,
-        chips=chips(filters, address),
-        columns=columns,
-        dimensions=DIMENSIONS,
-        measures=MEASURES,
-        rows=answer.rows,
+        **values,
+        **_turning(answer, number, address),
         answer=answer,
+        columns=columns,
+        measures=MEASURES,
         order=order[0],
         heads={name: _head(address, name, sort, columns) for name in (*columns, *MEASURES)},
         value_of=words.value_of,
-        summary=summary,
-        freshness=words.freshness(summary, reading.is_live),
-        covered=words.covered(summary),
-        number=number,
-        pages=pages,
-        first=min((number - 1) * PAGE_SIZE + 1, answer.total_rows),
-        last=min(number * PAGE_SIZE, answer.total_rows),
-        turn=lambda to: address.change(page=str(to)),
         export=lambda form: address.export(form, columns, sort),
     )
 
 
 @get("/verify", include_in_schema=False, sync_to_thread=True)
-def verification(viewer: Viewer, verify: Verify) -> Response[str]:
-    """The footer's proof: the statistics recomputed from the events."""
-    return page("verify.html", checked=verify.check(viewer.organization))
+def verification(request: Request[Any, Any, Any], viewer: Viewer, verify: Verify) -> Response[str]:
+    """The footer's proof: the statistics recomputed from the events. In the footer, or as a page of its own."""
+    whole = "hx-request" not in request.headers
+    return page("verify_page.html" if whole else "verify.html", checked=verify.check(viewer.organization))
 
 
 def _address(request: Request[Any, Any, Any], path: str) -> Address:
     given = list(request.query_params.multi_items())
     for name, _ in given:
         if name not in KNOWN[path]:
-            raise InvalidParameter(name, f"There is no parameter {name!r} on this page.")
+            known = ", ".join(sorted(KNOWN[path]))
+            raise InvalidParameter(name, f"There is no parameter {name!r} on this page. Use {known}.")
     return Address(path, given)
 
 
 def _frame(
-    request: Request[Any, Any, Any], viewer: Viewer, address: Address, reading: Reading
+    viewer: Viewer, address: Address, reading: Reading, summary: Summary, filters: Filters
 ) -> dict[str, object]:
     """What every page carries around its content."""
-    as_of = reading.as_of
     return {
         "viewer": viewer,
         "address": address,
         "path": address.path,
         "periods": words.PERIODS,
         "period": address.period,
-        "last_day": f"{as_of:%Y-%m-%d}",
+        "period_name": words.period_name(address.period),
+        "last_day": f"{reading.as_of:%Y-%m-%d}",
         "first_day": f"{reading.first_day:%Y-%m-%d}",
+        "dimensions": DIMENSIONS,
+        "chips": chips(filters, address),
+        "summary": summary,
+        "freshness": words.freshness(summary, reading.is_live),
+        "covered": words.covered(summary),
     }
 
 
@@ -169,6 +156,17 @@ def _page_number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= 10**9):
         raise InvalidParameter("page", f"page is {text!r}: use a whole number, 1 or more.")
     return int(text)
+
+
+def _turning(answer: TableAnswer, number: int, address: Address) -> dict[str, object]:
+    """Which rows are on screen, and the links to those before and behind; past the end, back to the last."""
+    last = max(1, -(-answer.total_rows // PAGE_SIZE))
+    return {
+        "first": (number - 1) * PAGE_SIZE + 1,
+        "last": min(number * PAGE_SIZE, answer.total_rows),
+        "previous": address.change(page=str(min(number - 1, last))) if number > 1 else "",
+        "next": address.change(page=str(number + 1)) if number < last else "",
+    }
 
 
 def _head(address: Address, name: str, sort: str, columns: tuple[str, ...]) -> dict[str, str]:
@@ -185,8 +183,3 @@ def _head(address: Address, name: str, sort: str, columns: tuple[str, ...]) -> d
         "now": "" if now == "none" else words_for[now == "descending"],
         "first_url": address.change(columns=",".join([name, *rest])) if is_name else "",
     }
-
-
-def _average(calls: float, days: int) -> str:
-    over = f"over {words.plural(days, 'day')}" if days else "no calls yet"
-    return f"average {calls:,.0f} calls a day ({over})"

@@ -5,13 +5,12 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from meterboard.domain.event import UNKNOWN
 from meterboard.domain.period import Period
 from meterboard.domain.query import Dimension, Filters
 from meterboard.service.answers import BreakdownAnswer, SeriesAnswer, SeriesPoint, Share, Total
 from meterboard.service.statistics import Reading
 from meterboard.web.address import Address
-from meterboard.web.words import date_of, value_of
+from meterboard.web.words import date_of, plural, value_of
 
 COLOURS = 8
 TOP = 5
@@ -25,7 +24,7 @@ COLUMNS: dict[Dimension, str] = {
 
 
 class Row(Struct, frozen=True):
-    """A name with its numbers; `width` is its bar's, in per cent of the longest; `colour` counts from 1, 0 is grey."""
+    """A name with its numbers; `width` is its bar's, in per cent of the longest; `colour` counts from 1, 0: none of its own."""
 
     name: str
     note: str
@@ -129,7 +128,7 @@ def _ranked(answer: BreakdownAnswer, address: Address, by: Dimension) -> list[Ro
             credits=row.credits,
             share=row.share,
             width=row.calls * 100 / longest if longest else 0,
-            colour=0 if row.name == UNKNOWN else 1,
+            colour=0,
             url=address.rows(COLUMNS[by], {by: value_of(row.name)}),
         )
         for row in answer.rows
@@ -139,6 +138,13 @@ def _ranked(answer: BreakdownAnswer, address: Address, by: Dimension) -> list[Ro
 def steps(series: SeriesAnswer, address: Address) -> list[Step]:
     """The steps of the time chart; a day leads to its own dashboard."""
     return [_step(point, series.points, series.unit == "day", address) for point in series.points]
+
+
+def peak(steps: Sequence[Step], measure: str) -> str:
+    """The time chart in a phrase: when there was most."""
+    most = max(steps, key=lambda step: step.credits if measure == "credits" else step.calls)
+    value = most.credits if measure == "credits" else most.calls
+    return f"most at {most.long_label}: {plural(value, measure.removesuffix('s'))}"
 
 
 def _step(point: SeriesPoint, points: Sequence[SeriesPoint], daily: bool, address: Address) -> Step:

@@ -1,29 +1,40 @@
 """The pages' table of addresses, and what a person sees when one can't be shown."""
 
-from importlib.resources import files
-from pathlib import Path
+import logging
 from typing import Any
 
 from litestar import Request, Response, Router
+from litestar.config.compression import CompressionConfig
+from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.middleware import DefineMiddleware
+from litestar.middleware.compression import CompressionMiddleware
+from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
-from meterboard.errors import MeterboardError, Unauthenticated, Unavailable
+from meterboard.errors import Forbidden, MeterboardError, NotFound, Unauthenticated, Unavailable
+from meterboard.web.address import settled
 from meterboard.web.live import live
-from meterboard.web.pages import dashboard, page, table, verification
+from meterboard.web.pages import dashboard, table, verification
+from meterboard.web.render import STATIC, page
 from meterboard.web.session import provide_viewer, sign_in, sign_out
 
-STATIC = Path(str(files("meterboard.web") / "static"))
+log = logging.getLogger("meterboard.web")
+
 HEADERS = {
-    # Charts set style attributes; nothing else is inline.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "style-src-attr 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+YEAR_SECONDS = 31_536_000
+COMPRESSED = DefineMiddleware(
+    CompressionMiddleware,
+    # A compressed stream would hold the live line's words back.
+    config=CompressionConfig(backend="gzip", gzip_compress_level=6, exclude=["^/live$"]),
+)
 
 
 def pages() -> list[Router]:
@@ -33,11 +44,26 @@ def pages() -> list[Router]:
             "/",
             route_handlers=[dashboard, table, verification, live, sign_in, sign_out],
             dependencies={"viewer": Provide(provide_viewer)},
-            exception_handlers={MeterboardError: on_error},
+            exception_handlers={MeterboardError: on_error, Exception: on_fault},
+            before_request=_settle,
             after_request=_with_headers,
+            middleware=[COMPRESSED],
         ),
-        create_static_files_router(path="/static", directories=[STATIC], include_in_schema=False),
+        create_static_files_router(
+            path="/static",
+            directories=[STATIC],
+            include_in_schema=False,
+            # A page asks for a file by what it was made from, so what was got once stays right.
+            cache_control=CacheControlHeader(public=True, max_age=YEAR_SECONDS, immutable=True),
+            middleware=[COMPRESSED],
+        ),
     ]
+
+
+async def _settle(request: Request[Any, Any, Any]) -> Redirect | None:
+    """The form that adds a filter names field and value apart; the address that it leads to has them as one."""
+    path = settled(request.url.path, request.query_params.multi_items())
+    return None if path is None else Redirect(path, status_code=303)
 
 
 async def _with_headers(response: Response[Any]) -> Response[Any]:
@@ -47,20 +73,37 @@ async def _with_headers(response: Response[Any]) -> Response[Any]:
 
 def on_error(_: Request[Any, Any, Any], error: MeterboardError) -> Response[str]:
     """What went wrong and what to do, as a page."""
-    if isinstance(error, Unauthenticated):
-        return _told(page("signed_out.html", message=str(error)), 401)
-    if isinstance(error, Unavailable):
-        return _told(page("error.html", title="Not now", message=str(error)), 503)
-    return _told(page("error.html", title="This can't be shown", message=str(error)), 400)
+    message = str(error)
+    match error:
+        case Unauthenticated():
+            return _told(401, page("signed_out.html", message=message))
+        case Unavailable():
+            response = _told(503, page("error.html", title="Not now", message=message))
+            response.headers["Retry-After"] = str(error.retry_after)
+            return response
+        case Forbidden():
+            status = 403
+        case NotFound():
+            status = 404
+        case _:
+            status = 400
+    return _told(status, page("error.html", title="This can't be shown", message=message))
+
+
+def on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
+    """A fault of ours: logged in full, told in brief."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    message = "Meterboard failed to make this page. The server's log says why. Try again, or go another way."
+    return _told(500, page("error.html", title="This went wrong", message=message))
 
 
 def on_missing_page(request: Request[Any, Any, Any], error: HTTPException) -> Response[str]:
     """There is no such page."""
     message = f"There is no page at {request.url.path}." if error.status_code == 404 else error.detail
-    return _told(page("error.html", title="Nothing here", message=message), error.status_code)
+    return _told(error.status_code, page("error.html", title="Nothing here", message=message))
 
 
-def _told(response: Response[str], status: int) -> Response[str]:
+def _told(status: int, response: Response[str]) -> Response[str]:
     response.status_code = status
     response.headers.update(HEADERS)
     return response

@@ -1,6 +1,6 @@
 """Numbers and times as people read them."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from meterboard.domain.event import UNKNOWN
 from meterboard.service.answers import Credits, Summary
@@ -48,9 +48,19 @@ def clock_time(moment: datetime, now: datetime) -> str:
     return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%H:%M} on {date_of(moment)}"
 
 
-def date_of(moment: datetime) -> str:
+def date_of(moment: date) -> str:
     """24 Nov 2026."""
     return f"{moment.day} {moment:%b %Y}"
+
+
+def period_name(text: str) -> str:
+    """Today; 3 Nov 2026; 3 Nov 2026 to 9 Nov 2026. `text` is a period as the address has it, and a right one."""
+    return PERIODS.get(text) or " to ".join(date_of(date.fromisoformat(day)) for day in text.split(".."))
+
+
+def in_sentence(label: str) -> str:
+    """A label within a sentence: user, application, IP address."""
+    return label if label.startswith("IP") else label[:1].lower() + label[1:]
 
 
 def name_of(value: str) -> str:
@@ -75,6 +85,8 @@ def freshness(summary: Summary, live: bool) -> str:
 def covered(summary: Summary) -> str:
     """The time that the period's numbers cover, in words."""
     start, end = summary.period.start, summary.period.end
+    if start.date() == end.date():
+        return f"{start:%H:%M} to {end:%H:%M} on {date_of(end)}, {summary.period.time_zone}"
     return f"{start:%H:%M} on {date_of(start)} to {end:%H:%M} on {date_of(end)}, {summary.period.time_zone}"
 
 
@@ -88,6 +100,7 @@ def counter(credits: Credits) -> dict[str, str | int]:
             "percent": 0,
             "share": "",
             "state": "unlimited",
+            "calls": credits.calls,
         }
     share = credits.used * 100 // credits.allowance if credits.allowance else 100
     over = credits.used - credits.allowance
@@ -97,7 +110,8 @@ def counter(credits: Credits) -> dict[str, str | int]:
         "headline": headline,
         "detail": f"used {number(credits.used)} of {number(credits.allowance)} · {calls} in the last 24 hours",
         "percent": min(share, 100),
-        "share": f"{share} %"
+        "share": ("< 1 %" if credits.used and not share else f"{share} %")
         + {"over": " · over the allowance", "close": " · close to the allowance"}.get(state, ""),
         "state": state,
+        "calls": credits.calls,
     }

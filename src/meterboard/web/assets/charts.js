@@ -6,8 +6,14 @@ import { SVGRenderer } from "echarts/renderers";
 
 use([BarChart, PieChart, AriaComponent, GridComponent, TooltipComponent, SVGRenderer]);
 
-const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+// Whoever asks for contrast, or prints, gets patterns beside colours.
+const contrast = matchMedia("(prefers-contrast: more), (forced-colors: active)");
+let printing = false;
+const patterned = () => printing || contrast.matches;
+
 const exact = (value) => value.toLocaleString("en-US");
+const one = (unit, value) => (value === 1 ? unit.replace(/s$/, "") : unit);
 const short = (value) =>
   value >= 1e6 ? `${+(value / 1e6).toFixed(1)} M` : value >= 1e3 ? `${+(value / 1e3).toFixed(1)} k` : `${value}`;
 
@@ -23,6 +29,11 @@ function token(name) {
   const [red, green, blue] = pixel.getImageData(0, 0, 1, 1).data;
   return `rgb(${red},${green},${blue})`;
 }
+
+const figures = (calls, credits) => [
+  `${exact(calls)} ${one("calls", calls)}`,
+  `${exact(credits)} ${one("credits", credits)}`,
+];
 
 function text(...lines) {
   const box = document.createElement("div");
@@ -45,12 +56,26 @@ function tooltip() {
   };
 }
 
+// The total, in the middle. One slice carries it, or it would be drawn once for each.
+function middle(total) {
+  return {
+    show: true,
+    position: "center",
+    silent: true,
+    formatter: `{total|${short(total)}}\n{unit|${one("calls", total)}}`,
+    rich: {
+      total: { fontSize: 20, fontWeight: 600, color: token("--n9"), lineHeight: 26 },
+      unit: { fontSize: 12, color: token("--n6") },
+    },
+  };
+}
+
 function doughnut({ total, rows }) {
   return {
     tooltip: {
       ...tooltip(),
       trigger: "item",
-      formatter: ({ data }) => text(data.name, `${exact(data.value)} calls`, `${exact(data.credits)} credits`),
+      formatter: ({ data }) => text(data.name, ...figures(data.value, data.credits)),
     },
     series: [
       {
@@ -58,24 +83,16 @@ function doughnut({ total, rows }) {
         radius: ["64%", "96%"],
         startAngle: 90,
         minAngle: 2,
-        label: {
-          show: true,
-          position: "center",
-          silent: true,
-          formatter: `{total|${short(total)}}\n{unit|calls}`,
-          rich: {
-            total: { fontSize: 20, fontWeight: 600, color: token("--n9"), lineHeight: 26 },
-            unit: { fontSize: 12, color: token("--n6") },
-          },
-        },
+        label: { show: false },
         emphasis: { scale: false, itemStyle: { opacity: 0.85 } },
         itemStyle: { borderColor: token("--n0"), borderWidth: 1.5 },
-        data: rows.map((row) => ({
+        data: rows.map((row, index) => ({
           name: row.name,
           value: row.calls,
           credits: row.credits,
           url: row.url,
           cursor: "pointer",
+          label: index ? { show: false } : middle(total),
           itemStyle: { color: token(row.colour ? `--c${row.colour}` : "--grey") },
         })),
       },
@@ -91,7 +108,7 @@ function time({ measure, steps }) {
       ...tooltip(),
       trigger: "axis",
       axisPointer: { type: "shadow", shadowStyle: { color: token("--n6"), opacity: 0.08 } },
-      formatter: ([{ data }]) => text(data.long, `${exact(data.calls)} calls`, `${exact(data.credits)} credits`),
+      formatter: ([{ data }]) => text(data.long, ...figures(data.calls, data.credits)),
     },
     xAxis: {
       type: "category",
@@ -105,13 +122,13 @@ function time({ measure, steps }) {
       minInterval: 1,
       splitNumber: 4,
       splitLine: { lineStyle: { color: token("--n3") } },
-      axisLabel: { ...axis, formatter: (value) => (value ? `${short(value)} ${measure}` : "0") },
+      axisLabel: { ...axis, formatter: (value) => (value ? `${short(value)} ${one(measure, value)}` : "0") },
     },
     series: [
       {
         type: "bar",
         barCategoryGap: "28%",
-        itemStyle: { color: token("--c1"), borderRadius: [2, 2, 0, 0] },
+        itemStyle: { color: token("--mark"), borderRadius: [2, 2, 0, 0], decal: patterned() ? { symbol: "none" } : null },
         emphasis: { itemStyle: { color: token("--accent") } },
         data: steps.map((step) => ({
           value: step[measure],
@@ -131,19 +148,40 @@ const drawn = new Map();
 
 function draw(place) {
   const data = JSON.parse(place.querySelector("script").textContent);
-  let chart = drawn.get(place);
-  if (!chart) {
-    const canvas = document.createElement("div");
-    canvas.className = "canvas";
-    canvas.style.height = "100%";
-    place.append(canvas);
-    chart = init(canvas, null, { renderer: "svg" });
-    chart.on("click", ({ data: mark }) => follow(mark?.url));
-    new ResizeObserver(() => chart.resize()).observe(canvas);
-    drawn.set(place, chart);
-  }
-  // The page says what the graph shows, and the list beside it says the same: the picture itself stays silent.
-  chart.setOption({ animation: !still, animationDuration: 120, aria: { enabled: false }, ...drawings[place.dataset.chart](data) });
+  const chart = drawn.get(place) ?? open(place);
+  const option = drawings[place.dataset.chart](data);
+  chart.setOption({
+    animation: !still.matches && !printing,
+    animationDuration: 120,
+    animationDurationUpdate: 120,
+    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
+    // The page says what the graph shows, and the list beside it says the same: the picture itself stays silent.
+    aria: { enabled: true, label: { enabled: false }, decal: { show: patterned() } },
+    ...option,
+  });
+}
+
+function open(place) {
+  const canvas = document.createElement("div");
+  canvas.className = "canvas";
+  place.append(canvas);
+  const chart = init(canvas, null, { renderer: "svg" });
+  if (place.dataset.chart === "time") leadFromColumns(chart);
+  else chart.on("click", ({ data: mark }) => follow(mark?.url));
+  new ResizeObserver(() => chart.resize({ silent: true })).observe(canvas);
+  drawn.set(place, chart);
+  return chart;
+}
+
+// The whole column of a step is its door, so that a low bar is as easy to hit as a high one.
+function leadFromColumns(chart) {
+  const urlAt = ({ offsetX, offsetY }) => {
+    if (!chart.containPixel("grid", [offsetX, offsetY])) return "";
+    const [index] = chart.convertFromPixel("grid", [offsetX, offsetY]);
+    return chart.getOption().series[0].data[index]?.url ?? "";
+  };
+  chart.getZr().on("click", (event) => follow(urlAt(event)));
+  chart.getZr().on("mousemove", (event) => chart.getZr().setCursorStyle(urlAt(event) ? "pointer" : "default"));
 }
 
 // A click on a mark is a click on a link, so that it changes the page in place as links do.
@@ -151,6 +189,7 @@ function follow(url) {
   if (!url) return;
   const link = document.createElement("a");
   link.href = url;
+  link.hidden = true;
   document.getElementById("content").append(link);
   window.htmx?.process(link);
   link.click();
@@ -165,7 +204,20 @@ function drawAll() {
   for (const place of document.querySelectorAll("[data-chart]")) draw(place);
 }
 
+function print(on) {
+  printing = on;
+  document.documentElement.classList.toggle("printing", on); // light colours, whatever the screen has
+  drawAll();
+  // Paper has another width than the screen: the drawing scales to it.
+  for (const chart of drawn.values()) {
+    chart.getDom().querySelector("svg").setAttribute("viewBox", `0 0 ${chart.getWidth()} ${chart.getHeight()}`);
+  }
+}
+
 document.addEventListener("htmx:afterSettle", drawAll);
 document.addEventListener("meterboard:theme", drawAll);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+contrast.addEventListener("change", drawAll);
+addEventListener("beforeprint", () => print(true));
+addEventListener("afterprint", () => print(false));
 drawAll();

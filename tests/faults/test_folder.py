@@ -1,0 +1,136 @@
+"""A data folder that can't be used: one line that says so, exit status 1, and nothing lost."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server import Server, command
+
+FULL_MB = 24
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("Error: ")
+    return lines[0]
+
+
+def test_a_folder_in_use_by_another_server(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data").prepare().start()
+    try:
+        said = one_line(command("serve", "--port", "0", data=server.data))
+    finally:
+        server.stop()
+
+    assert "in use by another Meterboard server" in said
+    assert str(server.data) in said
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    server = Server(tmp_path / "one").prepare().start()
+    try:
+        said = one_line(command("serve", "--port", str(server.port), data=tmp_path / "two"))
+    finally:
+        server.stop()
+
+    assert f"{server.port}: it is in use" in said
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+
+    assert "can't be written to" in one_line(
+        command("org", "create", "acme", data=tmp_path / "file" / "data")
+    )
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0 and not os.path.exists("/proc/self/mounts"), reason="needs a read-only file system"
+)
+def test_a_folder_that_is_not_writable() -> None:
+    assert "can't be written to" in one_line(command("serve", "--port", "0", data=Path("/proc/meterboard")))
+
+
+def test_a_store_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "usage.duckdb").write_bytes(b"this is not a database" * 1000)
+
+    assert "can't be opened" in one_line(command("serve", "--port", "0", data=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("refresh_interval", "soon"),
+        ("retention_days", "0"),
+        ("port", "http"),
+        ("queue_events", "1"),
+        ("memory", "lots"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str) -> None:
+    said = one_line(
+        command("serve", "--port", "0", data=tmp_path, **{name: value})
+        if name != "port"
+        else command("serve", data=tmp_path, port=value)
+    )
+
+    assert name in said
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a few megabytes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={FULL_MB}m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_is_answered_with_try_again_and_loses_nothing(small_disk: Path) -> None:
+    server = Server(small_disk / "data").prepare().start()
+    try:
+        acknowledged, refused = [], None
+        for number in range(200):
+            ids = [f"{number}-{position}-{os.urandom(8).hex()}" for position in range(5_000)]
+            answer = server.post(json=[{"id": name} for name in ids])
+            if answer.status_code != 202:
+                refused = answer
+                break
+            acknowledged += ids
+        assert refused is not None
+        assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
+        assert "Retry-After" in refused.headers
+        assert "nothing of this counts" in refused.json()["detail"]
+        assert server.get("/v1/credits").json()["calls"] == len(acknowledged)
+
+        subprocess.run(["mount", "-o", f"remount,size={8 * FULL_MB}m", str(small_disk)], check=True)
+        assert server.post(json=[{"id": "room again"}]).json()["accepted"] == 1
+        assert server.get("/v1/verify").json()["difference"] == 0
+        server.kill()
+        server.start()
+        assert server.get("/v1/credits").json()["calls"] == len(acknowledged) + 1
+    finally:
+        server.stop()
+
+
+def test_a_start_on_a_full_disk_says_so(small_disk: Path) -> None:
+    (small_disk / "filler").write_bytes(b"x" * 0)
+    with (small_disk / "filler").open("wb") as filler:
+        try:
+            while True:
+                filler.write(b"x" * 65_536)
+                filler.flush()
+        except OSError:
+            pass
+
+    said = one_line(command("serve", "--port", "0", data=small_disk / "data"))
+
+    assert "space" in said.lower() or "full" in said.lower() or "can't be written" in said
