@@ -41,8 +41,8 @@ def batches(services: Services, acme: Organization, *, count: int) -> Iterator[E
             together.combinations += branch.combinations[first : first + width]
             together.credits += branch.credits[first : first + width]
             together.records += branch.records[first : first + width]
-        random = os.urandom(16 * len(together.times))
-        together.ids = [random[at : at + 16] for at in range(0, len(random), 16)]
+        random = os.urandom(12 * len(together.times))
+        together.ids = [random[at : at + 12] for at in range(0, len(random), 12)]
         yield together
 
 

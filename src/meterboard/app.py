@@ -120,6 +120,7 @@ class Services:
             Job("refresh", refresh.on_schedule if refresh.interval else refresh.now, due),
             Job("retention", self.retention.enforce, every(timedelta(hours=1))),
             Job("merge", self.retention.merge, every(timedelta(hours=1))),
+            Job("rest", self.retention.rest, every(timedelta(minutes=1))),
         ]
 
     def close(self) -> None:

@@ -34,6 +34,18 @@ class OneLineErrors(click.Group):
             raise click.ClickException(" ".join(str(error).split())) from error
 
 
+class Allowance(click.ParamType[int | None]):
+    """A number of credits, or `unlimited`."""
+
+    name = "N|unlimited"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> int | None:
+        """Raises: BadParameter: neither."""
+        if value == "unlimited":
+            return None
+        return click.INT.convert(value, param, context)
+
+
 data_option = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
@@ -103,7 +115,7 @@ def org() -> None:
 
 @org.command("create")
 @click.argument("name")
-@click.option("--allowance", type=int, help="Credits in any rolling 24 hours.  [default: unlimited]")
+@click.option("--allowance", type=Allowance(), help="Credits in any rolling 24 hours.  [default: unlimited]")
 @click.option("--time-zone", default="UTC", show_default=True, help="Whose days its statistics use.")
 @click.option("--schedule", default="one-per-call", show_default=True, help="The price list of its calls.")
 @data_option
@@ -112,9 +124,25 @@ def org_create(name: str, allowance: int | None, time_zone: str, schedule: str, 
     schedule_named(schedule)
     with _accounts(data) as accounts:
         accounts.organizations.create(name, allowance=allowance, time_zone=time_zone, schedule=schedule)
-    allowed = "unlimited credits" if allowance is None else f"{allowance:,} credits"
-    click.echo(f"Created {name}: {allowed} in 24 hours, days of {time_zone}, prices of {schedule}.")
+    click.echo(
+        f"Created {name}: {_credits(allowance)} in 24 hours, days of {time_zone}, prices of {schedule}."
+    )
     click.echo(f"Next, make a key for it: meterboard key create {_quoted(name)}")
+
+
+@org.command("update")
+@click.argument("name")
+@click.option("--allowance", type=Allowance(), required=True, help="Credits in any rolling 24 hours.")
+@data_option
+def org_update(name: str, allowance: int | None, data: Path) -> None:
+    """Change what organisation NAME may use from now on; what was allowed before stays in its history."""
+    with _accounts(data) as accounts:
+        accounts.organizations.set_allowance(accounts.organizations.named(name), allowance)
+    click.echo(f"From now on {name} may use {_credits(allowance)} in 24 hours.")
+
+
+def _credits(allowance: int | None) -> str:
+    return "unlimited credits" if allowance is None else f"{allowance:,} credits"
 
 
 @main.group(cls=OneLineErrors)

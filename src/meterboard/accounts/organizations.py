@@ -61,11 +61,16 @@ class Organizations:
             rows = session.scalars(chosen.order_by(AllowanceRow.starts_at, AllowanceRow.id))
             return [Allowance(row.credits, row.starts_at) for row in rows]
 
-    def set_allowance(self, organization: int, credits: int | None) -> None:
-        """From now on an organisation may use `credits` in 24 hours; what was allowed before stays in its history."""
+    def set_allowance(self, organization: Organization, credits: int | None) -> None:
+        """
+        From now on an organisation may use `credits` in 24 hours; what was allowed before stays in its history.
+
+        Raises: InvalidParameter: it can't be.
+        """
+        _check_allowance(credits)
         with self._database.transaction() as session:
             starts_at = self._clock.now()
-            session.add(AllowanceRow(organization_id=organization, credits=credits, starts_at=starts_at))
+            session.add(AllowanceRow(organization_id=organization.id, credits=credits, starts_at=starts_at))
 
 
 def organization_of(row: OrganizationRow) -> Organization:
@@ -78,9 +83,15 @@ def _check(name: str, allowance: int | None, time_zone: str) -> None:
         raise InvalidParameter(
             "name", f"The name is {name!r}: use 1 to 255 printable characters, not * alone."
         )
-    if allowance is not None and not 0 <= allowance <= MAX_ALLOWANCE:
-        raise InvalidParameter("allowance", f"The allowance is {allowance}: use a whole number, 0 or more.")
+    _check_allowance(allowance)
     if time_zone not in available_timezones():
         raise InvalidParameter(
             "time_zone", f"The time zone is {time_zone!r}: use a name such as Asia/Kolkata or UTC."
+        )
+
+
+def _check_allowance(credits: int | None) -> None:
+    if credits is not None and not 0 <= credits <= MAX_ALLOWANCE:
+        raise InvalidParameter(
+            "allowance", f"The allowance is {credits}: use a whole number from 0 to {MAX_ALLOWANCE:,}."
         )

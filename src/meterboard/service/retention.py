@@ -1,12 +1,9 @@
 """Deleting what is older than the retention, and giving its space back."""
 
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import timedelta
 
 from meterboard.clock import Clock
-from meterboard.domain.period import DAY, INSTANT
 from meterboard.service.meter import Meter
-from meterboard.usage.store import UsageStore
 
 
 class Retention:
@@ -27,10 +24,9 @@ class Retention:
 
     def merge(self) -> None:
         """Join the pieces of statistics that frequent refreshes and late events have left."""
-        today = self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        for ago in range(self._keep.days + 1):
-            self._meter.run(partial(_merge_day, today - ago * DAY)).result()
+        while self._meter.run(lambda store, _: store.merge()).result():
+            pass
 
-
-def _merge_day(day: datetime, store: UsageStore, _: datetime) -> None:
-    store.merge(day, day + DAY - INSTANT)
+    def rest(self) -> None:
+        """Give back memory while nobody reads."""
+        self._meter.run(lambda store, _: store.rest()).result()

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import compress, repeat
 from pathlib import Path
-from struct import unpack
+from struct import Struct
+from threading import Lock
 
 import duckdb
 
@@ -34,6 +35,8 @@ CACHED_CHARACTERS = 16_000_000
 OVERHEAD = 600
 RECALLED = 2_000
 """The newest combinations, which are at hand from the start."""
+_HALVES = Struct("<QI")
+"""An id's twelve bytes as two numbers, which DuckDB compares and stores better than bytes."""
 
 
 class DuckDBStore:
@@ -45,8 +48,11 @@ class DuckDBStore:
         self._memory = memory
         self._connection = self._connect()
         self._reader = self._connection.cursor()
+        self._readers = 0
+        self._readers_changed = Lock()
         self._recall_numbers()
         self._ids = self._filter_of_ids()
+        self._touched: set[int] = set()
         self._let_go()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
@@ -73,16 +79,16 @@ class DuckDBStore:
         self._keep_at_hand((number, Combination(*values)) for number, *values in rows)
 
     def _filter_of_ids(self) -> IdFilter:
-        known = IdFilter(self._scalar("select count(*) from event where id_low <> 0"))
+        known = IdFilter()
         rows = self._scalar("select coalesce(max(rowid), -1) + 1 from event")
         for first in range(0, rows, ROWS_AT_ONCE):
             span = [first, first + ROWS_AT_ONCE]
-            ((lows, newest),) = self._connection.execute(statements.IDS_OF_ROWS, span).fetchall()
-            known.add(lows, count=len(lows), received_at=EPOCH + INSTANT * newest)
+            ((lows, oldest, newest),) = self._connection.execute(statements.IDS_OF_ROWS, span).fetchall()
+            known.add(lows, first=EPOCH + INSTANT * oldest, last=EPOCH + INSTANT * newest)
         return known
 
     def _let_go(self) -> None:
-        """Give back the memory of blocks that were read once and may not be asked for again."""
+        """Give back the memory of blocks that were read and may not be asked for again; nobody may be reading."""
         self._connection.execute("set memory_limit = '16MB'").fetchall()
         self._connection.execute(f"set memory_limit = '{self._memory}'").fetchall()
 
@@ -93,8 +99,7 @@ class DuckDBStore:
         return EPOCH + INSTANT * max(received, watermark_of(self._connection))
 
     def append(self, batch: EventBatch, *, received_at: datetime) -> list[bool]:
-        halves = unpack(f"<{2 * len(batch)}Q", b"".join(batch.ids))
-        lows, highs = halves[::2], halves[1::2]
+        lows, highs = zip(*_HALVES.iter_unpack(b"".join(batch.ids)), strict=True)
         new = self._which_are_new(lows, highs)
         if not any(new):
             return new
@@ -112,7 +117,7 @@ class DuckDBStore:
             )
             self._append("event", rows if all(new) else compress(rows, new))
         added = [low for low, is_new in zip(lows, new, strict=True) if is_new and low]
-        self._ids.add(added, count=len(added), received_at=received_at)
+        self._ids.add(added, first=received_at, last=received_at)
         return new
 
     def _append(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
@@ -132,14 +137,15 @@ class DuckDBStore:
         return new
 
     def _stored_among(self, lows: Sequence[int], highs: Sequence[int]) -> set[tuple[int, int]]:
-        possible = self._ids.possible(lows)
-        if not possible:
-            return set()
-        candidates = [[half[position] for position in possible] for half in (lows, highs)]
+        stored: set[tuple[int, int]] = set()
         try:
-            return set(self._connection.execute(statements.KNOWN_IDS, candidates).fetchall())
+            for positions, first, last in self._ids.possible(lows):
+                candidates = [[half[position] for position in positions] for half in (lows, highs)]
+                parameters = [*candidates, micros(first), micros(last)]
+                stored.update(self._connection.execute(statements.KNOWN_IDS, parameters).fetchall())
         except duckdb.Error as error:
             raise self._failed(error) from error
+        return stored
 
     def _numbers_of(self, combinations: Sequence[Combination]) -> list[int]:
         """The number of each combination. What is at hand is bounded; the rest is looked up, and numbered if new."""
@@ -203,6 +209,7 @@ class DuckDBStore:
                 execute(statements.FRESH, moved).fetchall()
                 execute(statements.ROLL_UP).fetchall()
                 execute(statements.ROLL_UP_DAYS).fetchall()
+                self._touched.update(day for (day,) in execute(statements.TOUCHED_DAYS).fetchall())
                 execute("delete from watermark").fetchall()
                 execute("insert into watermark values (?)", [until]).fetchall()
 
@@ -216,24 +223,29 @@ class DuckDBStore:
             execute("delete from daily where day <= ?", [day]).fetchall()
             execute(statements.DAY_OF_BUCKETS, [day]).fetchall()
             execute(statements.UNUSED_COMBINATIONS).fetchall()
-        self._ids.forget(before)
+            self._touched = {touched for touched in self._touched if touched >= day}
+        # An event may be kept whose receipt is a little older than its time.
+        self._ids.forget(before - MAX_AHEAD)
         self._recall_numbers()
         return int(gone[0][0])
 
-    def merge(self, start: datetime, end: datetime) -> None:
-        first, last = bucket_number(start), bucket_number(end)
-        self._merge("rollup", "bucket", [first, last])
-        self._merge("daily", "day", [first // BUCKETS_A_DAY, last // BUCKETS_A_DAY])
+    def merge(self) -> bool:
+        if not self._touched:
+            return False
+        day = self._touched.pop()
+        self._merge("rollup", "bucket", [day * BUCKETS_A_DAY, (day + 1) * BUCKETS_A_DAY - 1])
+        self._merge("daily", "day", [day, day])
+        return bool(self._touched)
 
     def _merge(self, table: str, step: str, span: list[int]) -> None:
         with self._transaction():
             execute = self._connection.execute
+            execute(statements.MERGED.format(table=table, step=step), span).fetchall()
             ((pieces, whole),) = execute(statements.PIECES.format(table=table, step=step), span).fetchall()
             if pieces > whole * MOST_PIECES:
-                execute(statements.MERGED.format(table=table, step=step), span).fetchall()
                 execute(f"delete from {table} where {step} between ? and ?", span).fetchall()
                 execute(f"insert into {table} select * from merged").fetchall()
-                execute("drop table merged").fetchall()
+            execute("drop table merged").fetchall()
 
     def tidy(self) -> None:
         log = self._path.with_name(self._path.name + ".wal")
@@ -248,6 +260,11 @@ class DuckDBStore:
         except duckdb.Error as error:
             raise self._failed(error) from error
 
+    def rest(self) -> None:
+        with self._readers_changed:
+            if not self._readers:
+                self._let_go()
+
     def close(self) -> None:
         with suppress(duckdb.Error, StoreFailed):
             self.checkpoint()
@@ -257,15 +274,20 @@ class DuckDBStore:
 
     @contextmanager
     def snapshot(self) -> Iterator["DuckDBSnapshot"]:
+        with self._readers_changed:
+            self._readers += 1
         try:
-            connection = self._reader.cursor()
-            connection.begin()
+            with self._new_reader() as connection:
+                yield DuckDBSnapshot(connection)
+        finally:
+            with self._readers_changed:
+                self._readers -= 1
+
+    def _new_reader(self) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._reader.cursor().begin()
         except duckdb.Error as error:
             raise StoreFailed(f"The usage store can't be read: {first_line(error)}") from error
-        try:
-            yield DuckDBSnapshot(connection)
-        finally:
-            connection.close()
 
 
 def _why_not_opened(path: Path, error: Exception) -> str:

@@ -18,23 +18,12 @@ class DuckDBSnapshot:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self.watermark = EPOCH + INSTANT * watermark_of(connection)
-        self._parts: dict[tuple[int, int, int], str] = {}
 
     def _rows(self, statement: str, parameters: Sequence[sql.Parameter]) -> list[tuple[object, ...]]:
         return self._connection.execute(statement, parameters).fetchall()
 
-    def _part(self, scope: Scope) -> str:
-        """The temporary table of a scope's usage by combination, made once for all the questions about it."""
-        key = (scope.organization, *sql.bucket_range(scope))
-        if key not in self._parts:
-            self._parts[key] = f"part_{len(self._parts)}"
-            statement = sql.part(scope)
-            self._rows(f"create temp table {self._parts[key]} as {statement.sql}", statement.parameters)
-        return self._parts[key]
-
     def total(self, scope: Scope) -> Usage:
-        statement = sql.total(scope, source=self._part(scope)) if scope.filters else sql.whole(scope)
-        ((calls, credits),) = self._rows(*statement)
+        ((calls, credits),) = self._rows(*sql.total(scope))
         return Usage(_int(calls), _int(credits))
 
     def groups(
@@ -48,21 +37,13 @@ class DuckDBSnapshot:
         tasks_only: bool = False,
     ) -> Groups:
         def page(limit: int | None, offset: int) -> sql.Statement:
-            return sql.groups(
-                scope,
-                columns,
-                source=self._part(scope),
-                order=order,
-                limit=limit,
-                offset=offset,
-                tasks_only=tasks_only,
-            )
+            return sql.groups(scope, columns, order=order, limit=limit, offset=offset, tasks_only=tasks_only)
 
         return self._page(page, limit, offset)
 
     def callers(self, scope: Scope, *, order: Sequence[Order], limit: int | None, offset: int = 0) -> Groups:
         def page(limit: int | None, offset: int) -> sql.Statement:
-            return sql.callers(scope, source=self._part(scope), order=order, limit=limit, offset=offset)
+            return sql.callers(scope, order=order, limit=limit, offset=offset)
 
         return self._page(page, limit, offset)
 

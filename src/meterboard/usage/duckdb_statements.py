@@ -4,26 +4,24 @@ The statements that DuckDB runs: its tables, and whatever ClickHouse would say o
 Times are microseconds since 1970 UTC, buckets and days their numbers since then; no statement knows a time zone.
 """
 
-SCHEMA = """
+# What statistics can be asked by. The rollups hold the values themselves: DuckDB keeps each once in a block of rows, so
+# they take less disk than a number for each combination would, and are grouped ten times as fast without a join.
+DIMENSIONS = 'application, function, module, method, version, ip, "user", status'
+_DIMENSION_COLUMNS = "".join(f"    {name} varchar not null,\n" for name in DIMENSIONS.split(", "))
+
+SCHEMA = f"""
 create table if not exists combination (
     combination integer not null,
     digest ubigint not null,
     organization integer not null,
-    application varchar not null,
-    function varchar not null,
-    module varchar not null,
-    method varchar not null,
-    version varchar not null,
-    ip varchar not null,
-    "user" varchar not null,
-    status varchar not null
+{_DIMENSION_COLUMNS.rstrip()[:-1]}
 );
 create table if not exists event (
     organization integer not null,
     received_at bigint not null,
     time bigint not null,
     id_low ubigint not null,
-    id_high ubigint not null,
+    id_high uinteger not null,
     combination integer not null,
     credits integer not null,
     records integer not null
@@ -31,27 +29,26 @@ create table if not exists event (
 create table if not exists rollup (
     organization integer not null,
     bucket integer not null,
-    combination integer not null,
-    calls bigint not null,
+{_DIMENSION_COLUMNS}    calls bigint not null,
     credits bigint not null
 );
 create table if not exists daily (
     organization integer not null,
     day integer not null,
-    combination integer not null,
-    calls bigint not null,
+{_DIMENSION_COLUMNS}    calls bigint not null,
     credits bigint not null
 );
 create table if not exists watermark (moment bigint not null);
 """
 
 IDS_OF_ROWS = """
-select coalesce(list(id_low), []), coalesce(max(received_at), 0)
+select coalesce(list(id_low), []), coalesce(min(received_at), 0), coalesce(max(received_at), 0)
 from event where rowid >= ? and rowid < ? and id_low <> 0
 """
 KNOWN_IDS = """
 select id_low, id_high from event
-semi join (select unnest($1::ubigint[]) as id_low, unnest($2::ubigint[]) as id_high) using (id_low, id_high)
+semi join (select unnest($1::ubigint[]) as id_low, unnest($2::uinteger[]) as id_high) using (id_low, id_high)
+where received_at between $3 and $4
 """
 KNOWN_COMBINATIONS = """
 select * exclude (digest) from combination where digest in (select unnest($1::ubigint[]))
@@ -62,55 +59,65 @@ UNUSED_COMBINATIONS = "delete from combination where combination not in (select 
 # An event's clock may run ahead of ours, and no period ends after the watermark: such an event waits until the
 # watermark has passed its time. The second half finds those; the time that they have in common keeps it from reading
 # what was received in the minutes before.
-FRESH = """
+FRESH = f"""
 create or replace temp table fresh as
-select organization, time // 900000000 as bucket, combination, count(*) as calls, sum(credits) as credits
+select organization, bucket, {DIMENSIONS}, calls, credits
 from (
-    select organization, time, combination, credits from event
-    where received_at >= $since and received_at < $until and time < $until
-    union all
-    select organization, time, combination, credits from event
-    where received_at >= $since - $ahead and received_at < $since and time >= $since and time < $until
-) as event
-group by organization, bucket, combination
+    select time // 900000000 as bucket, combination, count(*) as calls, sum(credits) as credits
+    from (
+        select time, combination, credits from event
+        where received_at >= $since and received_at < $until and time < $until
+        union all
+        select time, combination, credits from event
+        where received_at >= $since - $ahead and received_at < $since and time >= $since and time < $until
+    ) as event
+    group by bucket, combination
+) as counted join combination using (combination)
 """
-ROLL_UP = "insert into rollup select * from fresh order by organization, bucket, combination"
+ROLL_UP = f"insert into rollup select * from fresh order by organization, bucket, {DIMENSIONS}"
 # A range of days is asked for far more often than it is refreshed, and has a fraction of the rows by day.
-ROLL_UP_DAYS = """
+ROLL_UP_DAYS = f"""
 insert into daily
-select organization, bucket // 96 as day, combination, sum(calls), sum(credits)
-from fresh group by organization, day, combination order by organization, day, combination
+select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits)
+from fresh group by organization, day, {DIMENSIONS} order by organization, day, {DIMENSIONS}
 """
-DAY_OF_BUCKETS = """
+TOUCHED_DAYS = "select distinct bucket // 96 from fresh"
+DAY_OF_BUCKETS = f"""
 insert into daily
-select organization, bucket // 96 as day, combination, sum(calls), sum(credits)
-from rollup where bucket // 96 = ? group by organization, day, combination
+select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits)
+from rollup where bucket // 96 = ? group by organization, day, {DIMENSIONS}
 """
 
-PIECES = "select count(*), count(distinct (organization, {step}, combination)) from {table} where {step} between ? and ?"
-MERGED = """
+MERGED = f"""
 create or replace temp table merged as
-select organization, {step}, combination, sum(calls) as calls, sum(credits) as credits
-from {table} where {step} between ? and ?
-group by organization, {step}, combination order by organization, {step}, combination
+select organization, {{step}}, {DIMENSIONS}, sum(calls) as calls, sum(credits) as credits
+from {{table}} where {{step}} between ? and ?
+group by organization, {{step}}, {DIMENSIONS} order by organization, {{step}}, {DIMENSIONS}
 """
+PIECES = "select count(*), (select count(*) from merged) from {table} where {step} between ? and ?"
 
 WINDOW = """
 select count(*), coalesce(sum(credits), 0) from event where organization = ? and time > ? and time <= ?
 """
-DIFFERENCE = """
+# The hash stands for the dimensions' values, whose text would take gigabytes in a join of this size.
+DIFFERENCE = f"""
 with events as (
-    select time // 900000000 as bucket, combination, count(*) as calls, sum(credits) as credits
-    from event where organization = $organization and greatest(received_at, time) < $watermark
-    group by bucket, combination
+    select time // 900000000 as bucket, hash({DIMENSIONS}) as combination, sum(calls) as calls, sum(credits) as credits
+    from (
+        select time // 900000000 * 900000000 as time, combination, count(*) as calls, sum(credits) as credits
+        from event where organization = $organization and greatest(received_at, time) < $watermark
+        group by all
+    ) as event join combination using (combination)
+    group by all
 ), expected as (
     select 'bucket' as step, bucket as number, combination, calls, credits from events
     union all
     select 'day', bucket // 96, combination, sum(calls), sum(credits) from events group by bucket // 96, combination
 ), kept as (
-    select 'bucket' as step, bucket as number, combination, calls, credits from rollup where organization = $organization
+    select 'bucket' as step, bucket as number, hash({DIMENSIONS}) as combination, calls, credits
+    from rollup where organization = $organization
     union all
-    select 'day', day, combination, calls, credits from daily where organization = $organization
+    select 'day', day, hash({DIMENSIONS}), calls, credits from daily where organization = $organization
 ), counted as (
     select step, number, combination, sum(calls) as calls, sum(credits) as credits from kept group by all
 )

@@ -1,59 +1,71 @@
 """
-Which ids may have been seen before: a filter in memory in front of the exact look-up in the store.
+Which ids may have been seen before: filters in memory in front of the exact look-up in the store.
 
 A Bloom filter answers "certainly new" for all but one in a million of the new ids, so that the store is asked for
-little else than ids that were really sent again. It is derived from the committed events and rebuilt from them at
-start: never trusted over them, never written before them.
+little else than ids that were really sent again. Each filter is of one stretch of receipts, so that a retry is looked
+for there alone, at the same cost however much is retained. All of it is derived from the committed events and rebuilt
+from them at start: never trusted over them, never written before them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from rbloom import Bloom
 
 FALSE_POSITIVES = 1e-6
-SMALLEST = 1_000_000
-"""Ids that the smallest filter holds: 3.6 MB."""
+STRETCH = 2_000_000
+"""Ids to a filter: 7 MB, and milliseconds to search the events of its stretch."""
 
 
-class _Generation:
-    def __init__(self, capacity: int) -> None:
+class Stretch(NamedTuple):
+    """Where ids may be: their positions among those asked about, and when the events of the stretch were received."""
+
+    positions: list[int]
+    first: datetime
+    last: datetime
+
+
+class _Filter:
+    def __init__(self, capacity: int, first: datetime) -> None:
         self.capacity = capacity
-        self.filter = Bloom(capacity, FALSE_POSITIVES)
+        self.bloom = Bloom(capacity, FALSE_POSITIVES)
         self.count = 0
-        self.newest: datetime | None = None
+        self.first = first
+        self.last = first
 
 
 class IdFilter:
     """
-    Filters in a row, each as large as was needed when the one before it was full.
+    A filter for each stretch, the latest last.
 
-    A full one is dropped when its newest event has been forgotten, so memory follows what is retained.
+    One is dropped when the last event of its stretch has been forgotten, so memory follows what is retained.
     """
 
-    def __init__(self, expected: int = 0) -> None:
-        self._generations = [_Generation(max(SMALLEST, expected + expected // 8))]
+    def __init__(self) -> None:
+        self._filters: list[_Filter] = []
 
-    def possible(self, keys: Sequence[int]) -> list[int]:
-        """The positions of the keys that may have been added before."""
-        found: list[int] = []
-        for generation in self._generations:
-            known = generation.filter
-            found.extend([position for position, key in enumerate(keys) if key in known])
+    def possible(self, keys: Sequence[int]) -> list[Stretch]:
+        """Everywhere that keys may have been added before."""
+        found: list[Stretch] = []
+        for stretch in self._filters:
+            known = stretch.bloom
+            here = [position for position, key in enumerate(keys) if key in known]
+            if here:
+                found.append(Stretch(here, stretch.first, stretch.last))
         return found
 
-    def add(self, keys: Iterable[int], *, count: int, received_at: datetime) -> None:
-        """Remember keys, of which there are `count`."""
-        generation = self._generations[-1]
-        if generation.count + count > generation.capacity:
-            generation = _Generation(max(generation.capacity, count))
-            self._generations.append(generation)
-        generation.filter.update(keys)
-        generation.count += count
-        generation.newest = received_at
+    def add(self, keys: Collection[int], *, first: datetime, last: datetime) -> None:
+        """Remember keys of events that were received from `first` to `last`; never earlier ones than before."""
+        if not keys:
+            return
+        if not self._filters or self._filters[-1].count + len(keys) > self._filters[-1].capacity:
+            self._filters.append(_Filter(max(STRETCH, len(keys)), first))
+        current = self._filters[-1]
+        current.bloom.update(keys)
+        current.count += len(keys)
+        current.last = last
 
     def forget(self, before: datetime) -> None:
-        """Drop the full filters whose events were all received before `before`."""
-        *full, current = self._generations
-        kept = [generation for generation in full if generation.newest and generation.newest >= before]
-        self._generations = [*kept, current]
+        """Drop the filters whose events were all received before `before`."""
+        self._filters = [stretch for stretch in self._filters if stretch.last >= before]

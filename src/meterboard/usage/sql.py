@@ -2,10 +2,10 @@
 A question -> SQL and parameters. The one builder of every statistic.
 
 Only SQL that DuckDB and ClickHouse share. Values are always bound; identifiers come from closed sets of names.
-Every statement starts from one organisation's part of the rollup.
+Every statement starts from `_usage`: one organisation's rows of one period that the filters let through.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from meterboard.domain.event import UNKNOWN
@@ -13,7 +13,10 @@ from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY
 from meterboard.domain.query import Dimension, Order, Scope
 
 Parameter = int | str
-SUMS = ("calls", "credits", "integration_tasks")
+CALLER = (
+    "case when function <> '' then function else application end as name",
+    "case when function <> '' then 'function' else 'application' end as kind",
+)
 
 
 class Statement(NamedTuple):
@@ -23,52 +26,9 @@ class Statement(NamedTuple):
     parameters: Sequence[Parameter]
 
 
-def bucket_range(scope: Scope) -> tuple[int, int]:
-    """
-    First bucket and the one after the last.
-
-    A period ends on a bucket boundary or at the watermark; nothing in the rollup is later than the watermark, so the
-    bucket that the watermark is in can be taken whole.
-    """
-    start, end = scope.period.start.timestamp(), scope.period.end.timestamp()
-    return int(-(-start // BUCKET_SECONDS)), int(-(-end // BUCKET_SECONDS))
-
-
-def _usage(scope: Scope) -> Statement:
-    """
-    The organisation's rows in the period: by day as far as whole days of UTC go, by bucket before and after.
-
-    Days of UTC serve every zone, since the edges are taken by the quarter of an hour.
-    """
-    first, after = bucket_range(scope)
-    first_day, day_after = -(-first // BUCKETS_A_DAY), after // BUCKETS_A_DAY
-    by_bucket = (
-        "select combination, calls, credits from rollup where organization = ? and bucket >= ? and bucket < ?"
-    )
-    if first_day >= day_after:
-        return Statement(by_bucket, [scope.organization, first, after])
-    by_day = "select combination, calls, credits from daily where organization = ? and day >= ? and day < ?"
-    parameters = [
-        *(scope.organization, first, first_day * BUCKETS_A_DAY),
-        *(scope.organization, first_day, day_after),
-        *(scope.organization, day_after * BUCKETS_A_DAY, after),
-    ]
-    return Statement(f"{by_bucket} union all {by_day} union all {by_bucket}", parameters)
-
-
-def part(scope: Scope) -> Statement:
-    """The organisation's usage in the period by combination: the small table that breakdowns are made of."""
-    rows, parameters = _usage(scope)
-    return Statement(
-        "select combination, sum(calls) as calls, sum(credits) as credits"
-        f" from ({rows}) as usage group by combination",
-        parameters,
-    )
-
-
-def whole(scope: Scope) -> Statement:
-    """Calls and credits of the period whatever the filters."""
-    rows, parameters = _usage(scope)
+def total(scope: Scope) -> Statement:
+    """Calls and credits."""
+    rows, parameters = _usage(scope, ())
     return Statement(
         f"select coalesce(sum(calls), 0), coalesce(sum(credits), 0) from ({rows}) as usage", parameters
     )
@@ -76,23 +36,9 @@ def whole(scope: Scope) -> Statement:
 
 def buckets(scope: Scope) -> Statement:
     """Usage by bucket."""
-    first, after = bucket_range(scope)
-    where, parameters = _where(scope)
-    matching = f" and combination in (select combination from combination{where})" if where else ""
+    rows, parameters = _part(scope, "rollup", "bucket", *_bucket_range(scope), ("bucket",))
     return Statement(
-        "select bucket, sum(calls), sum(credits) from rollup"
-        f" where organization = ? and bucket >= ? and bucket < ?{matching} group by bucket",
-        [scope.organization, first, after, *parameters],
-    )
-
-
-def total(scope: Scope, *, source: str) -> Statement:
-    """Calls and credits of `source`, the name of a relation made by `part`."""
-    where, parameters = _where(scope)
-    return Statement(
-        "select coalesce(sum(calls), 0), coalesce(sum(credits), 0)"
-        f" from {source} join combination using (combination){where}",
-        parameters,
+        f"select bucket, sum(calls), sum(credits) from ({rows}) as usage group by bucket", parameters
     )
 
 
@@ -100,7 +46,6 @@ def groups(
     scope: Scope,
     columns: Sequence[Dimension],
     *,
-    source: str,
     order: Sequence[Order],
     limit: int | None,
     offset: int,
@@ -108,29 +53,21 @@ def groups(
 ) -> Statement:
     """Each combination of `columns` with its sums, then the number of groups and the sums of all."""
     names = [f'"{column}"' for column in columns]
-    where, parameters = _where(scope, *(["function <> ''"] if tasks_only else []))
-    return _page(names, names, source, where, parameters, order=order, limit=limit, offset=offset)
+    condition = "function <> ''" if tasks_only else ""
+    usage = _usage(scope, [*names, *(["function"] if '"function"' not in names else [])], condition)
+    return _page(names, names, usage, order=order, limit=limit, offset=offset)
 
 
-def callers(
-    scope: Scope, *, source: str, order: Sequence[Order], limit: int | None, offset: int
-) -> Statement:
+def callers(scope: Scope, *, order: Sequence[Order], limit: int | None, offset: int) -> Statement:
     """As `groups`, by name and kind of who called: the function of an integration task, else the application."""
-    chosen = [
-        "case when function <> '' then function else application end as name",
-        "case when function <> '' then 'function' else 'application' end as kind",
-    ]
-    where, parameters = _where(scope)
-    names = ['"name"', '"kind"']
-    return _page(chosen, names, source, where, parameters, order=order, limit=limit, offset=offset)
+    usage = _usage(scope, ["application", "function"])
+    return _page(CALLER, ['"name"', '"kind"'], usage, order=order, limit=limit, offset=offset)
 
 
 def _page(
     chosen: Sequence[str],
     names: Sequence[str],
-    source: str,
-    where: str,
-    parameters: list[Parameter],
+    usage: Statement,
     *,
     order: Sequence[Order],
     limit: int | None,
@@ -139,7 +76,7 @@ def _page(
     grouped = (
         f"select {', '.join(chosen)}, sum(calls) as calls, sum(credits) as credits,"
         " sum(case when function <> '' then calls else 0 end) as integration_tasks"
-        f" from {source} join combination using (combination){where} group by {', '.join(names)}"
+        f" from ({usage.sql}) as usage group by {', '.join(names)}"
     )
     shown = {name: f"case when {name} = '' then '{UNKNOWN}' else {name} end" for name in names}
     wanted = [(f'"{key.column}"', "desc" if key.descending else "asc") for key in order]
@@ -149,15 +86,57 @@ def _page(
         " count(*) over () as count, sum(calls) over () as all_calls, sum(credits) over () as all_credits"
         f" from ({grouped}) as grouped order by {', '.join([*keys, *shown.values()])}"
     )
-    paging = "" if limit is None else " limit ? offset ?"
-    return Statement(sql + paging, parameters if limit is None else [*parameters, limit, offset])
+    if limit is None:
+        return Statement(sql, usage.parameters)
+    return Statement(f"{sql} limit ? offset ?", [*usage.parameters, limit, offset])
 
 
-def _where(scope: Scope, *conditions: str) -> tuple[str, list[Parameter]]:
-    """The filters as a condition on the combination; each dimension lets any of its values through."""
-    clauses = list(conditions)
-    parameters: list[Parameter] = []
+def _usage(scope: Scope, columns: Iterable[str], condition: str = "") -> Statement:
+    """
+    The organisation's rows in the period: by day as far as whole days of UTC go, by bucket before and after.
+
+    Days of UTC serve every zone, since the edges are taken by the quarter of an hour.
+    """
+    columns = tuple(columns)
+    first, after = _bucket_range(scope)
+    first_day, day_after = -(-first // BUCKETS_A_DAY), after // BUCKETS_A_DAY
+    if first_day >= day_after:
+        return _part(scope, "rollup", "bucket", first, after, columns, condition)
+    parts = [
+        _part(scope, "rollup", "bucket", first, first_day * BUCKETS_A_DAY, columns, condition),
+        _part(scope, "daily", "day", first_day, day_after, columns, condition),
+        _part(scope, "rollup", "bucket", day_after * BUCKETS_A_DAY, after, columns, condition),
+    ]
+    return Statement(
+        " union all ".join(part.sql for part in parts), [value for part in parts for value in part.parameters]
+    )
+
+
+def _part(
+    scope: Scope,
+    table: str,
+    step: str,
+    first: int,
+    after: int,
+    columns: Sequence[str],
+    condition: str = "",
+) -> Statement:
+    """Where the organisation comes into every statement, and the filters: each lets any of its values through."""
+    conditions = ["organization = ?", f"{step} >= ?", f"{step} < ?", *([condition] if condition else [])]
+    parameters: list[Parameter] = [scope.organization, first, after]
     for dimension, values in scope.filters.items():
-        clauses.append(f'"{dimension}" in ({", ".join("?" * len(values))})')
+        conditions.append(f'"{dimension}" in ({", ".join("?" * len(values))})')
         parameters += values
-    return (f" where {' and '.join(clauses)}" if clauses else ""), parameters
+    chosen = ", ".join([*columns, "calls", "credits"])
+    return Statement(f"select {chosen} from {table} where {' and '.join(conditions)}", parameters)
+
+
+def _bucket_range(scope: Scope) -> tuple[int, int]:
+    """
+    First bucket and the one after the last.
+
+    A period ends on a bucket boundary or at the watermark; nothing in the rollup is later than the watermark, so the
+    bucket that the watermark is in can be taken whole.
+    """
+    start, end = scope.period.start.timestamp(), scope.period.end.timestamp()
+    return int(-(-start // BUCKET_SECONDS)), int(-(-end // BUCKET_SECONDS))

@@ -114,8 +114,12 @@ class UsageStore(Protocol):
         """Delete the events and statistics of the buckets before `before`; answers how many events went."""
         ...
 
-    def merge(self, start: datetime, end: datetime) -> None:
-        """Join the pieces that late or frequent refreshes left in the days of [start, end]. Changes no answer."""
+    def merge(self) -> bool:
+        """
+        Join the pieces that refreshes have left in one of the days that they added to; is there another such day?
+
+        Changes no answer.
+        """
         ...
 
     def tidy(self) -> None:
@@ -124,6 +128,10 @@ class UsageStore(Protocol):
 
     def checkpoint(self) -> None:
         """Fold the log into the file now, so that the space of what was deleted is used again."""
+        ...
+
+    def rest(self) -> None:
+        """Give back memory that nobody uses at the moment. Changes no answer."""
         ...
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
