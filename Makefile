@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 APT := $(shell [ "$$(id -u)" = 0 ] && echo "apt-get" || echo "sudo -n apt-get")
 
-.PHONY: demo test check install install-test chromium bench clean
+.PHONY: demo test check install install-test chromium pictures bench clean
 
 demo: install
 	$(BIN)/meterboard demo
@@ -33,6 +33,10 @@ check: install-test
 
 test: install-test chromium
 	$(BIN)/pytest
+
+# Anew the pictures of the documentation.
+pictures: install-test chromium
+	METERBOARD_PICTURES=docs/images $(BIN)/pytest tests/browser/test_pictures.py
 
 bench: install-test
 	$(BIN)/python -m benchmarks

@@ -51,8 +51,8 @@ class Server:
         self.key = command("key", "create", "acme", data=self.data, python=self.python).stdout.strip()
         return self
 
-    def start(self) -> "Server":
-        self.port = free_port()
+    def start(self, *, port: int | None = None) -> "Server":
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             [self.python, "-m", "meterboard", "serve", "--data", str(self.data), "--port", str(self.port)],

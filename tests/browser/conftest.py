@@ -81,15 +81,34 @@ def site(server: Server) -> Site:
     return Site(server.url, server.sign_in_link())
 
 
+Fresh = Callable[..., tuple[Server, Site]]
+
+
+@pytest.fixture
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fresh]:
+    """Starts servers of their own and ends them."""
+    started: list[Server] = []
+
+    def start(*organization: str, **settings: str) -> tuple[Server, Site]:
+        server = Server(tmp_path_factory.mktemp("fresh") / "data", **settings)
+        server.prepare(*organization).start()
+        started.append(server)
+        return server, Site(server.url, server.sign_in_link())
+
+    yield start
+    for server in started:
+        server.stop()
+
+
 Open = Callable[..., Page]
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
+def visit(browser: Browser, fresh: Fresh) -> Iterator[Open]:
     """
     Opens a path of a site as someone who is signed in. At the end no page may have complained.
 
-    Chromium reports answers of 4xx and cut lines on its console: tests that provoke them say so with `quiet=False`.
+    Pages close before the servers of `fresh` do. Chromium reports answers of 4xx and cut lines on its console: tests that provoke them say so with `quiet=False`.
     """
     opened: list[BrowserContext] = []
     complaints: list[str] = []
