@@ -20,6 +20,7 @@ from meterboard.domain.event import MAX_AHEAD, Combination, EventBatch
 from meterboard.domain.period import BUCKET, BUCKETS_A_DAY, EPOCH, INSTANT, bucket_number, micros
 from meterboard.errors import DataFolderError, StoreFailed
 from meterboard.usage import duckdb_statements as statements
+from meterboard.usage.duckdb_rows import Rows
 from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of
 from meterboard.usage.ids import IdFilter
 
@@ -103,22 +104,26 @@ class DuckDBStore:
         new = self._which_are_new(lows, highs)
         if not any(new):
             return new
+        kept = list if all(new) else lambda column: list(compress(column, new))
         with self._transaction():
-            rows = zip(
-                [combination[0] for combination in batch.combinations],
-                repeat(micros(received_at)),
-                batch.times,
-                lows,
-                highs,
-                self._numbers_of(batch.combinations),
-                batch.credits,
-                batch.records,
-                strict=False,
-            )
-            self._append("event", rows if all(new) else compress(rows, new))
+            columns = {
+                "organization": [combination[0] for combination in batch.combinations],
+                "received_at": repeat(micros(received_at), len(batch)),
+                "time": batch.times,
+                "id_low": lows,
+                "id_high": highs,
+                "combination": self._numbers_of(batch.combinations),
+                "credits": batch.credits,
+                "records": batch.records,
+            }
+            self._insert(Rows({name: kept(column) for name, column in columns.items()}))
         added = [low for low, is_new in zip(lows, new, strict=True) if is_new and low]
         self._ids.add(added, first=received_at, last=received_at)
         return new
+
+    def _insert(self, rows: Rows) -> None:
+        # DuckDB finds `rows` by its name in this frame.
+        self._connection.execute("insert into event select * from rows").fetchall()
 
     def _append(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
         appender = self._connection.appender(table)
@@ -149,8 +154,11 @@ class DuckDBStore:
 
     def _numbers_of(self, combinations: Sequence[Combination]) -> list[int]:
         """The number of each combination. What is at hand is bounded; the rest is looked up, and numbered if new."""
-        missing = {combination for combination in combinations if combination not in self._numbers}
-        if missing:
+        numbers = [self._numbers.get(combination, -1) for combination in combinations]
+        if -1 in numbers:
+            missing = {
+                combination for combination, number in zip(combinations, numbers, strict=True) if number < 0
+            }
             if self._cached_characters > CACHED_CHARACTERS:
                 self._numbers, self._cached_characters = {}, 0
                 missing = set(combinations)
@@ -164,7 +172,8 @@ class DuckDBStore:
             self._append("combination", [(number, digests[values], *values) for number, values in numbered])
             self._next_number += len(new)
             self._keep_at_hand(numbered)
-        return [self._numbers[combination] for combination in combinations]
+            numbers = [self._numbers[combination] for combination in combinations]
+        return numbers
 
     def _keep_at_hand(self, numbered: Iterable[tuple[int, Combination]]) -> None:
         for number, combination in numbered:

@@ -1,0 +1,42 @@
+"""
+Rows for DuckDB as columns in memory (Apache Arrow), which it reads four times as fast as Python's tuples.
+
+See arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html for how it finds them.
+"""
+
+from array import array
+from collections.abc import Mapping, Sequence
+
+import nanoarrow as na
+from nanoarrow.c_array import c_array_from_buffers
+from nanoarrow.c_array_stream import CArrayStream
+
+EVENT = {
+    "organization": ("i", na.int32()),
+    "received_at": ("q", na.int64()),
+    "time": ("q", na.int64()),
+    "id_low": ("Q", na.uint64()),
+    "id_high": ("I", na.uint32()),
+    "combination": ("i", na.int32()),
+    "credits": ("i", na.int32()),
+    "records": ("i", na.int32()),
+}
+"""The columns of the table `event`: Python's array type and Arrow's."""
+_SCHEMA = na.struct({name: kind for name, (_, kind) in EVENT.items()})
+
+
+class Rows:
+    """Columns of equal length, in the order of EVENT. DuckDB asks for them more than once."""
+
+    def __init__(self, columns: Mapping[str, Sequence[int]]) -> None:
+        """Raises: KeyError: a column is missing. OverflowError: a number does not fit its column."""
+        length = len(columns["organization"])
+        children = [
+            c_array_from_buffers(kind, length, [None, array(code, columns[name])])
+            for name, (code, kind) in EVENT.items()
+        ]
+        self._array = c_array_from_buffers(_SCHEMA, length, [None], children=children)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        stream = CArrayStream.from_c_arrays([self._array], self._array.schema, move=False)
+        return stream.__arrow_c_stream__(requested_schema)
