@@ -60,7 +60,7 @@ class Keys:
                     "The key in the Authorization header is not known here, or was revoked. "
                     "Make one: meterboard key create ORG"
                 )
-            key, organization = found.tuple()
+            key, organization = found
             # Of an outer join the second row may be missing, which its type does not say.
             holder: OrganizationRow | None = organization
             return ApiKey(organization_of(holder) if holder else None, key.scope)

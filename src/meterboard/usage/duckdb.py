@@ -188,16 +188,22 @@ class DuckDBStore:
             self._connection.commit()
         except duckdb.Error as error:
             raise self._failed(error) from error
+        except BaseException as error:
+            self._take_back(error)
+            raise
 
     def _failed(self, error: duckdb.Error) -> StoreFailed:
-        """Take back the step that failed, and forget what was numbered in it."""
+        self._take_back(error)
+        return StoreFailed(f"The usage store could not write, so nothing of this counts: {first_line(error)}")
+
+    def _take_back(self, error: BaseException) -> None:
+        """Undo the step that failed, and forget what was numbered in it."""
         with suppress(duckdb.Error):
             self._connection.rollback()
         if isinstance(error, duckdb.FatalException):
             self._reopen()
         else:
             self._recall_numbers()
-        return StoreFailed(f"The usage store could not write, so nothing of this counts: {first_line(error)}")
 
     def _reopen(self) -> None:
         """DuckDB gives a database up after a failed write to its log; its file is whole and opens again."""

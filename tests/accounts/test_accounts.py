@@ -1,0 +1,132 @@
+"""Organisations, keys and people in the control plane."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meterboard.app import Accounts
+from meterboard.clock import FixedClock
+from meterboard.domain.allowance import Allowance
+from meterboard.domain.organization import Organization
+from meterboard.errors import AlreadyExists, InvalidParameter, NotFound, Unauthenticated
+
+
+@pytest.fixture
+def accounts(tmp_path: Path, clock: FixedClock) -> Iterator[Accounts]:
+    opened = Accounts(tmp_path, clock)
+    yield opened
+    opened.close()
+
+
+def create(accounts: Accounts, name: str = "acme", **changes: Any) -> Organization:
+    given: dict[str, Any] = {"allowance": 100, "time_zone": "UTC", "schedule": "one-per-call"} | changes
+    return accounts.organizations.create(name, **given)
+
+
+def test_a_name_is_taken_once(accounts: Accounts) -> None:
+    create(accounts)
+    with pytest.raises(AlreadyExists, match="'acme' already"):
+        create(accounts)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "*", "a\nb", "x" * 256])
+def test_a_name_can_be_read(accounts: Accounts, name: str) -> None:
+    with pytest.raises(InvalidParameter, match="1 to 255 printable characters"):
+        create(accounts, name)
+
+
+@pytest.mark.parametrize("change", [{"allowance": -1}, {"allowance": 2**60}, {"time_zone": "Mars/Olympus"}])
+def test_a_wrong_value_is_named(accounts: Accounts, change: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameter, match=str(next(iter(change.values())))):
+        create(accounts, **change)
+
+
+def test_what_was_allowed_before_stays_in_the_history(accounts: Accounts, clock: FixedClock) -> None:
+    acme = create(accounts)
+    first = clock.now()
+    clock.advance(timedelta(days=1))
+    accounts.organizations.set_allowance(acme, None)
+
+    assert accounts.organizations.allowances(acme.id) == [
+        Allowance(100, first),
+        Allowance(None, clock.now()),
+    ]
+
+
+def test_a_key_opens_its_organisation_until_it_is_revoked(accounts: Accounts) -> None:
+    acme = create(accounts)
+    secret = accounts.keys.create(acme, name="desk", scope="read")
+
+    assert accounts.keys.bearer(secret).organization == acme
+    assert accounts.keys.bearer(secret).scope == "read"
+    accounts.keys.revoke(secret)
+    with pytest.raises(Unauthenticated):
+        accounts.keys.bearer(secret)
+
+
+def test_secrets_are_nowhere_in_the_file(accounts: Accounts, tmp_path: Path) -> None:
+    acme = create(accounts)
+    key = accounts.keys.create(acme, name="desk", scope="all")
+    link = accounts.people.add(acme, "maria@acme.example", role="owner")
+    session = accounts.people.sign_in(link)
+    accounts.close()
+
+    stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    for secret in (key, link, session):
+        assert secret.encode() not in stored
+
+
+def test_a_link_signs_in_once(accounts: Accounts) -> None:
+    link = accounts.people.add(create(accounts), "maria@acme.example", role="owner")
+    session = accounts.people.sign_in(link)
+
+    assert accounts.people.viewer(session).email == "maria@acme.example"
+    with pytest.raises(Unauthenticated, match="used before or has expired"):
+        accounts.people.sign_in(link)
+
+
+def test_links_and_sessions_end(accounts: Accounts, clock: FixedClock) -> None:
+    acme = create(accounts)
+    late = accounts.people.add(acme, "maria@acme.example", role="owner")
+    session = accounts.people.sign_in(accounts.people.add(acme, "maria@acme.example", role="owner"))
+    clock.advance(timedelta(hours=24))
+    with pytest.raises(Unauthenticated):
+        accounts.people.sign_in(late)
+
+    assert accounts.people.viewer(session)
+    clock.advance(timedelta(days=30))
+    with pytest.raises(Unauthenticated):
+        accounts.people.viewer(session)
+
+
+def test_signing_out_ends_the_session(accounts: Accounts) -> None:
+    session = accounts.people.sign_in(
+        accounts.people.add(create(accounts), "maria@acme.example", role="viewer")
+    )
+    accounts.people.sign_out(session)
+
+    with pytest.raises(Unauthenticated):
+        accounts.people.viewer(session)
+
+
+@pytest.mark.parametrize("email", ["", "maria", "@acme", "a b@acme.example", "maria@"])
+def test_an_address_must_be_one(accounts: Accounts, email: str) -> None:
+    with pytest.raises(InvalidParameter, match="e-mail address"):
+        accounts.people.add(create(accounts), email, role="viewer")
+
+
+def test_someone_in_two_organisations_sees_the_one_of_the_link(accounts: Accounts) -> None:
+    acme, globex = create(accounts), create(accounts, "globex")
+    accounts.people.add(acme, "maria@acme.example", role="owner")
+    session = accounts.people.sign_in(accounts.people.add(globex, "maria@acme.example", role="viewer"))
+
+    viewer = accounts.people.viewer(session)
+    assert (viewer.organization, viewer.role) == (globex, "viewer")
+
+
+def test_an_unknown_organisation_is_told_how_to_make_it(accounts: Accounts) -> None:
+    with pytest.raises(NotFound, match="meterboard org create 'nobody'"):
+        accounts.organizations.named("nobody")

@@ -1,0 +1,140 @@
+"""Group commit: who waits together, who is turned away, and what a failure leaves behind."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from meterboard.clock import FixedClock
+from meterboard.domain.event import Combination, EventBatch, identity
+from meterboard.domain.period import micros
+from meterboard.errors import Overloaded, StoreFailed
+from meterboard.service.meter import Meter
+from meterboard.usage.duckdb import DuckDBStore
+from meterboard.usage.store import UsageStore
+
+NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
+SHORT = 30
+
+
+def batch(*ids: str) -> EventBatch:
+    events = EventBatch()
+    for name in ids:
+        events.times.append(micros(NOW))
+        events.ids.append(identity(1, name))
+        events.combinations.append(Combination(1, "desk", "", "Leads", "get", "v8", "", "maria", "200"))
+        events.credits.append(1)
+        events.records.append(-1)
+    return events
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckDBStore]:
+    opened = DuckDBStore(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def meter(store: DuckDBStore, clock: FixedClock) -> Iterator[Meter]:
+    running = Meter(store, clock, most_waiting=10)
+    yield running
+    running.close()
+
+
+class Busy:
+    """Keeps the writing thread busy until it is let go."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._go = Event()
+        started = Event()
+
+        def wait(store: UsageStore, moment: datetime) -> None:
+            started.set()
+            assert self._go.wait(SHORT)
+
+        self.done = meter.run(wait)
+        assert started.wait(SHORT)
+
+    def let_go(self) -> None:
+        self._go.set()
+        self.done.result(SHORT)
+
+
+def test_an_answer_says_which_events_were_new(meter: Meter) -> None:
+    assert meter.submit(batch("a", "b", "a")).result(SHORT) == [True, True, False]
+    assert meter.submit(batch("b", "c")).result(SHORT) == [False, True]
+
+
+def test_what_waits_together_is_answered_each_its_own(meter: Meter) -> None:
+    busy = Busy(meter)
+    answers = [meter.submit(batch(*ids)) for ids in ("ab", "bc", "d")]
+    busy.let_go()
+
+    assert [answer.result(SHORT) for answer in answers] == [[True, True], [False, True], [True]]
+
+
+def test_past_the_bound_senders_are_turned_away_and_nothing_is_lost(meter: Meter) -> None:
+    busy = Busy(meter)
+    taken = meter.submit(batch(*"abcdefgh"))
+    with pytest.raises(Overloaded, match="8 events are waiting") as refused:
+        meter.submit(batch(*"ijk"))
+    assert refused.value.retry_after >= 1
+    busy.let_go()
+
+    assert taken.result(SHORT) == [True] * 8
+    assert meter.submit(batch(*"ijk")).result(SHORT) == [True] * 3
+
+
+def test_closing_stores_what_waits_and_takes_no_more(store: DuckDBStore, clock: FixedClock) -> None:
+    meter = Meter(store, clock, most_waiting=10)
+    busy = Busy(meter)
+    waiting = meter.submit(batch("a"))
+    busy.let_go()
+    meter.close()
+
+    assert waiting.result(SHORT) == [True]
+    with pytest.raises(Overloaded, match="shutting down"):
+        meter.submit(batch("b"))
+
+
+def test_a_failed_commit_counts_nothing_and_the_next_one_works(
+    meter: Meter, store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the disk is on fire")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "_insert", fail)
+        with pytest.raises(StoreFailed, match="none of them counts"):
+            meter.submit(batch("a")).result(SHORT)
+
+    assert meter.submit(batch("a")).result(SHORT) == [True]
+
+
+def test_a_failing_job_is_told_to_whoever_waits_for_it(meter: Meter) -> None:
+    def fail(store: UsageStore, moment: datetime) -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        meter.run(fail).result(SHORT)
+    assert meter.submit(batch("a")).result(SHORT) == [True]
+
+
+def test_receipts_never_go_back_even_when_the_clock_does(meter: Meter, clock: FixedClock) -> None:
+    moments = [meter.run(lambda _, moment: moment).result(SHORT)]
+    for step in (0, -3600, 5):
+        clock.advance(timedelta(seconds=step))
+        moments.append(meter.run(lambda _, moment: moment).result(SHORT))
+
+    assert moments == sorted(set(moments))
+
+
+def test_a_version_moves_with_the_organisation_s_own_events_alone(meter: Meter) -> None:
+    before = meter.version(1), meter.version(2)
+    meter.submit(batch("a")).result(SHORT)
+
+    assert meter.version(1) > before[0]
+    assert meter.version(2) == before[1]

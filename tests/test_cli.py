@@ -1,0 +1,119 @@
+"""The command line as a person uses it."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.server import Server, command
+
+LOG = "".join(
+    f'203.0.113.{host} - maria [23/Nov/2026:10:45:0{host} +0000] "GET /crm/v8/Leads/{host} HTTP/1.1" 200 5 "-" "curl/8.1"\n'
+    for host in range(1, 6)
+)
+LONG_AGO = {"retention_days": "36000"}
+
+
+def fails(data: Path, *arguments: str, status: int = 1) -> str:
+    done = command(*arguments, data=data)
+    assert done.returncode == status, done.stdout
+    if status == 1:
+        assert len(done.stderr.strip().splitlines()) == 1
+    return done.stderr
+
+
+def test_a_key_is_printed_alone(tmp_path: Path) -> None:
+    command("org", "create", "Acme Corp", "--allowance", "5", data=tmp_path)
+    made = command("key", "create", "Acme Corp", "--scope", "read", data=tmp_path)
+
+    assert re.fullmatch(r"mb_[\w-]{43}\n", made.stdout)
+
+
+def test_an_organisation_says_what_it_got_and_what_is_next(tmp_path: Path) -> None:
+    made = command("org", "create", "Acme Corp", "--time-zone", "Asia/Kolkata", data=tmp_path)
+
+    assert made.stdout.splitlines() == [
+        "Created Acme Corp: unlimited credits in 24 hours, days of Asia/Kolkata, prices of one-per-call.",
+        'Next, make a key for it: meterboard key create "Acme Corp"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["key", "create", "nobody"], "There is no organisation 'nobody'"),
+        (["user", "create", "nobody", "a@b.example"], "There is no organisation 'nobody'"),
+        (["org", "create", "x", "--schedule", "gold"], "There is no schedule 'gold'"),
+        (["org", "create", "x", "--time-zone", "Mars"], "The time zone is 'Mars'"),
+        (["org", "update", "nobody", "--allowance", "1"], "There is no organisation 'nobody'"),
+        (["import", "nobody", "nothing.log"], "There is no organisation 'nobody'"),
+    ],
+)
+def test_a_failure_is_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
+    assert said in fails(tmp_path, *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["org", "create"], ["org", "create", "x", "--allowance", "many"], ["dance"]]
+)
+def test_a_command_written_wrongly_is_status_2(tmp_path: Path, arguments: list[str]) -> None:
+    assert fails(tmp_path, *arguments, status=2)
+
+
+def test_a_log_is_imported_and_again_counts_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    log = tmp_path / "access.log"
+    log.write_text(LOG + "not a line of a log\n")
+    command("org", "create", "acme", data=data)
+    first = command("import", "acme", str(log), data=data, **LONG_AGO)
+    again = command("import", "acme", str(log), data=data, **LONG_AGO)
+
+    assert first.stdout.splitlines() == [
+        "6 lines: 5 calls counted, 0 counted before.",
+        "1 lines could not be read; the first, line 6: not a line of a log",
+    ]
+    assert "0 calls counted, 5 counted before" in again.stdout
+    assert "acme: 5 events, difference 0" in command("verify", data=data, **LONG_AGO).stdout
+
+
+def test_what_is_too_old_is_told_and_a_missing_file_too(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    log = tmp_path / "access.log.gz"
+    log.write_bytes(gzip.compress(LOG.replace("2026", "2006").encode()))
+    command("org", "create", "acme", data=data)
+
+    assert (
+        "5 calls refused; the first: time is 2006-11-23"
+        in command("import", "acme", str(log), data=data).stdout
+    )
+    assert "nothing.log can't be opened" in fails(data, "import", "acme", "nothing.log")
+
+
+def test_commands_work_beside_a_running_server(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text(LOG)
+    server = Server(tmp_path / "data", **LONG_AGO).prepare().start()
+    try:
+        imported = command("import", "acme", str(log), data=server.data)
+        assert "5 calls counted" in imported.stdout, imported.stderr
+        assert server.get("/v1/statistics/summary?period=2026-11-23").json()["calls"] == 5
+        assert "acme: 5 events, difference 0" in command("verify", data=server.data).stdout
+        assert command("org", "create", "globex", data=server.data).returncode == 0
+        assert (
+            f"{server.url}/sign-in?link="
+            in command("user", "create", "globex", "a@b.example", data=server.data).stdout
+        )
+    finally:
+        server.stop()
+
+
+def test_serve_prints_where_it_answers_and_how_to_sign_in(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data").prepare()
+    server.sign_in_link()
+    server.start()
+    server.stop()
+
+    said = "".join(server.said)
+    assert f"Meterboard answers at {server.url}" in said
+    assert f"Sign in once with {server.url}/sign-in?link=" in said
