@@ -39,7 +39,8 @@ def batches(services: Services, acme: Organization, *, count: int) -> Iterator[E
                 for time in branch.times[first : first + width]
             ]
             together.combinations += branch.combinations[first : first + width]
-            together.credits += branch.credits[first : first + width]
+            for name in ("credits", "charged", "estimated"):
+                getattr(together, name).extend(getattr(branch, name)[first : first + width])
             together.records += branch.records[first : first + width]
         random = os.urandom(12 * len(together.times))
         together.ids = [random[at : at + 12] for at in range(0, len(random), 12)]

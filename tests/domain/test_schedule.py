@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meterboard.app import schedule_named
-from meterboard.domain.schedule import Classification, read_schedule
+from meterboard.domain.classify import Classification
+from meterboard.domain.price import Call, Price
+from meterboard.domain.schedule import read_schedule
 from meterboard.errors import ScheduleError
 
 GENERIC = schedule_named("one-per-call")
@@ -45,12 +47,12 @@ def test_no_path_raises_or_keeps_its_query(http: str, path: str) -> None:
 def test_ids_end_up_nowhere(number: int, uuid: object, token: str) -> None:
     for identifier in (str(number), str(uuid), token):
         for path in (f"/v8/Leads/{identifier}", f"/v8/{identifier}/Leads", f"/{identifier}/x/{identifier}"):
-            assert not any(identifier in part.split(".") for part in GENERIC.classify("GET", path))
+            assert not any(identifier in part.split(".") for part in GENERIC.classify("GET", path)[:3])
 
 
 @given(st.text(), st.text(), st.text(), st.none() | st.integers(0, 2**31))
 def test_every_call_costs_one_credit(version: str, module: str, method: str, records: int | None) -> None:
-    assert GENERIC.price(Classification(version, module, method), records) == 1
+    assert GENERIC.price(Call(version, module, method, records, 429)) == Price(1, 1, 1, False)
 
 
 TIERED = read_schedule(
@@ -59,41 +61,30 @@ name = "tiered"
 version = 'v\\d+'
 id = '\\d+'
 
-[[request]]
-path = "/{version}/{module}/{id}/convert"
-http = "POST"
-method = "convert"
-
-[[request]]
-path = "/{version}/{module}/{rest}"
-method = "{rest}.{verb}"
-
-[[price]]
-credits = 1
-
-[[price]]
-method = "upsert.post"
-credits = 2
-per_records = 10
-
-[[price]]
-module = "Leads"
-method = "convert"
-credits = 5
+request = [
+  { path = "/{version}/{module}/{id}/convert", http = "POST", method = "convert" },
+  { path = "/{version}/{module}/{rest}", method = "{rest}.{verb}" },
+]
+price = [
+  { method = "upsert.post", credits = 2, per_records = 10 },
+  { module = "Leads", method = "convert", credits = 5 },
+  { credits = 1 },
+]
 """
 )
 
 
 @pytest.mark.parametrize(("records", "credits"), [(None, 2), (0, 2), (1, 2), (10, 2), (11, 4), (100, 20)])
 def test_a_price_per_records_counts_the_parts_begun(records: int | None, credits: int) -> None:
-    call = TIERED.classify("POST", "/v1/Deals/upsert")
+    version, module, method, _ = TIERED.classify("POST", "/v1/Deals/upsert")
 
-    assert TIERED.price(call, records) == credits
+    assert TIERED.price(Call(version, module, method, records)).credits == credits
 
 
-def test_the_last_price_that_fits_is_taken() -> None:
-    assert TIERED.price(TIERED.classify("POST", "/v1/Leads/7/convert"), None) == 5
-    assert TIERED.price(TIERED.classify("POST", "/v1/Deals/7/convert"), None) == 1
+def test_the_first_price_that_fits_is_taken() -> None:
+    for module, credits in (("Leads", 5), ("Deals", 1)):
+        found = TIERED.classify("POST", f"/v1/{module}/7/convert")
+        assert TIERED.price(Call(*found[:3])).credits == credits
 
 
 def test_a_rule_for_one_http_method_leaves_the_others_alone() -> None:

@@ -26,6 +26,8 @@ def batch(*ids: str) -> EventBatch:
         events.ids.append(identity(1, name))
         events.combinations.append(Combination(1, "desk", "", "Leads", "get", "v8", "", "maria", "200"))
         events.credits.append(1)
+        events.charged.append(1)
+        events.estimated.append(0)
         events.records.append(-1)
     return events
 

@@ -87,16 +87,19 @@ class EventBatch:
     Accepted events as parallel columns, ready for the store.
 
     `times` are microseconds since 1970 UTC. `ids` are 12-byte digests of organisation and id, `NO_ID` where the
-    event had none. `records` is -1 where the event did not say.
+    event had none. `charged` are the credits that count against the allowance. `estimated` is 1 where the price is an
+    estimate, else 0. `records` is -1 where the event did not say.
     """
 
-    __slots__ = ("combinations", "credits", "ids", "records", "times")
+    __slots__ = ("charged", "combinations", "credits", "estimated", "ids", "records", "times")
 
     def __init__(self) -> None:
         self.times: list[int] = []
         self.ids: list[bytes] = []
         self.combinations: list[Combination] = []
         self.credits: list[int] = []
+        self.charged: list[int] = []
+        self.estimated: list[int] = []
         self.records: list[int] = []
 
     def __len__(self) -> int:

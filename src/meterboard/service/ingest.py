@@ -21,7 +21,8 @@ from meterboard.domain.event import (
 )
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import micros
-from meterboard.domain.schedule import Classification, CreditSchedule
+from meterboard.domain.price import Call
+from meterboard.domain.schedule import CreditSchedule
 from meterboard.domain.wire import EXPECTED, Fault, Sent, shown
 from meterboard.errors import Forbidden, NotFound
 from meterboard.service.meter import Answer, Meter
@@ -97,7 +98,7 @@ class Ingest:
                 if name not in names:
                     names[name] = self._whose(key, name)
                 organization = names[name]
-                pricing.add(event, organization.id, self._schedule(organization.schedule))
+                pricing.add(event, organization, self._schedule(organization.schedule))
             except Fault as fault:
                 rejected.append(Rejection(position, fault.code, str(fault)))
         return Priced(pricing.batch, sorted(rejected, key=lambda rejection: rejection.index))
@@ -134,17 +135,20 @@ class _Pricing:
         self._newest = now + MAX_AHEAD
         self._now_micros = micros(now)
 
-    def add(self, event: UsageEvent, organization: int, schedule: CreditSchedule) -> None:
+    def add(self, event: UsageEvent, organization: Organization, schedule: CreditSchedule) -> None:
         """Raises: Fault: the event can't be accepted."""
         time = self._now_micros if event.time is None else self._checked(event.time)
         version, module, method = event.version, event.module, event.method
+        records, query = event.records, ""
         if event.request is not None:
             found = schedule.classify(event.request.method, event.request.path)
             version = found.version if version is None else version
             module = found.module if module is None else module
             method = found.method if method is None else method
+            records = found.records if records is None else records
+            query = event.request.path.partition("?")[2]
         combination = Combination(
-            organization,
+            organization.id,
             event.application or "",
             event.function or "",
             module or "",
@@ -156,15 +160,18 @@ class _Pricing:
         )
         if UNKNOWN in combination:
             combination = _without_unknown(combination)
-        credits = event.credits
+        credits, estimated = event.credits, False
         if credits is None:
-            call = Classification(combination.version, combination.module, combination.method)
-            credits = schedule.price(call, event.records)
+            _, _, _, module, method, version, *_ = combination
+            call = Call(version, module, method, records, event.status, query, time)
+            credits, _, _, estimated = schedule.price(call)
         batch = self.batch
         batch.times.append(time)
-        batch.ids.append(NO_ID if event.id is None else identity(organization, event.id))
+        batch.ids.append(NO_ID if event.id is None else identity(organization.id, event.id))
         batch.combinations.append(combination)
         batch.credits.append(credits)
+        batch.charged.append(credits if organization.charges_tasks or not event.function else 0)
+        batch.estimated.append(int(estimated))
         batch.records.append(-1 if event.records is None else event.records)
 
     def _checked(self, time: datetime) -> int:

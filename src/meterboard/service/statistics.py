@@ -233,8 +233,11 @@ def _row(columns: Sequence[Dimension], group: Group) -> dict[str, str | int]:
     names: dict[str, str | int] = {
         column: _name(value) for column, value in zip(columns, group.values, strict=True)
     }
-    return names | {
+    sums: dict[str, str | int] = {
         "calls": group.calls,
         "credits": group.credits,
         "integration_tasks": group.integration_tasks,
     }
+    if group.estimated:
+        sums["estimated_calls"] = group.estimated
+    return names | sums

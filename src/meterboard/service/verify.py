@@ -38,4 +38,6 @@ class Verify:
         with self._store.snapshot() as snapshot:
             found = snapshot.difference(organization.id)
         checked_at = self._clock.now().astimezone(organization.zone)
-        return Verification(organization.name, found.events, found.calls + found.credits, checked_at)
+        return Verification(
+            organization.name, found.events, found.calls + found.credits + found.estimated, checked_at
+        )

@@ -114,6 +114,8 @@ class DuckDBStore:
                 "id_high": highs,
                 "combination": self._numbers_of(batch.combinations),
                 "credits": batch.credits,
+                "charged": batch.charged,
+                "estimated": batch.estimated,
                 "records": batch.records,
             }
             self._insert(Rows({name: kept(column) for name, column in columns.items()}))

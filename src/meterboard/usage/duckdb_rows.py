@@ -19,6 +19,8 @@ EVENT = {
     "id_high": ("I", na.uint32()),
     "combination": ("i", na.int32()),
     "credits": ("i", na.int32()),
+    "charged": ("i", na.int32()),
+    "estimated": ("b", na.int8()),
     "records": ("i", na.int32()),
 }
 """The columns of the table `event`: Python's array type and Arrow's."""

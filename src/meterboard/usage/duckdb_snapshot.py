@@ -56,9 +56,9 @@ class DuckDBSnapshot:
             return Groups([], beyond.count, beyond.total)
         if not rows:
             return Groups([], 0, Usage(0, 0))
-        width = len(rows[0]) - 6
+        width = len(rows[0]) - 7
         *_, count, calls, credits = rows[0]
-        found = [Group(tuple(map(str, row[:width])), *map(_int, row[width : width + 3])) for row in rows]
+        found = [Group(tuple(map(str, row[:width])), *map(_int, row[width : width + 4])) for row in rows]
         return Groups(found, _int(count), Usage(_int(calls), _int(credits)))
 
     def buckets(self, scope: Scope) -> dict[int, Usage]:
@@ -68,6 +68,10 @@ class DuckDBSnapshot:
     def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
         ((calls, credits),) = self._rows(statements.WINDOW, [organization, micros(after), micros(until)])
         return Usage(_int(calls), _int(credits))
+
+    def window_buckets(self, organization: int, *, after: datetime, until: datetime) -> dict[int, Usage]:
+        rows = self._rows(statements.RETURNS, [organization, micros(after), micros(until)])
+        return {_int(bucket): Usage(_int(calls), _int(credits)) for bucket, calls, credits in rows}
 
     def difference(self, organization: int) -> Difference:
         parameters = {"organization": organization, "watermark": micros(self.watermark)}

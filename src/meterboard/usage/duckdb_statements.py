@@ -24,19 +24,23 @@ create table if not exists event (
     id_high uinteger not null,
     combination integer not null,
     credits integer not null,
+    charged integer not null,
+    estimated tinyint not null,
     records integer not null
 );
 create table if not exists rollup (
     organization integer not null,
     bucket integer not null,
 {_DIMENSION_COLUMNS}    calls bigint not null,
-    credits bigint not null
+    credits bigint not null,
+    estimated bigint not null
 );
 create table if not exists daily (
     organization integer not null,
     day integer not null,
 {_DIMENSION_COLUMNS}    calls bigint not null,
-    credits bigint not null
+    credits bigint not null,
+    estimated bigint not null
 );
 create table if not exists watermark (moment bigint not null);
 """
@@ -61,14 +65,15 @@ UNUSED_COMBINATIONS = "delete from combination where combination not in (select 
 # what was received in the minutes before.
 FRESH = f"""
 create or replace temp table fresh as
-select organization, bucket, {DIMENSIONS}, calls, credits
+select organization, bucket, {DIMENSIONS}, calls, credits, estimated
 from (
-    select time // 900000000 as bucket, combination, count(*) as calls, sum(credits) as credits
+    select time // 900000000 as bucket, combination,
+           count(*) as calls, sum(credits) as credits, sum(estimated) as estimated
     from (
-        select time, combination, credits from event
+        select time, combination, credits, estimated from event
         where received_at >= $since and received_at < $until and time < $until
         union all
-        select time, combination, credits from event
+        select time, combination, credits, estimated from event
         where received_at >= $since - $ahead and received_at < $since and time >= $since and time < $until
     ) as event
     group by bucket, combination
@@ -78,51 +83,60 @@ ROLL_UP = f"insert into rollup select * from fresh order by organization, bucket
 # A range of days is asked for far more often than it is refreshed, and has a fraction of the rows by day.
 ROLL_UP_DAYS = f"""
 insert into daily
-select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits)
+select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits), sum(estimated)
 from fresh group by organization, day, {DIMENSIONS} order by organization, day, {DIMENSIONS}
 """
 TOUCHED_DAYS = "select distinct bucket // 96 from fresh"
 DAY_OF_BUCKETS = f"""
 insert into daily
-select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits)
+select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits), sum(estimated)
 from rollup where bucket // 96 = ? group by organization, day, {DIMENSIONS}
 """
 
 MERGED = f"""
 create or replace temp table merged as
-select organization, {{step}}, {DIMENSIONS}, sum(calls) as calls, sum(credits) as credits
+select organization, {{step}}, {DIMENSIONS}, sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated
 from {{table}} where {{step}} between ? and ?
 group by organization, {{step}}, {DIMENSIONS} order by organization, {{step}}, {DIMENSIONS}
 """
 PIECES = "select count(*), (select count(*) from merged) from {table} where {step} between ? and ?"
 
 WINDOW = """
-select count(*), coalesce(sum(credits), 0) from event where organization = ? and time > ? and time <= ?
+select count(*), coalesce(sum(charged), 0) from event where organization = ? and time > ? and time <= ?
+"""
+RETURNS = """
+select time // 900000000 as bucket, count(*), sum(charged) from event
+where organization = ? and time > ? and time <= ? group by bucket
 """
 # The hash stands for the dimensions' values, whose text would take gigabytes in a join of this size.
 DIFFERENCE = f"""
 with events as (
-    select time // 900000000 as bucket, hash({DIMENSIONS}) as combination, sum(calls) as calls, sum(credits) as credits
+    select bucket, hash({DIMENSIONS}) as combination,
+           sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated
     from (
-        select time // 900000000 * 900000000 as time, combination, count(*) as calls, sum(credits) as credits
+        select time // 900000000 as bucket, combination,
+               count(*) as calls, sum(credits) as credits, sum(estimated) as estimated
         from event where organization = $organization and greatest(received_at, time) < $watermark
         group by all
     ) as event join combination using (combination)
     group by all
 ), expected as (
-    select 'bucket' as step, bucket as number, combination, calls, credits from events
+    select 'bucket' as step, bucket as number, combination, calls, credits, estimated from events
     union all
-    select 'day', bucket // 96, combination, sum(calls), sum(credits) from events group by bucket // 96, combination
+    select 'day', bucket // 96, combination, sum(calls), sum(credits), sum(estimated)
+    from events group by bucket // 96, combination
 ), kept as (
-    select 'bucket' as step, bucket as number, hash({DIMENSIONS}) as combination, calls, credits
+    select 'bucket' as step, bucket as number, hash({DIMENSIONS}) as combination, calls, credits, estimated
     from rollup where organization = $organization
     union all
-    select 'day', day, hash({DIMENSIONS}), calls, credits from daily where organization = $organization
+    select 'day', day, hash({DIMENSIONS}), calls, credits, estimated from daily where organization = $organization
 ), counted as (
-    select step, number, combination, sum(calls) as calls, sum(credits) as credits from kept group by all
+    select step, number, combination, sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated
+    from kept group by all
 )
 select (select coalesce(sum(calls), 0) from events),
        coalesce(sum(abs(coalesce(counted.calls, 0) - coalesce(expected.calls, 0))), 0),
-       coalesce(sum(abs(coalesce(counted.credits, 0) - coalesce(expected.credits, 0))), 0)
+       coalesce(sum(abs(coalesce(counted.credits, 0) - coalesce(expected.credits, 0))), 0),
+       coalesce(sum(abs(coalesce(counted.estimated, 0) - coalesce(expected.estimated, 0))), 0)
 from counted full join expected using (step, number, combination)
 """

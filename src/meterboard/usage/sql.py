@@ -75,14 +75,14 @@ def _page(
 ) -> Statement:
     grouped = (
         f"select {', '.join(chosen)}, sum(calls) as calls, sum(credits) as credits,"
-        " sum(case when function <> '' then calls else 0 end) as integration_tasks"
+        " sum(case when function <> '' then calls else 0 end) as integration_tasks, sum(estimated) as estimated"
         f" from ({usage.sql}) as usage group by {', '.join(names)}"
     )
     shown = {name: f"case when {name} = '' then '{UNKNOWN}' else {name} end" for name in names}
     wanted = [(f'"{key.column}"', "desc" if key.descending else "asc") for key in order]
     keys = [f"{shown.get(name, name)} {direction}" for name, direction in wanted]
     sql = (
-        f"select {', '.join(names)}, calls, credits, integration_tasks,"
+        f"select {', '.join(names)}, calls, credits, integration_tasks, estimated,"
         " count(*) over () as count, sum(calls) over () as all_calls, sum(credits) over () as all_credits"
         f" from ({grouped}) as grouped order by {', '.join([*keys, *shown.values()])}"
     )
@@ -127,7 +127,7 @@ def _part(
     for dimension, values in scope.filters.items():
         conditions.append(f'"{dimension}" in ({", ".join("?" * len(values))})')
         parameters += values
-    chosen = ", ".join([*columns, "calls", "credits"])
+    chosen = ", ".join([*columns, "calls", "credits", "estimated"])
     return Statement(f"select {chosen} from {table} where {' and '.join(conditions)}", parameters)
 
 

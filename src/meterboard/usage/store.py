@@ -24,12 +24,17 @@ class Usage(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A combination of values that occurred, in the order of the columns asked for, with its sums."""
+    """
+    A combination of values that occurred, in the order of the columns asked for, with its sums.
+
+    `estimated` is how many of the calls have a price that is an estimate.
+    """
 
     values: tuple[str, ...]
     calls: int
     credits: int
     integration_tasks: int
+    estimated: int
 
 
 class Groups(Struct, frozen=True):
@@ -46,6 +51,7 @@ class Difference(NamedTuple):
     events: int
     calls: int
     credits: int
+    estimated: int
 
 
 class Snapshot(Protocol):
@@ -82,7 +88,11 @@ class Snapshot(Protocol):
         ...
 
     def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
-        """Sums over the events themselves whose time is in (after, until], refreshed or not."""
+        """Calls and charged credits of the events themselves whose time is in (after, until], refreshed or not."""
+        ...
+
+    def window_buckets(self, organization: int, *, after: datetime, until: datetime) -> dict[int, Usage]:
+        """As `window`, by bucket number."""
         ...
 
     def difference(self, organization: int) -> Difference:

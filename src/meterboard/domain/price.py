@@ -1,0 +1,196 @@
+"""
+What a call costs: the first price of a credit schedule whose conditions all fit.
+
+A price may depend on how many records a call carried or asked for, or on its outcome. Where nothing says, the price is
+an estimate, with the least and the most that it may be.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from meterboard.domain.event import MAX_CREDITS
+from meterboard.domain.period import micros
+from meterboard.errors import ScheduleError
+
+FAILED = 400
+"""From this HTTP status on a call has failed."""
+
+
+class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    A row of the price list.
+
+    Conditions: `version`, `module`, `method` (each one or several), `status`, `query` (a parameter that the address
+    has), `since` and `until` (days of UTC, both included).
+    Formula: `credits`; once for every `per_records` records begun; or the `steps` [up to so many records, credits];
+    `most` at most; `failed` instead where the call failed. `estimated`: what it depends on can't be known.
+    """
+
+    credits: int | None = None
+    version: str | list[str] | None = None
+    module: str | list[str] | None = None
+    method: str | list[str] | None = None
+    status: int | list[int] | None = None
+    query: str | None = None
+    since: date | None = None
+    until: date | None = None
+    per_records: int | None = None
+    steps: list[tuple[int, int]] | None = None
+    most: int | None = None
+    failed: int | None = None
+    estimated: bool = False
+    source: str = ""
+    disputed: str = ""
+
+
+class Price(NamedTuple):
+    """Credits, the least and the most that they may really be (None: no bound), and whether they are an estimate."""
+
+    credits: int
+    least: int
+    most: int | None
+    estimated: bool
+
+
+FREE = Price(0, 0, 0, False)
+"""What a call costs that no price fits."""
+
+
+class Call(NamedTuple):
+    """What a price can depend on. `time` in microseconds since 1970 UTC, `query` without its question mark."""
+
+    version: str
+    module: str
+    method: str
+    records: int | None = None
+    status: int | None = None
+    query: str = ""
+    time: int = 0
+
+
+class PriceList:
+    """Compiled prices. Immutable; safe to share between threads."""
+
+    def __init__(self, rules: Sequence[PriceRule]) -> None:
+        """Raises: ScheduleError: a row contradicts itself."""
+        self._rows = [_Row(number, rule) for number, rule in enumerate(rules, 1)]
+        self._rows_of = lru_cache(maxsize=4_096)(self._find_rows)
+
+    def _find_rows(self, version: str, module: str, method: str) -> tuple["_Row", ...]:
+        """The rows that can fit such a call, as far as the first that always does."""
+        found: list[_Row] = []
+        for row in self._rows:
+            if row.is_for(version, module, method):
+                found.append(row)
+                if row.is_unconditional:
+                    break
+        return tuple(found)
+
+    def price(self, call: Call) -> Price:
+        """What a call costs; nothing when no price fits."""
+        row = self.row(call)
+        return FREE if row is None else row.price(call.records, call.status)
+
+    def rule(self, call: Call) -> PriceRule | None:
+        """The row that is taken for a call."""
+        row = self.row(call)
+        return None if row is None else row.rule
+
+    def row(self, call: Call) -> "_Row | None":
+        for row in self._rows_of(call.version, call.module, call.method):
+            if row.is_unconditional or row.fits(call):
+                return row
+        return None
+
+
+class _Row:
+    """A rule with what can be decided of it beforehand."""
+
+    def __init__(self, number: int, rule: PriceRule) -> None:
+        _check(number, rule)
+        self.rule = rule
+        self._names = [
+            frozenset([wanted] if isinstance(wanted, str) else wanted) if wanted is not None else None
+            for wanted in (rule.version, rule.module, rule.method)
+        ]
+        status = rule.status
+        self._status = None if status is None else frozenset([status] if isinstance(status, int) else status)
+        self._since = _midnight(rule.since) if rule.since else None
+        self._until = _midnight(rule.until + timedelta(days=1)) if rule.until else None
+        self.is_unconditional = not (self._status or rule.query or self._since or self._until)
+        depends = rule.per_records or rule.steps or rule.estimated or rule.failed is not None
+        self._flat = (
+            None if depends else Price(rule.credits or 0, rule.credits or 0, rule.credits or 0, False)
+        )
+
+    def is_for(self, *names: str) -> bool:
+        return all(wanted is None or name in wanted for wanted, name in zip(self._names, names, strict=True))
+
+    def fits(self, call: Call) -> bool:
+        return (
+            (self._status is None or call.status in self._status)
+            and (self.rule.query is None or _has(call.query, self.rule.query))
+            and (self._since is None or call.time >= self._since)
+            and (self._until is None or call.time < self._until)
+        )
+
+    def price(self, records: int | None, status: int | None) -> Price:
+        rule = self.rule
+        if self._flat:
+            return self._flat
+        if rule.failed is not None and status is not None and status >= FAILED:
+            return Price(rule.failed, rule.failed, rule.failed, False)
+        credits = self._by_records(max(1, records or 1))
+        unknown_outcome = rule.failed is not None and status is None
+        unknown_size = records is None and (rule.per_records or rule.steps)
+        if not (unknown_outcome or unknown_size or rule.estimated):
+            return Price(credits, credits, credits, False)
+        least = min(credits, credits if rule.failed is None else rule.failed)
+        most = rule.most if rule.most is not None else rule.steps[-1][1] if rule.steps else None
+        return Price(credits, least, credits if unknown_outcome else most, True)
+
+    def _by_records(self, records: int) -> int:
+        rule = self.rule
+        if rule.steps:
+            return next((credits for upto, credits in rule.steps if records <= upto), rule.steps[-1][1])
+        parts = -(-records // rule.per_records) if rule.per_records else 1
+        credits = (rule.credits or 0) * parts
+        if rule.most is not None and not rule.estimated:
+            credits = min(credits, rule.most)
+        return min(credits, MAX_CREDITS)
+
+
+def _midnight(day: date) -> int:
+    return micros(datetime.combine(day, time.min, UTC))
+
+
+def _has(query: str, name: str) -> bool:
+    return any(part.partition("=")[0] == name for part in query.split("&")) if query else False
+
+
+def _check(number: int, rule: PriceRule) -> None:
+    """Raises: ScheduleError: naming the row and what is wrong with it."""
+    numbers = [rule.credits, rule.most, rule.failed, *(credits for _, credits in rule.steps or [])]
+    if (rule.credits is None) == (rule.steps is None):
+        raise ScheduleError(f"Price {number} needs either credits or steps, and not both.")
+    if any(value is not None and not 0 <= value <= MAX_CREDITS for value in numbers):
+        raise ScheduleError(
+            f"Price {number} is out of bounds: credits are whole numbers from 0 to {MAX_CREDITS:,}."
+        )
+    if rule.per_records is not None and rule.per_records < 1:
+        raise ScheduleError(f"Price {number} has per_records = {rule.per_records}: use 1 or more.")
+    if rule.steps is not None and (
+        not rule.steps or any(one >= two for (one, _), (two, _) in pairwise(rule.steps))
+    ):
+        raise ScheduleError(
+            f"Price {number} has steps that don't rise: give each a larger number of records."
+        )
+    if rule.steps and any(one > two for (_, one), (_, two) in pairwise(rule.steps)):
+        raise ScheduleError(f"Price {number} has steps that get cheaper: more records can't cost less.")
+    if rule.since and rule.until and rule.until < rule.since:
+        raise ScheduleError(f"Price {number} ends on {rule.until} before it begins on {rule.since}.")
