@@ -20,11 +20,11 @@ def free_port() -> int:
 
 
 def command(
-    *arguments: str, data: Path, python: str = sys.executable, **settings: str
+    *arguments: str, data: Path | None, python: str = sys.executable, **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of `meterboard` to its end."""
+    """Run a command of `meterboard` to its end; `data` None: one that needs no folder."""
     return subprocess.run(
-        [python, "-m", "meterboard", *arguments, "--data", str(data)],
+        [python, "-m", "meterboard", *arguments, *(["--data", str(data)] if data else [])],
         env=_environment(settings),
         capture_output=True,
         text=True,

@@ -18,7 +18,7 @@ from litestar.openapi import OpenAPIConfig
 from meterboard import __version__
 from meterboard.accounts.database import Database
 from meterboard.accounts.keys import Keys
-from meterboard.accounts.organizations import Organizations
+from meterboard.accounts.organizations import OWN, Organizations
 from meterboard.accounts.people import People
 from meterboard.api.problems import on_http_exception
 from meterboard.api.routes import PROBLEMS, api
@@ -49,9 +49,14 @@ def schedule_named(name: str) -> CreditSchedule:
 
     Raises: ScheduleError: there is none, or it can't be read.
     """
+    return read_schedule(schedule_text(name))
+
+
+def schedule_text(name: str) -> str:
+    """The text of a schedule that comes with Meterboard. Raises: ScheduleError: there is none."""
     if name not in schedule_names():
         raise ScheduleError(f"There is no schedule {name!r}. Use one of {', '.join(schedule_names())}.")
-    return read_schedule((SCHEDULES / f"{name}.toml").read_text())
+    return (SCHEDULES / f"{name}.toml").read_text()
 
 
 def schedule_names() -> list[str]:
@@ -87,6 +92,7 @@ class Services:
         self.settings = settings
         retention = timedelta(days=settings.retention_days)
         self.accounts = Accounts(data, clock)
+        self._own_schedules: dict[str, CreditSchedule] = {}
         allowances = self.accounts.organizations.allowances
         self.store = DuckDBStore(data, memory=settings.memory)
         self.meter = Meter(self.store, clock, most_waiting=settings.queue_events)
@@ -96,7 +102,7 @@ class Services:
             self.meter,
             clock,
             retention=retention,
-            schedule=schedule_named,
+            schedule=self.schedule,
             organization=self.accounts.organizations.named,
         )
         self.live_credits = LiveCredits(self.store, self.meter, clock, allowances=allowances)
@@ -111,6 +117,16 @@ class Services:
             sign_in=self.accounts.people.sign_in,
             sign_out=self.accounts.people.sign_out,
         )
+
+    def schedule(self, reference: str) -> CreditSchedule:
+        """The schedule that an organisation names. Raises: ScheduleError, NotFound."""
+        if OWN not in reference:
+            return schedule_named(reference)
+        if reference not in self._own_schedules:  # an own schedule never changes: a new one gets a new number
+            self._own_schedules[reference] = read_schedule(
+                self.accounts.organizations.schedule_text(reference)
+            )
+        return self._own_schedules[reference]
 
     def jobs(self) -> list[Job]:
         """What happens by itself."""

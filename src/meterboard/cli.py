@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import click
 
 from meterboard import __version__
-from meterboard.app import Accounts, Services, schedule_named
-from meterboard.domain.access import KEY_SCOPES, ROLES, ApiKey, KeyScope, Role
-from meterboard.errors import MeterboardError
+from meterboard.app import Services
+from meterboard.commands.base import OneLineErrors, data_option, open_accounts
+from meterboard.commands.organizations import key, org, user
+from meterboard.commands.schedules import schedule
+from meterboard.domain.access import ApiKey
 from meterboard.importers.delivery import Deliver, ask_server, to_meter, to_server
 from meterboard.importers.logs import import_logs
 from meterboard.server import address_of_running, free_port, sign_in_address
@@ -21,46 +22,15 @@ from meterboard.service.verify import Verification
 from meterboard.settings import Settings, read_settings
 from meterboard.showcase import run_demo
 
-DEFAULT_DATA = "meterboard-data"
-
-
-class OneLineErrors(click.Group):
-    """A group whose commands fail with one line."""
-
-    def invoke(self, context: click.Context) -> Any:  # click's own signature
-        try:
-            return super().invoke(context)
-        except MeterboardError as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
-
-
-class Allowance(click.ParamType[int | None]):
-    """A number of credits, or `unlimited`."""
-
-    name = "N|unlimited"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> int | None:
-        """Raises: BadParameter: neither."""
-        if value == "unlimited":
-            return None
-        return click.INT.convert(value, param, context)
-
-
-data_option = click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_DATA,
-    envvar="METERBOARD_DATA",
-    show_default=True,
-    show_envvar=True,
-    help="The folder that holds everything.",
-)
-
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Meterboard: where do the API credits go?"""
+
+
+for group in (org, key, user, schedule):
+    main.add_command(group)
 
 
 @main.command()
@@ -99,92 +69,6 @@ def _services(data: Path, settings: Settings) -> Iterator[Services]:
         services.close()
 
 
-@contextmanager
-def _accounts(data: Path) -> Iterator[Accounts]:
-    accounts = Accounts(data)
-    try:
-        yield accounts
-    finally:
-        accounts.close()
-
-
-@main.group(cls=OneLineErrors)
-def org() -> None:
-    """Organisations: those whose credits are spent."""
-
-
-@org.command("create")
-@click.argument("name")
-@click.option("--allowance", type=Allowance(), help="Credits in any rolling 24 hours.  [default: unlimited]")
-@click.option("--time-zone", default="UTC", show_default=True, help="Whose days its statistics use.")
-@click.option("--schedule", default="one-per-call", show_default=True, help="The price list of its calls.")
-@data_option
-def org_create(name: str, allowance: int | None, time_zone: str, schedule: str, data: Path) -> None:
-    """Create an organisation NAME."""
-    schedule_named(schedule)
-    with _accounts(data) as accounts:
-        accounts.organizations.create(name, allowance=allowance, time_zone=time_zone, schedule=schedule)
-    click.echo(
-        f"Created {name}: {_credits(allowance)} in 24 hours, days of {time_zone}, prices of {schedule}."
-    )
-    click.echo(f"Next, make a key for it: meterboard key create {_quoted(name)}")
-
-
-@org.command("update")
-@click.argument("name")
-@click.option("--allowance", type=Allowance(), required=True, help="Credits in any rolling 24 hours.")
-@data_option
-def org_update(name: str, allowance: int | None, data: Path) -> None:
-    """Change what organisation NAME may use from now on; what was allowed before stays in its history."""
-    with _accounts(data) as accounts:
-        accounts.organizations.set_allowance(accounts.organizations.named(name), allowance)
-    click.echo(f"From now on {name} may use {_credits(allowance)} in 24 hours.")
-
-
-def _credits(allowance: int | None) -> str:
-    return "unlimited credits" if allowance is None else f"{allowance:,} credits"
-
-
-@main.group(cls=OneLineErrors)
-def key() -> None:
-    """API keys."""
-
-
-@key.command("create")
-@click.argument("organization", metavar="ORG")
-@click.option("--name", default="default", show_default=True, help="What the key is for.")
-@click.option("--scope", type=click.Choice(KEY_SCOPES), default="all", show_default=True)
-@data_option
-def key_create(organization: str, name: str, scope: KeyScope, data: Path) -> None:
-    """
-    Make a key of ORG and print it, once, alone on standard output.
-
-    ORG '*' makes a provider-wide key, which sends events for every organisation and reads nothing.
-    """
-    with _accounts(data) as accounts:
-        owner = None if organization == "*" else accounts.organizations.named(organization)
-        click.echo(accounts.keys.create(owner, name=name, scope="ingest" if owner is None else scope))
-
-
-@main.group(cls=OneLineErrors)
-def user() -> None:
-    """People who may see an organisation's dashboard."""
-
-
-@user.command("create")
-@click.argument("organization", metavar="ORG")
-@click.argument("email")
-@click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True)
-@data_option
-def user_create(organization: str, email: str, role: Role, data: Path) -> None:
-    """Let EMAIL see the dashboard of ORG; prints a link that signs in once."""
-    with _accounts(data) as accounts:
-        link = accounts.people.add(accounts.organizations.named(organization), email, role=role)
-    settings = read_settings(data)
-    address = address_of_running(data) or f"http://{settings.host}:{settings.port}"
-    click.echo(sign_in_address(address, link))
-
-
 @main.command("import")
 @click.argument("organization", metavar="ORG")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
@@ -211,7 +95,7 @@ def _delivery(data: Path, organization: str) -> Iterator[Deliver]:
             yield to_meter(services.ingest, ApiKey(owner, "ingest"))
             services.refresh.now()
         return
-    with _accounts(data) as accounts:
+    with open_accounts(data) as accounts:
         owner = accounts.organizations.named(organization)
         secret = accounts.keys.create(owner, name="import", scope="ingest")
         try:
@@ -244,7 +128,7 @@ def _verifications(data: Path) -> Iterator[Verification]:
             for organization in services.accounts.organizations.all():
                 yield services.verify.check(organization)
         return
-    with _accounts(data) as accounts:
+    with open_accounts(data) as accounts:
         for organization in accounts.organizations.all():
             secret = accounts.keys.create(organization, name="verify", scope="read")
             try:
@@ -264,10 +148,6 @@ def demo(port: int | None, data: Path | None, seed: int, no_browser: bool) -> No
     """Thirty days of a believable company's usage, then the dashboard, with calls still coming in."""
     with TemporaryDirectory(prefix="meterboard-demo-") as folder:
         run_demo(data or Path(folder), port=port, seed=seed, browser=not no_browser, kept=data is not None)
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"' if " " in name else name
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from meterboard.errors import DataFolderError
 
 FILE = "accounts.sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
-NEWEST = "0001"
+NEWEST = "0002"
 """The revision that this version needs: that of the last file in `migrations/versions`."""
 
 

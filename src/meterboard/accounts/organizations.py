@@ -1,11 +1,14 @@
 """Organisations and their allowances."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import select
+from sqlalchemy import Update, select, update
+from sqlalchemy.orm import Session
 
 from meterboard.accounts.database import Database
-from meterboard.accounts.tables import AllowanceRow, OrganizationRow
+from meterboard.accounts.tables import AllowanceRow, OrganizationRow, ScheduleRow
 from meterboard.clock import Clock
 from meterboard.domain.allowance import Allowance
 from meterboard.domain.organization import Organization
@@ -13,6 +16,8 @@ from meterboard.errors import AlreadyExists, InvalidParameter, NotFound
 
 MAX_ALLOWANCE = 2**53
 """Past this a browser's numbers are no longer exact."""
+OWN = "#"
+"""Between the name and the number of a schedule that an organisation brought along."""
 
 
 class Organizations:
@@ -22,21 +27,25 @@ class Organizations:
         self._database = database
         self._clock = clock
 
-    def create(self, name: str, *, allowance: int | None, time_zone: str, schedule: str) -> Organization:
+    def create(
+        self, name: str, *, allowance: int | Sequence[Allowance] | None, time_zone: str, schedule: str
+    ) -> Organization:
         """
-        A new organisation; `allowance` None is unlimited.
+        A new organisation; `allowance` None is unlimited; a plan's is a history in order of its starts.
 
         Raises: AlreadyExists: the name is taken. InvalidParameter: the name, zone or allowance can't be.
         """
-        _check(name, allowance, time_zone)
+        _check(name, time_zone)
         with self._database.transaction() as session:
             if session.scalar(select(OrganizationRow).where(OrganizationRow.name == name)):
                 raise AlreadyExists(f"There is an organisation {name!r} already. Choose another name.")
             now = self._clock.now()
-            row = OrganizationRow(name=name, time_zone=time_zone, schedule=schedule, created_at=now)
+            row = OrganizationRow(
+                name=name, time_zone=time_zone, schedule=schedule, charges_tasks=True, created_at=now
+            )
             session.add(row)
             session.flush()
-            session.add(AllowanceRow(organization_id=row.id, credits=allowance, starts_at=now))
+            _allow(session, row.id, _history(allowance, now))
             return organization_of(row)
 
     def named(self, name: str) -> Organization:
@@ -61,29 +70,70 @@ class Organizations:
             rows = session.scalars(chosen.order_by(AllowanceRow.starts_at, AllowanceRow.id))
             return [Allowance(row.credits, row.starts_at) for row in rows]
 
-    def set_allowance(self, organization: Organization, credits: int | None) -> None:
+    def set_allowance(self, organization: Organization, allowance: int | Sequence[Allowance] | None) -> None:
         """
-        From now on an organisation may use `credits` in 24 hours; what was allowed before stays in its history.
+        What an organisation may use from now on (a plan: what of its history is in force now).
 
-        Raises: InvalidParameter: it can't be.
+        What was allowed before stays in the history. Raises: InvalidParameter: it can't be.
         """
-        _check_allowance(credits)
+        now = self._clock.now()
+        *_, latest = _history(allowance, now)
         with self._database.transaction() as session:
-            starts_at = self._clock.now()
-            session.add(AllowanceRow(organization_id=organization.id, credits=credits, starts_at=starts_at))
+            _allow(session, organization.id, [Allowance(latest.credits, now)])
+
+    def charge_tasks(self, organization: Organization, charged: bool) -> None:
+        """From now on integration tasks count against the allowance, or in statistics alone."""
+        with self._database.transaction() as session:
+            session.execute(_of(organization).values(charges_tasks=charged))
+
+    def use_schedule(self, organization: Organization, name: str, text: str | None) -> None:
+        """From now on calls are priced by that schedule; `text` None: one that comes with Meterboard."""
+        with self._database.transaction() as session:
+            if text is not None:
+                row = ScheduleRow(
+                    organization_id=organization.id, name=name, text=text, created_at=self._clock.now()
+                )
+                session.add(row)
+                session.flush()
+                name = f"{name}{OWN}{row.id}"
+            session.execute(_of(organization).values(schedule=name))
+
+    def schedule_text(self, reference: str) -> str:
+        """The text of an organisation's own schedule. Raises: NotFound."""
+        with self._database.transaction() as session:
+            row = session.get(ScheduleRow, int(reference.rpartition(OWN)[2]))
+            if row is None:
+                raise NotFound(f"There is no schedule {reference!r}.")
+            return row.text
 
 
 def organization_of(row: OrganizationRow) -> Organization:
     """The value behind a row."""
-    return Organization(row.id, row.name, ZoneInfo(row.time_zone), row.schedule)
+    return Organization(row.id, row.name, ZoneInfo(row.time_zone), row.schedule, row.charges_tasks)
 
 
-def _check(name: str, allowance: int | None, time_zone: str) -> None:
+def _of(organization: Organization) -> Update:
+    return update(OrganizationRow).where(OrganizationRow.id == organization.id)
+
+
+def _allow(session: Session, organization: int, history: Sequence[Allowance]) -> None:
+    for allowance in history:
+        _check_allowance(allowance.credits)
+        row = AllowanceRow(
+            organization_id=organization, credits=allowance.credits, starts_at=allowance.starts_at
+        )
+        session.add(row)
+
+
+def _history(allowance: int | Sequence[Allowance] | None, now: datetime) -> Sequence[Allowance]:
+    return [Allowance(allowance, now)] if allowance is None or isinstance(allowance, int) else allowance
+
+
+def _check(name: str, time_zone: str) -> None:
     if not name.strip() or name == "*" or len(name) > 255 or not name.isprintable():
         raise InvalidParameter(
             "name", f"The name is {name!r}: use 1 to 255 printable characters, not * alone."
         )
-    _check_allowance(allowance)
     if time_zone not in available_timezones():
         raise InvalidParameter(
             "time_zone", f"The time zone is {time_zone!r}: use a name such as Asia/Kolkata or UTC."

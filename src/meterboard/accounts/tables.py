@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Dialect, ForeignKey, String, TypeDecorator
+from sqlalchemy import DateTime, Dialect, ForeignKey, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -31,6 +31,22 @@ class OrganizationRow(Base):
     name: Mapped[str] = mapped_column(unique=True)
     time_zone: Mapped[str]
     schedule: Mapped[str]
+    charges_tasks: Mapped[bool]
+    created_at: Mapped[datetime]
+
+
+class ScheduleRow(Base):
+    """
+    A credit schedule that an organisation brought along; it never changes, and prices what came after `created_at`.
+
+    `OrganizationRow.schedule` names one as `name#id`, and one that comes with Meterboard by its name alone.
+    """
+
+    __tablename__ = "schedule"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), index=True)
+    name: Mapped[str]
+    text: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
 
 

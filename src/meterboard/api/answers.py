@@ -17,6 +17,8 @@ from meterboard.service.export import Value, to_csv, to_parquet
 
 Format = Literal["json", "csv", "parquet"]
 Answer = Summary | BreakdownAnswer | SeriesAnswer | TableAnswer | TasksAnswer
+ESTIMATED = "estimated_calls"
+"""A column of the table that is there when the price of any of its calls is an estimate."""
 PARQUET = "application/vnd.apache.parquet"
 
 
@@ -54,7 +56,9 @@ def _flat(answer: Answer) -> Flat:
         return Flat(task_columns, [[r.function, r.module, r.tasks, r.credits] for r in answer.rows])
     names: dict[str, type] = dict.fromkeys(answer.columns, str)
     columns = names | {"calls": int, "credits": int, "integration_tasks": int}
-    return Flat(columns, [[row[column] for column in columns] for row in answer.rows])
+    if any(ESTIMATED in row for row in answer.rows):
+        columns |= {ESTIMATED: int}
+    return Flat(columns, [[row.get(column, 0) for column in columns] for row in answer.rows])
 
 
 def _summary(answer: Summary) -> Flat:

@@ -1,9 +1,9 @@
-"""GET /v1/credits."""
+"""GET /v1/credits and /v1/credits/returns."""
 
 from litestar import get
 
 from meterboard.domain.organization import Organization
-from meterboard.service.answers import Credits
+from meterboard.service.answers import Credits, Returns
 from meterboard.service.credits import LiveCredits
 
 
@@ -11,3 +11,9 @@ from meterboard.service.credits import LiveCredits
 def credits(organization: Organization, live_credits: LiveCredits) -> Credits:
     """What was used in (now - 24 h, now], every acknowledged event included."""
     return live_credits.now(organization)
+
+
+@get("/v1/credits/returns", summary="When used credits come back", tags=["Credits"], sync_to_thread=True)
+def credits_returns(organization: Organization, live_credits: LiveCredits) -> Returns:
+    """The next 24 hours by the hour: each use comes back exactly 24 hours after its time."""
+    return live_credits.returns(organization)

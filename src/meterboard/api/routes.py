@@ -6,7 +6,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from meterboard.api.auth import provide_key, provide_organization
-from meterboard.api.credits import credits
+from meterboard.api.credits import credits, credits_returns
 from meterboard.api.ingest import events_route
 from meterboard.api.problems import on_anything_else, on_http_exception, on_meterboard_error
 from meterboard.api.statistics import breakdown, integration_tasks, provide_asked, series, summary, table
@@ -33,7 +33,7 @@ def api(access: Access, ingest: Ingest) -> list[Router]:
     return [
         Router(
             "/",
-            route_handlers=[events_route(access, ingest), credits, statistics, verification],
+            route_handlers=[events_route(access, ingest), credits, credits_returns, statistics, verification],
             dependencies={"key": Provide(provide_key), "organization": Provide(provide_organization)},
             exception_handlers=PROBLEMS,
         )

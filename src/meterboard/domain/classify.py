@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
+from meterboard.errors import ScheduleError
+
 
 class RequestRule(Struct, frozen=True, forbid_unknown_fields=True):
     """Requests whose path fits `path` are this version, module and method, and carry `records` where that is certain."""
@@ -58,12 +60,20 @@ class Classifier:
     """Compiled rules. Immutable; safe to share between threads."""
 
     def __init__(self, rules: Sequence[RequestRule], words: Words) -> None:
-        """Raises: re.error: a pattern is no regular expression."""
+        """Raises: ScheduleError: a rule's path can't be understood. re.error: another pattern can't."""
         self._words = words
         self._is_id = re.compile(words.id)
-        self._rules = [(re.compile(self._pattern(rule.path)), rule) for rule in rules]
+        self._rules = [(self._compiled(number, rule), rule) for number, rule in enumerate(rules)]
         self._of = lru_cache(maxsize=_CACHED)(self._classify)
         self._ids_are_alike = self._treats_long_numbers_alike(rules)
+
+    def _compiled(self, number: int, rule: RequestRule) -> re.Pattern[str]:
+        try:
+            return re.compile(self._pattern(rule.path))
+        except re.error as error:
+            raise ScheduleError(
+                f"The path {rule.path!r} can't be understood: {error}.", row=("request", number)
+            ) from error
 
     def _pattern(self, path: str) -> str:
         *segments, last = path.strip("/").split("/")

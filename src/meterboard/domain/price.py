@@ -47,6 +47,24 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
     disputed: str = ""
 
+    def in_words(self) -> str:
+        """The formula: 1 credit for every 10 records begun, at most 10."""
+        if self.steps:
+            said = ", ".join(f"{_credits(credits)} up to {upto:,} records" for upto, credits in self.steps)
+        else:
+            said = _credits(self.credits or 0)
+        if self.per_records:
+            said += f" for every {self.per_records:,} records begun"
+        if self.most is not None:
+            said += f", at most {self.most:,}"
+        if self.failed is not None:
+            said += f", {_credits(self.failed)} if the call failed"
+        return said
+
+
+def _credits(number: int) -> str:
+    return f"{number:,} credit" if number == 1 else f"{number:,} credits"
+
 
 class Price(NamedTuple):
     """Credits, the least and the most that they may really be (None: no bound), and whether they are an estimate."""
@@ -78,7 +96,11 @@ class PriceList:
 
     def __init__(self, rules: Sequence[PriceRule]) -> None:
         """Raises: ScheduleError: a row contradicts itself."""
-        self._rows = [_Row(number, rule) for number, rule in enumerate(rules, 1)]
+        for number, rule in enumerate(rules):
+            wrong = _contradiction(rule)
+            if wrong:
+                raise ScheduleError(wrong, row=("price", number))
+        self._rows = [_Row(rule) for rule in rules]
         self._rows_of = lru_cache(maxsize=4_096)(self._find_rows)
 
     def _find_rows(self, version: str, module: str, method: str) -> tuple["_Row", ...]:
@@ -111,8 +133,7 @@ class PriceList:
 class _Row:
     """A rule with what can be decided of it beforehand."""
 
-    def __init__(self, number: int, rule: PriceRule) -> None:
-        _check(number, rule)
+    def __init__(self, rule: PriceRule) -> None:
         self.rule = rule
         self._names = [
             frozenset([wanted] if isinstance(wanted, str) else wanted) if wanted is not None else None
@@ -173,24 +194,20 @@ def _has(query: str, name: str) -> bool:
     return any(part.partition("=")[0] == name for part in query.split("&")) if query else False
 
 
-def _check(number: int, rule: PriceRule) -> None:
-    """Raises: ScheduleError: naming the row and what is wrong with it."""
+def _contradiction(rule: PriceRule) -> str:
+    """What is wrong with a row; empty when nothing is."""
     numbers = [rule.credits, rule.most, rule.failed, *(credits for _, credits in rule.steps or [])]
+    steps = list(pairwise(rule.steps or []))
     if (rule.credits is None) == (rule.steps is None):
-        raise ScheduleError(f"Price {number} needs either credits or steps, and not both.")
+        return "A price needs either credits or steps, and not both."
     if any(value is not None and not 0 <= value <= MAX_CREDITS for value in numbers):
-        raise ScheduleError(
-            f"Price {number} is out of bounds: credits are whole numbers from 0 to {MAX_CREDITS:,}."
-        )
+        return f"Credits are whole numbers from 0 to {MAX_CREDITS:,}."
     if rule.per_records is not None and rule.per_records < 1:
-        raise ScheduleError(f"Price {number} has per_records = {rule.per_records}: use 1 or more.")
-    if rule.steps is not None and (
-        not rule.steps or any(one >= two for (one, _), (two, _) in pairwise(rule.steps))
-    ):
-        raise ScheduleError(
-            f"Price {number} has steps that don't rise: give each a larger number of records."
-        )
-    if rule.steps and any(one > two for (_, one), (_, two) in pairwise(rule.steps)):
-        raise ScheduleError(f"Price {number} has steps that get cheaper: more records can't cost less.")
+        return f"per_records is {rule.per_records}: use 1 or more."
+    if rule.steps == [] or any(one >= two for (one, _), (two, _) in steps):
+        return "Each of the steps needs more records than the one before."
+    if any(one > two for (_, one), (_, two) in steps):
+        return "The steps get cheaper: more records can't cost less."
     if rule.since and rule.until and rule.until < rule.since:
-        raise ScheduleError(f"Price {number} ends on {rule.until} before it begins on {rule.since}.")
+        return f"The price ends on {rule.until}, before it begins on {rule.since}."
+    return ""

@@ -25,6 +25,23 @@ class Credits(Struct, frozen=True):
     calls: int
 
 
+class ReturnPoint(Struct, frozen=True):
+    """Credits that come back from `start` to before the next point's start, since their calls are 24 hours old then."""
+
+    start: datetime
+    calls: int
+    credits: int
+
+
+class Returns(Struct, frozen=True):
+    """When what was used comes back: the next 24 hours by the hour, empty ones included. The points add up to `used`."""
+
+    organization: str
+    window: Window
+    used: int
+    points: list[ReturnPoint]
+
+
 class PeriodAnswer(Struct, frozen=True):
     """The time that an answer covers: [start, end) with the organisation's offset."""
 
@@ -100,7 +117,11 @@ class SeriesAnswer(Struct, frozen=True):
 
 
 class TableAnswer(Struct, frozen=True):
-    """The combinations that occurred: each row an object of the columns, `calls`, `credits`, `integration_tasks`."""
+    """
+    The combinations that occurred: each row an object of the columns, `calls`, `credits`, `integration_tasks`.
+
+    A row some of whose calls have an estimated price says of how many, as `estimated_calls`.
+    """
 
     as_of: datetime
     columns: list[str]

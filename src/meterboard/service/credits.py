@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from meterboard.clock import Clock
 from meterboard.domain.allowance import WINDOW, Allowance, allowance_at
 from meterboard.domain.organization import Organization
-from meterboard.service.answers import Credits, Window
+from meterboard.domain.period import BUCKETS_A_DAY, Period, bucket_number, bucket_start, points
+from meterboard.service.answers import Credits, ReturnPoint, Returns, Window
 from meterboard.service.meter import Meter
 from meterboard.usage.store import UsageStore
 
@@ -41,6 +42,36 @@ class LiveCredits:
             used=used.credits,
             unused=None if allowance is None else max(0, allowance - used.credits),
             calls=used.calls,
+        )
+
+    def returns(self, organization: Organization) -> Returns:
+        """When the used credits of (now - 24 h, now] come back: each use exactly 24 hours after its time."""
+        with self._store.snapshot() as snapshot:
+            now = self._clock.now()
+            window = snapshot.window_buckets(organization.id, after=now - WINDOW, until=now)
+        zone = organization.zone
+        first = bucket_number(now)
+        end = bucket_start(first + BUCKETS_A_DAY + 1)
+        coming = Period("returns", bucket_start(first), end, zone, "hour", 1)
+        steps = points(coming)
+        starts = [bucket_number(step.start) - BUCKETS_A_DAY for step in steps]
+        within = [
+            [usage for bucket, usage in window.items() if start <= bucket < end]
+            for start, end in zip(starts, [*starts[1:], starts[-1] + BUCKETS_A_DAY], strict=True)
+        ]
+        answered = [
+            ReturnPoint(
+                max(step.start, now.astimezone(zone)),
+                sum(u.calls for u in used),
+                sum(u.credits for u in used),
+            )
+            for step, used in zip(steps, within, strict=True)
+        ]
+        return Returns(
+            organization=organization.name,
+            window=Window((now - WINDOW).astimezone(zone), now.astimezone(zone)),
+            used=sum(point.credits for point in answered),
+            points=answered,
         )
 
     def version(self, organization: Organization) -> int:

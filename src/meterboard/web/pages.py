@@ -23,6 +23,7 @@ from meterboard.service.verify import Verify
 from meterboard.web import panels, words
 from meterboard.web.address import DASHBOARD, PANELS, SWITCHES, TABLE, Address, chips
 from meterboard.web.render import page
+from meterboard.web.returns import coming
 from meterboard.web.states import first_call, nothing
 
 DEFAULT_COLUMNS = "user,ip,application"
@@ -45,6 +46,7 @@ def dashboard(
     filters = parse_filters(address.pairs())
     with statistics.read(viewer.organization) as reading:
         credits = live_credits.now(viewer.organization)
+        returns = live_credits.returns(viewer.organization)
         period = reading.period(address.period)
         summary = reading.summary(period, filters)
         shown = _panels(reading, period, filters, address, forms) if summary.calls else {}
@@ -60,6 +62,7 @@ def dashboard(
         measure=measure,
         unit=period.unit,
         counter=words.counter(credits),
+        coming=coming(returns),
         zone=viewer.organization.zone.key,
         is_new=not (summary.average_over_days or summary.calls or credits.calls or filters),
         example=first_call(f"{request.url.scheme}://{request.headers.get('host', '')}", viewer),
@@ -71,7 +74,7 @@ def _panels(
 ) -> dict[str, object]:
     """Every panel of the dashboard. The list of the modules' panel is one of methods."""
     by: Dimension = "method" if forms["modules"] == "list" else "module"
-    steps = panels.steps(reading.series(period, filters), address)
+    steps = panels.steps(reading, period, filters, address)
     return {
         "applications": panels.applications(reading, period, filters, address),
         "steps": steps,

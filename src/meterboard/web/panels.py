@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from meterboard.domain.period import Period
 from meterboard.domain.query import Dimension, Filters
-from meterboard.service.answers import BreakdownAnswer, SeriesAnswer, SeriesPoint, Share, Total
+from meterboard.service.answers import BreakdownAnswer, SeriesPoint, Share, Total
 from meterboard.service.statistics import Reading
 from meterboard.web.address import Address
 from meterboard.web.words import date_of, plural, value_of
@@ -15,6 +15,8 @@ from meterboard.web.words import date_of, plural, value_of
 COLOURS = 8
 TOP = 5
 TOP_USERS = 3
+REFUSED = "429"
+"""The HTTP status of a call that was refused because too much was used."""
 COLUMNS: dict[Dimension, str] = {
     "module": "module,method,application,user",
     "method": "method,module,application,user",
@@ -46,12 +48,13 @@ class Panel(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """A step of the time chart. `url` is the day's own dashboard, or empty."""
+    """A step of the time chart. `refused` are those of the calls that were; `url` is the day's own dashboard, or empty."""
 
     label: str
     long_label: str
     calls: int
     credits: int
+    refused: int
     url: str
 
 
@@ -135,9 +138,17 @@ def _ranked(answer: BreakdownAnswer, address: Address, by: Dimension) -> list[Ro
     ]
 
 
-def steps(series: SeriesAnswer, address: Address) -> list[Step]:
+def steps(reading: Reading, period: Period, filters: Filters, address: Address) -> list[Step]:
     """The steps of the time chart; a day leads to its own dashboard."""
-    return [_step(point, series.points, series.unit == "day", address) for point in series.points]
+    series = reading.series(period, filters)
+    refused = [0] * len(series.points)
+    if REFUSED in filters.get("status", (REFUSED,)):
+        only = reading.series(period, {**filters, "status": (REFUSED,)})
+        refused = [point.calls for point in only.points]
+    return [
+        _step(point, series.points, series.unit == "day", number, address)
+        for point, number in zip(series.points, refused, strict=True)
+    ]
 
 
 def peak(steps: Sequence[Step], measure: str) -> str:
@@ -147,11 +158,14 @@ def peak(steps: Sequence[Step], measure: str) -> str:
     return f"most at {most.long_label}: {plural(value, measure.removesuffix('s'))}"
 
 
-def _step(point: SeriesPoint, points: Sequence[SeriesPoint], daily: bool, address: Address) -> Step:
+def _step(
+    point: SeriesPoint, points: Sequence[SeriesPoint], daily: bool, refused: int, address: Address
+) -> Step:
     start = point.start
     if daily:
         label, long_label = f"{start.day} {start:%b}", f"{start:%A}, {date_of(start)}"
-        return Step(label, long_label, point.calls, point.credits, address.change(period=f"{start:%Y-%m-%d}"))
+        url = address.change(period=f"{start:%Y-%m-%d}")
+        return Step(label, long_label, point.calls, point.credits, refused, url)
     # A repeated hour, when clocks go back, is told apart by its offset.
     twice = (
         sum(
@@ -160,4 +174,4 @@ def _step(point: SeriesPoint, points: Sequence[SeriesPoint], daily: bool, addres
         > 1
     )
     label = f"{start:%H:%M} {start:%z}" if twice else f"{start:%H:%M}"
-    return Step(label, f"{label}, {date_of(start)}", point.calls, point.credits, "")
+    return Step(label, f"{label}, {date_of(start)}", point.calls, point.credits, refused, "")

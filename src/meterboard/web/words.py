@@ -1,6 +1,6 @@
 """Numbers and times as people read them."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from meterboard.domain.event import UNKNOWN
 from meterboard.service.answers import Credits, Summary
@@ -44,8 +44,11 @@ def percent(share: float) -> str:
 
 
 def clock_time(moment: datetime, now: datetime) -> str:
-    """10:45, with its date when that is not today's."""
-    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%H:%M} on {date_of(moment)}"
+    """10:45, with its day when that is not today."""
+    if moment.date() == now.date():
+        return f"{moment:%H:%M}"
+    tomorrow = moment.date() == now.date() + timedelta(days=1)
+    return f"{moment:%H:%M} tomorrow" if tomorrow else f"{moment:%H:%M} on {date_of(moment)}"
 
 
 def date_of(moment: date) -> str:

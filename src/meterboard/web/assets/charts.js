@@ -102,13 +102,19 @@ function doughnut({ total, rows }) {
 
 function time({ measure, steps }) {
   const axis = { color: token("--n6"), fontSize: 12 };
+  const refused = (step) => (measure === "calls" ? step.refused : 0);
   return {
     grid: { left: 4, right: 4, top: 12, bottom: 4, containLabel: true },
     tooltip: {
       ...tooltip(),
       trigger: "axis",
       axisPointer: { type: "shadow", shadowStyle: { color: token("--n6"), opacity: 0.08 } },
-      formatter: ([{ data }]) => text(data.long, ...figures(data.calls, data.credits)),
+      formatter: ([{ data: { step } }]) =>
+        text(
+          step.long_label,
+          ...figures(step.calls, step.credits),
+          ...(step.refused ? [`${exact(step.refused)} of them refused`] : []),
+        ),
     },
     xAxis: {
       type: "category",
@@ -125,21 +131,23 @@ function time({ measure, steps }) {
       axisLabel: { ...axis, formatter: (value) => (value ? `${short(value)} ${one(measure, value)}` : "0") },
     },
     series: [
-      {
-        type: "bar",
-        barCategoryGap: "28%",
-        itemStyle: { color: token("--mark"), borderRadius: [2, 2, 0, 0], decal: patterned() ? { symbol: "none" } : null },
-        emphasis: { itemStyle: { color: token("--accent") } },
-        data: steps.map((step) => ({
-          value: step[measure],
-          calls: step.calls,
-          credits: step.credits,
-          long: step.long_label,
-          url: step.url,
-          cursor: step.url ? "pointer" : "default",
-        })),
-      },
+      bars({ color: token("--mark"), decal: { symbol: "none" } }, steps, (step) => step[measure] - refused(step)),
+      // Refused calls stand on top of the others and are hatched, so that colour alone says nothing.
+      bars({ color: token("--grey"), decal: HATCHED }, steps, refused),
     ],
+  };
+}
+
+const HATCHED = { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [2, 3], rotation: Math.PI / 4, color: "rgba(255,255,255,.75)" };
+
+function bars(style, steps, height) {
+  return {
+    type: "bar",
+    stack: "calls",
+    barCategoryGap: "28%",
+    itemStyle: style,
+    emphasis: { itemStyle: { color: token("--accent") } },
+    data: steps.map((step) => ({ value: height(step), step, url: step.url, cursor: step.url ? "pointer" : "default" })),
   };
 }
 

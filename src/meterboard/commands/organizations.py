@@ -1,0 +1,171 @@
+"""`meterboard org`, `key` and `user`: who is counted, who may send and read, who may look."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from meterboard.app import schedule_named
+from meterboard.commands.base import OneLineErrors, data_option, open_accounts, quoted
+from meterboard.domain.access import KEY_SCOPES, ROLES, KeyScope, Role
+from meterboard.domain.allowance import Allowance
+from meterboard.domain.plan import allowances
+from meterboard.errors import InvalidParameter
+from meterboard.server import address_of_running, sign_in_address
+from meterboard.settings import read_settings
+
+DEFAULT_SCHEDULE = "one-per-call"
+
+
+class Limit(NamedTuple):
+    """What `--allowance` says; None: unlimited."""
+
+    credits: int | None
+
+
+class LimitType(click.ParamType[Limit]):
+    """A number of credits, or `unlimited`."""
+
+    name = "N|unlimited"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Limit:
+        """Raises: BadParameter: neither."""
+        return Limit(None if value == "unlimited" else click.INT.convert(value, param, context))
+
+
+allowance_option = click.option("--allowance", type=LimitType(), help="Credits in any rolling 24 hours.")
+plan_option = click.option("--plan", help="An edition, such as zoho-crm/enterprise, instead of an allowance.")
+licenses_option = click.option("--licenses", type=int, default=0, help="User licenses of the plan.")
+add_on_option = click.option("--add-on", type=int, default=0, help="Credits bought on top of the plan.")
+
+
+def _allowed(
+    allowance: Limit | None, plan: str | None, licenses: int, add_on: int
+) -> int | Sequence[Allowance] | None:
+    """Raises: InvalidParameter, ScheduleError: there is no such plan."""
+    if plan is None:
+        return allowance and allowance.credits
+    if allowance is not None:
+        raise InvalidParameter("plan", "Both --allowance and --plan are given: use one of them.")
+    schedule, _, edition = plan.partition("/")
+    return allowances(schedule_named(schedule).plans, edition, licenses=licenses, add_on=add_on)
+
+
+def _in_words(allowed: int | Sequence[Allowance] | None) -> str:
+    credits = allowed if allowed is None or isinstance(allowed, int) else allowed[-1].credits
+    return "unlimited credits" if credits is None else f"{credits:,} credits"
+
+
+@click.group(cls=OneLineErrors)
+def org() -> None:
+    """Organisations: those whose credits are spent."""
+
+
+@org.command("create")
+@click.argument("name")
+@allowance_option
+@plan_option
+@licenses_option
+@add_on_option
+@click.option("--time-zone", default="UTC", show_default=True, help="Whose days its statistics use.")
+@click.option(
+    "--schedule", help=f"The price list of its calls.  [default: the plan's, or {DEFAULT_SCHEDULE}]"
+)
+@data_option
+def org_create(
+    name: str,
+    allowance: Limit | None,
+    plan: str | None,
+    licenses: int,
+    add_on: int,
+    time_zone: str,
+    schedule: str | None,
+    data: Path,
+) -> None:
+    """Create an organisation NAME, with an allowance, by a plan, or unlimited."""
+    allowed = _allowed(allowance, plan, licenses, add_on)
+    schedule = schedule or (plan.partition("/")[0] if plan else DEFAULT_SCHEDULE)
+    schedule_named(schedule)
+    with open_accounts(data) as accounts:
+        accounts.organizations.create(name, allowance=allowed, time_zone=time_zone, schedule=schedule)
+    click.echo(
+        f"Created {name}: {_in_words(allowed)} in 24 hours, days of {time_zone}, prices of {schedule}."
+    )
+    click.echo(f"Next, make a key for it: meterboard key create {quoted(name)}")
+
+
+@org.command("update")
+@click.argument("name")
+@allowance_option
+@plan_option
+@licenses_option
+@add_on_option
+@click.option(
+    "--charge-tasks/--shadow-tasks",
+    default=None,
+    help="Charge integration tasks to the allowance, or count them in statistics alone.",
+)
+@data_option
+def org_update(
+    name: str,
+    allowance: Limit | None,
+    plan: str | None,
+    licenses: int,
+    add_on: int,
+    charge_tasks: bool | None,
+    data: Path,
+) -> None:
+    """Change what holds for organisation NAME from now on. What held before stays as it was."""
+    if allowance is None and plan is None and charge_tasks is None:
+        raise click.UsageError("Say what to change: --allowance, --plan, --charge-tasks or --shadow-tasks.")
+    with open_accounts(data) as accounts:
+        organization = accounts.organizations.named(name)
+        if allowance is not None or plan is not None:
+            allowed = _allowed(allowance, plan, licenses, add_on)
+            accounts.organizations.set_allowance(organization, allowed)
+            click.echo(f"From now on {name} may use {_in_words(allowed)} in 24 hours.")
+        if charge_tasks is not None:
+            accounts.organizations.charge_tasks(organization, charge_tasks)
+            what = "charged to the allowance" if charge_tasks else "counted in statistics, but not charged"
+            click.echo(f"From now on the integration tasks of {name} are {what}.")
+
+
+@click.group(cls=OneLineErrors)
+def key() -> None:
+    """API keys."""
+
+
+@key.command("create")
+@click.argument("organization", metavar="ORG")
+@click.option("--name", default="default", show_default=True, help="What the key is for.")
+@click.option("--scope", type=click.Choice(KEY_SCOPES), default="all", show_default=True)
+@data_option
+def key_create(organization: str, name: str, scope: KeyScope, data: Path) -> None:
+    """
+    Make a key of ORG and print it, once, alone on standard output.
+
+    ORG '*' makes a provider-wide key, which sends events for every organisation and reads nothing.
+    """
+    with open_accounts(data) as accounts:
+        owner = None if organization == "*" else accounts.organizations.named(organization)
+        click.echo(accounts.keys.create(owner, name=name, scope="ingest" if owner is None else scope))
+
+
+@click.group(cls=OneLineErrors)
+def user() -> None:
+    """People who may see an organisation's dashboard."""
+
+
+@user.command("create")
+@click.argument("organization", metavar="ORG")
+@click.argument("email")
+@click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True)
+@data_option
+def user_create(organization: str, email: str, role: Role, data: Path) -> None:
+    """Let EMAIL see the dashboard of ORG; prints a link that signs in once."""
+    with open_accounts(data) as accounts:
+        link = accounts.people.add(accounts.organizations.named(organization), email, role=role)
+    settings = read_settings(data)
+    address = address_of_running(data) or f"http://{settings.host}:{settings.port}"
+    click.echo(sign_in_address(address, link))

@@ -1,0 +1,146 @@
+"""`meterboard schedule`: looking into price lists, and bringing one's own."""
+
+from pathlib import Path
+
+import click
+
+from meterboard.app import schedule_named, schedule_text
+from meterboard.clock import SystemClock
+from meterboard.commands.base import OneLineErrors, data_option, open_accounts
+from meterboard.domain.period import micros
+from meterboard.domain.price import Call, Price, PriceRule
+from meterboard.domain.schedule import CreditSchedule, read_schedule
+from meterboard.errors import InvalidParameter, NotFound
+from meterboard.importers.zoho_apis import schedule_of_apis
+
+ZOHO = "zoho-crm"
+
+
+@click.group(cls=OneLineErrors)
+def schedule() -> None:
+    """Credit schedules: what each request is, and what it costs."""
+
+
+@schedule.command("explain")
+@click.argument("request")
+@click.option("--schedule", "name", default=ZOHO, show_default=True, help="A schedule's name, or a file.")
+@click.option("--records", type=click.IntRange(min=0), help="Records that the call carried or asked for.")
+@click.option("--status", type=click.IntRange(100, 599), help="HTTP status of the call.")
+def explain(request: str, name: str, records: int | None, status: int | None) -> None:
+    """Say what REQUEST is and costs, and why: "POST /crm/v8/Leads" --records 25."""
+    http, _, path = request.strip().partition(" ")
+    if not path.strip():
+        raise InvalidParameter(
+            "request", f'The request is {request!r}: write "METHOD PATH", such as "GET /crm/v8/Leads".'
+        )
+    chosen = _chosen(name)
+    version, module, method, certain = chosen.classify(http, path.strip())
+    query = path.partition("?")[2]
+    records = certain if records is None else records
+    call = Call(version, module, method, records, status, query, micros(SystemClock().now()))
+    rule, price = chosen.rule(call), chosen.price(call)
+    click.echo(f"version  {version or '(unknown)'}")
+    click.echo(f"module   {module or '(unknown)'}")
+    click.echo(f"method   {method or '(unknown)'}")
+    click.echo(f"rule     {_conditions(rule) if rule else 'no price fits'}")
+    click.echo(f"formula  {rule.in_words() if rule else 'nothing'}")
+    click.echo(f"credits  {_in_words(price)}")
+    if rule and rule.source:
+        click.echo(f"source   {rule.source}")
+    if rule and rule.disputed:
+        click.echo(f"disputed {rule.disputed}")
+
+
+def _conditions(rule: PriceRule) -> str:
+    given = {
+        name: getattr(rule, name)
+        for name in ("version", "module", "method", "status", "query", "since", "until")
+    }
+    said = [f"{name} {_one_of(value)}" for name, value in given.items() if value is not None]
+    return ", ".join(said) or "every call"
+
+
+def _one_of(value: object) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _in_words(price: Price) -> str:
+    if not price.estimated:
+        return f"{price.credits:,}"
+    most = "any number" if price.most is None else f"{price.most:,}"
+    return f"{price.credits:,}, estimated: from {price.least:,} to {most}"
+
+
+@schedule.command("check")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def check(file: Path) -> None:
+    """Read the schedule in FILE and say what is wrong with it, by line."""
+    found = read_schedule(_read(file))
+    click.echo(f"{file} is a credit schedule: {found.name}, {found.requests} rules, {found.prices} prices.")
+
+
+@schedule.command("use")
+@click.argument("organization", metavar="ORG")
+@click.argument("name", metavar="NAME|FILE")
+@data_option
+def use(organization: str, name: str, data: Path) -> None:
+    """From now on price the calls of ORG by a schedule of Meterboard's, or by the one in FILE."""
+    own = None if _is_name(name) else _read(Path(name))
+    chosen = _chosen(name)
+    with open_accounts(data) as accounts:
+        accounts.organizations.use_schedule(accounts.organizations.named(organization), chosen.name, own)
+    click.echo(
+        f"From now on calls of {organization} are priced by {chosen.name}. Earlier ones keep their price."
+    )
+
+
+@schedule.command("show")
+@click.argument("name")
+def show(name: str) -> None:
+    """Print the schedule NAME that comes with Meterboard: a start for one's own."""
+    click.echo(schedule_text(name), nl=False)
+
+
+@schedule.group("import", cls=OneLineErrors)
+def import_group() -> None:
+    """Make a schedule of a price list that a provider publishes."""
+
+
+@import_group.command("zoho-apis")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--org", "organization", help="Price the calls of this organisation by it, from now on.")
+@data_option
+def import_zoho_apis(file: Path, organization: str | None, data: Path) -> None:
+    """
+    Make a schedule of FILE, the answer of GET /crm/v8/__apis, which holds an account's real prices.
+
+    Prints it, or with --org uses it at once.
+    """
+    text = schedule_of_apis(_read(file), schedule_text(ZOHO))
+    found = read_schedule(text)
+    if organization is None:
+        click.echo(text, nl=False)
+        return
+    with open_accounts(data) as accounts:
+        accounts.organizations.use_schedule(accounts.organizations.named(organization), found.name, text)
+    click.echo(
+        f"From now on calls of {organization} are priced by {found.name}, {found.prices} prices. "
+        "Earlier ones keep their price."
+    )
+
+
+def _is_name(name: str) -> bool:
+    return "/" not in name and not name.endswith(".toml")
+
+
+def _chosen(name: str) -> CreditSchedule:
+    return schedule_named(name) if _is_name(name) else read_schedule(_read(Path(name)))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except UnicodeDecodeError as error:
+        raise InvalidParameter("file", f"The file {file} is not text in UTF-8.") from error
+    except OSError as error:
+        raise NotFound(f"The file {file} can't be opened: {error.strerror or error}.") from error

@@ -1,0 +1,131 @@
+"""`meterboard schedule`: explain, check, use, import."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from meterboard.app import schedule_text
+from meterboard.domain.period import micros
+from meterboard.domain.price import Call, Price
+from meterboard.domain.schedule import CreditSchedule, read_schedule
+from meterboard.importers.zoho_apis import schedule_of_apis
+from tests.conftest import NOW
+from tests.server import command
+
+BUILTIN = schedule_text("zoho-crm")
+
+
+def said(*arguments: str) -> dict[str, str]:
+    done = command("schedule", *arguments, data=None)
+    assert done.returncode == 0, done.stderr
+    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+
+
+def test_explain_says_rule_formula_and_result() -> None:
+    found = said("explain", "POST /crm/v8/Leads", "--records", "25")
+
+    assert found["method"] == "records.create"
+    assert found["rule"] == "method records.create or records.update or records.upsert"
+    assert found["formula"] == "1 credit for every 10 records begun, at most 10"
+    assert found["credits"] == "3"
+
+
+def test_explain_says_what_is_an_estimate_and_what_is_disputed() -> None:
+    assert said("explain", "POST /crm/v8/Leads")["credits"] == "1, estimated: from 1 to 10"
+    found = said("explain", "GET /crm/v8/Leads?sort_by=id")
+    assert found["rule"].endswith("query sort_by")
+    assert "one public source says 3" in found["disputed"]
+
+
+def test_the_schedules_that_come_along_are_right(tmp_path: Path) -> None:
+    for name in ("zoho-crm", "one-per-call"):
+        file = tmp_path / f"{name}.toml"
+        file.write_text(command("schedule", "show", name, data=None).stdout)
+        assert f"is a credit schedule: {name}" in command("schedule", "check", str(file), data=None).stdout
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("steps = [[200, 1]", "steps = [[2000, 1]", "Each of the steps needs more records"),
+        ("steps = [[200, 1]", "steps = [[200, 9]", "more records can't cost less"),
+        ('version = "v1", credits = 1', 'version = "v1", credits = "x"', "Expected `int | null`, got `str`"),
+        ('version = "v1", credits = 1', 'version = "v1"', "needs either credits or steps"),
+        ('version = "v1", credits = 1', 'version = "v1", credits = -1', "whole numbers from 0 to 1,000,000"),
+        ("per_records = 50, most", "per_records = 0, most", "use 1 or more"),
+        ("{part:photo}?", "{part:ph(oto}?", "can't be understood"),
+        ("id = '\\d+'", "id = '('", "id is no regular expression"),
+        ("until = 2018-12-31", "unil = 2018-12-31", "unknown field `unil`"),
+        ('name = "zoho-crm"', 'nam = "zoho-crm"', "unknown field `nam`"),
+        ('name = "zoho-crm"', "name = ", "Invalid value"),
+    ],
+)
+def test_check_names_the_line_and_what_is_wrong(tmp_path: Path, right: str, wrong: str, message: str) -> None:
+    text = BUILTIN.replace(right, wrong, 1)
+    line = BUILTIN[: BUILTIN.index(right)].count("\n") + 1
+    file = tmp_path / "own.toml"
+    file.write_text(text)
+    done = command("schedule", "check", str(file), data=None)
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+    assert f"line {line}" in done.stderr
+
+
+APIS = {
+    "__apis": [
+        {
+            "path": "/crm/v8/{{module}}/upsert",
+            "operation_types": [{"method": "POST", "oauth_scope": "x", "max_credits": 10, "min_credits": 1}],
+        },
+        {
+            "path": "/crm/v8/Quotes/{{id}}/actions/send_mail",
+            "operation_types": [{"method": "POST", "oauth_scope": "x", "max_credits": 25, "min_credits": 25}],
+        },
+        {
+            "path": "/crm/v8/Leads/actions/add_tags",
+            "operation_types": [{"method": "POST", "oauth_scope": "x", "max_credits": 50, "min_credits": 1}],
+        },
+        {
+            "path": "/crm/v8/{{module}}/deleted",
+            "operation_types": [{"method": "GET", "oauth_scope": "x", "max_credits": 4, "min_credits": 4}],
+        },
+    ]
+}
+
+
+def imported() -> CreditSchedule:
+    return read_schedule(schedule_of_apis(json.dumps(APIS), BUILTIN))
+
+
+@pytest.mark.parametrize(
+    ("call", "wanted"),
+    [
+        (Call("v8", "Deals", "records.upsert", 25, 200), Price(3, 3, 3, False)),
+        (Call("v8", "Quotes", "records.send_mail", None, 200), Price(25, 25, 25, False)),
+        (Call("v8", "Invoices", "records.send_mail", None, 200), Price(20, 20, 20, False)),
+        (Call("v8", "Leads", "records.add_tags", 100, 200), Price(1, 1, 50, True)),
+        (Call("v8", "Deals", "records.deleted.get", None, 200), Price(4, 4, 4, False)),
+        (Call("v8", "Deals", "records.deleted.get", None, 429), Price(0, 0, 0, False)),
+    ],
+)
+def test_an_account_s_own_prices_go_first(call: Call, wanted: Price) -> None:
+    assert imported().price(call._replace(time=micros(NOW))) == wanted
+
+
+def test_an_imported_price_list_is_used_or_printed(tmp_path: Path) -> None:
+    file = tmp_path / "apis.json"
+    file.write_text(json.dumps(APIS))
+    printed = command("schedule", "import", "zoho-apis", str(file), data=tmp_path / "data")
+    assert read_schedule(printed.stdout).name == "zoho-crm-imported"
+
+    command("org", "create", "acme", "--schedule", "zoho-crm", data=tmp_path / "data")
+    used = command("schedule", "import", "zoho-apis", str(file), "--org", "acme", data=tmp_path / "data")
+    assert "From now on calls of acme are priced by zoho-crm-imported" in used.stdout
+
+    file.write_text("[]")
+    refused = command("schedule", "import", "zoho-apis", str(file), data=tmp_path / "data")
+    assert refused.returncode == 1
+    assert "no answer of GET /crm/v8/__apis" in refused.stderr
