@@ -8,18 +8,21 @@ from datetime import timedelta
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from meterboard import __version__
 from meterboard.accounts.database import Database
 from meterboard.accounts.keys import Keys
 from meterboard.accounts.organizations import OWN, Organizations
 from meterboard.accounts.people import People
+from meterboard.api.ingest import PATH as EVENTS_PATH
+from meterboard.api.ingest import EventsApp
 from meterboard.api.problems import on_http_exception
 from meterboard.api.routes import PROBLEMS, api
 from meterboard.api.schema import EventSchema
@@ -146,8 +149,20 @@ class Services:
         self.accounts.close()
 
 
-def asgi(services: Services) -> Litestar:
+def asgi(services: Services) -> ASGIApp:
     """The application on running services, which it does not close."""
+    events, others = EventsApp(services.access, services.ingest), _litestar(services)
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        if "method" in scope and scope["path"] == EVENTS_PATH:  # neither a socket nor the start of the server
+            await events(cast(HTTPScope, scope), receive, send)
+        else:
+            await others(scope, receive, send)
+
+    return route
+
+
+def _litestar(services: Services) -> Litestar:
     held = {
         "access": services.access,
         "live_credits": services.live_credits,
@@ -155,7 +170,7 @@ def asgi(services: Services) -> Litestar:
         "verify": services.verify,
     }
     return Litestar(
-        route_handlers=[*api(services.access, services.ingest), *pages()],
+        route_handlers=[*api(), *pages()],
         dependencies={name: _provide(value) for name, value in held.items()},
         exception_handlers={**PROBLEMS, HTTPException: _on_http_exception},
         openapi_config=OpenAPIConfig(

@@ -16,14 +16,19 @@ async def provide_key(request: ASGIConnection[Any, Any, Any, Any], access: Acces
     """What the caller may do. A session may read. Raises: Unauthenticated."""
     header = request.headers.get("authorization")
     if header is not None:
-        scheme, _, secret = header.partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
-            raise Unauthenticated(f"The Authorization header is not of the form Bearer KEY. {HOW_TO}")
-        return await access.key(secret.strip())
+        return await key_of(header, access)
     session = request.cookies.get(SESSION_COOKIE)
     if session is None:
         raise Unauthenticated(f"Nobody is signed in, and no key was sent. {HOW_TO}")
     return ApiKey((await access.viewer(session)).organization, "read")
+
+
+async def key_of(header: str, access: Access) -> ApiKey:
+    """What the bearer of an Authorization header may do. Raises: Unauthenticated."""
+    scheme, _, secret = header.partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthenticated(f"The Authorization header is not of the form Bearer KEY. {HOW_TO}")
+    return await access.key(secret.strip())
 
 
 async def provide_organization(key: ApiKey) -> Organization:

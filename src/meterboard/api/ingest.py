@@ -1,22 +1,29 @@
 """POST /v1/events."""
 
 import asyncio
+import logging
 import zlib
+from collections.abc import Mapping
+from http import HTTPStatus
 from io import BytesIO
-from typing import Any
 
 import msgspec
 import zstandard
-from litestar import Request, Response, post
-from litestar.handlers import HTTPRouteHandler
-from litestar.openapi import ResponseSpec
+from litestar.types import HTTPScope, Receive, Send
 
-from meterboard.api.auth import provide_key
+from meterboard.api.auth import HOW_TO, key_of
+from meterboard.api.problems import MEDIA_TYPE, problem, problem_of
 from meterboard.domain.event import MAX_BODY_BYTES
 from meterboard.domain.wire import read_events
-from meterboard.errors import Overloaded, TooLarge, UnreadableBody
+from meterboard.errors import Overloaded, TooLarge, Unauthenticated, UnreadableBody
 from meterboard.service.access import Access
 from meterboard.service.ingest import Ingest, Receipt
+
+log = logging.getLogger("meterboard.api")
+
+PATH = "/v1/events"
+READ = frozenset([b"authorization", b"content-length", b"content-encoding", b"content-type"])
+"""The headers that matter here."""
 
 MAX_HELD_BYTES = 128_000_000
 """Bytes of all bodies that are being received or read; past it senders are asked to come back."""
@@ -26,25 +33,69 @@ NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl
 ZSTD_WINDOW = 2**24
 
 
-class Bodies:
-    """Receives bodies within the limits of each and of all together."""
+class EventsApp:
+    """
+    `POST /v1/events` as an ASGI application of its own.
 
-    def __init__(self) -> None:
+    It is called thousands of times a second, and routing, injection and the objects of a framework around it would
+    take longer than reading, pricing and queueing its event.
+    """
+
+    def __init__(self, access: Access, ingest: Ingest) -> None:
+        self._access = access
+        self._ingest = ingest
         self._held = 0
 
-    async def receive(self, request: Request[Any, Any, Any]) -> bytes:
-        """
-        The request's body as it was sent.
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """One event, an array of them, or NDJSON. Answered when what was accepted is durable on disk."""
+        if scope["method"] != "POST":
+            found = problem(
+                405, "HTTPError", f"{scope['method']} can't be used at {PATH}: send events with POST."
+            )
+            return await _answer(send, found.status, MEDIA_TYPE, found.body, {"Allow": "POST"})
+        try:
+            receipt = await self._accept(scope, receive)
+        except Exception as error:  # whoever sent events must hear what became of them
+            found = problem_of(error)
+            if found.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                log.error("POST %s failed", PATH, exc_info=error)
+            await _answer(send, found.status, MEDIA_TYPE, found.body, found.headers)
+        else:
+            await _answer(send, HTTPStatus.ACCEPTED, "application/json", msgspec.json.encode(receipt), {})
 
-        Raises: TooLarge: this one. Overloaded: all of them together.
+    async def _accept(self, scope: HTTPScope, receive: Receive) -> Receipt:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in READ}
+        if b"authorization" not in headers:
+            raise Unauthenticated(f"No key was sent. {HOW_TO}")
+        key = await key_of(headers[b"authorization"], self._access)
+        body = await self._receive(headers.get(b"content-length", ""), receive)
+        encoding = headers.get(b"content-encoding", "identity").strip().lower()
+        content_type = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+        if encoding != "identity":
+            body = await asyncio.to_thread(expand, body, encoding)
+        ndjson = content_type in NDJSON_TYPES
+        if len(body) <= BRIEF_BYTES:
+            sent = read_events(body, ndjson=ndjson)
+        else:
+            sent = await asyncio.to_thread(read_events, body, ndjson=ndjson)
+        return await self._ingest.accept(key, sent)
+
+    async def _receive(self, declared: str, receive: Receive) -> bytes:
         """
-        declared = request.headers.get("content-length", "")
+        The body as it was sent.
+
+        Raises: TooLarge: this one. Overloaded: all that are being received, together.
+        """
         if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
             raise _too_large()
         chunks: list[bytes] = []
         size = 0
         try:
-            async for chunk in request.stream():
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise UnreadableBody("The connection was closed before the whole body had come.")
+                chunk = message.get("body", b"")
                 chunks.append(chunk)
                 size += len(chunk)
                 self._held += len(chunk)
@@ -54,41 +105,20 @@ class Bodies:
                     raise Overloaded(
                         "Too many large requests are being received. Send this one again in a second."
                     )
+                if not message.get("more_body", False):
+                    return chunk if len(chunks) == 1 else b"".join(chunks)
         finally:
             self._held -= size
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def events_route(access: Access, ingest: Ingest) -> HTTPRouteHandler:
-    """
-    The route on its services, which it holds itself: it is called thousands of times a second, and looking the same
-    services up for every request by injection takes longer than reading, pricing and queueing its event.
-    """
-    bodies = Bodies()
-
-    @post(
-        "/v1/events",
-        status_code=202,
-        summary="Send usage events",
-        tags=["Events"],
-        responses={202: ResponseSpec(Receipt, description="What was accepted is durable on disk.")},
-    )
-    async def send_events(request: Request[Any, Any, Any]) -> Response[bytes]:
-        """One event, an array of them, or NDJSON. Answered when what was accepted is durable on disk."""
-        key = await provide_key(request, access)
-        body = await bodies.receive(request)
-        encoding = request.headers.get("content-encoding", "identity").strip().lower()
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if encoding != "identity":
-            body = await asyncio.to_thread(expand, body, encoding)
-        ndjson = content_type in NDJSON_TYPES
-        if len(body) <= BRIEF_BYTES:
-            receipt = await ingest.accept(key, read_events(body, ndjson=ndjson))
-        else:
-            receipt = await ingest.accept(key, await asyncio.to_thread(read_events, body, ndjson=ndjson))
-        return Response(msgspec.json.encode(receipt), media_type="application/json", status_code=202)
-
-    return send_events
+async def _answer(send: Send, status: int, media_type: str, body: bytes, more: Mapping[str, str]) -> None:
+    headers = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *((name.lower().encode(), value.encode()) for name, value in more.items()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def expand(body: bytes, encoding: str) -> bytes:

@@ -3,7 +3,7 @@
 import logging
 import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Request, Response
@@ -13,6 +13,8 @@ from meterboard import errors
 from meterboard.domain.query import BREAKDOWNS
 
 log = logging.getLogger("meterboard.api")
+
+MEDIA_TYPE = "application/problem+json"
 
 STATUS: dict[type[errors.MeterboardError], int] = {
     errors.UnreadableBody: 400,
@@ -44,15 +46,30 @@ def status_of(error: errors.MeterboardError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def on_meterboard_error(_: Request[Any, Any, Any], error: errors.MeterboardError) -> Response[bytes]:
-    """What was refused or failed, in the error's own words."""
+class Problem(NamedTuple):
+    """An answer of `application/problem+json`."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+def problem_of(error: Exception) -> Problem:
+    """What was refused or failed, in the error's own words; a fault of ours is told in brief."""
+    if not isinstance(error, errors.MeterboardError):
+        return problem(500, "InternalError", "Meterboard failed to answer. The server's log says why.")
     extra = {"parameter": error.parameter} if isinstance(error, errors.InvalidParameter) else {}
-    response = problem(status_of(error), type(error).__name__, str(error), **extra)
+    found = problem(status_of(error), type(error).__name__, str(error), **extra)
     if isinstance(error, errors.Unavailable):
-        response.headers["Retry-After"] = str(error.retry_after)
+        found.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.Unauthenticated):
-        response.headers["WWW-Authenticate"] = 'Bearer realm="meterboard"'
-    return response
+        found.headers["WWW-Authenticate"] = 'Bearer realm="meterboard"'
+    return found
+
+
+def on_meterboard_error(_: Request[Any, Any, Any], error: errors.MeterboardError) -> Response[bytes]:
+    """As `problem_of`."""
+    return _response(problem_of(error))
 
 
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
@@ -66,9 +83,9 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
         detail = f"There is nothing at {request.url.path}. The API is described at /schema."
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.method} can't be used at {request.url.path}. The API is described at /schema."
-    response = problem(error.status_code, "HTTPError", detail, **extra)
-    response.headers.update(error.headers or {})
-    return response
+    found = problem(error.status_code, "HTTPError", detail, **extra)
+    found.headers.update(error.headers or {})
+    return _response(found)
 
 
 def _wrong_parameter(request: Request[Any, Any, Any], error: ValidationException) -> tuple[str, str]:
@@ -84,11 +101,11 @@ def _wrong_parameter(request: Request[Any, Any, Any], error: ValidationException
 def on_anything_else(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A fault of ours: logged in full, told in brief."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(500, "InternalError", "Meterboard failed to answer. The server's log says why.")
+    return _response(problem_of(error))
 
 
-def problem(status: int, kind: str, detail: str, **extra: object) -> Response[bytes]:
-    """An `application/problem+json` answer."""
+def problem(status: int, kind: str, detail: str, **extra: object) -> Problem:
+    """The answer of RFC 9457."""
     body = {
         "type": f"urn:meterboard:{kind}",
         "title": HTTPStatus(status).phrase,
@@ -96,4 +113,8 @@ def problem(status: int, kind: str, detail: str, **extra: object) -> Response[by
         "detail": detail,
         **extra,
     }
-    return Response(msgspec.json.encode(body), status_code=status, media_type="application/problem+json")
+    return Problem(status, msgspec.json.encode(body), {})
+
+
+def _response(found: Problem) -> Response[bytes]:
+    return Response(found.body, status_code=found.status, headers=found.headers, media_type=MEDIA_TYPE)

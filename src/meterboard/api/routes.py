@@ -7,13 +7,10 @@ from litestar.types import ExceptionHandlersMap
 
 from meterboard.api.auth import provide_key, provide_organization
 from meterboard.api.credits import credits, credits_returns
-from meterboard.api.ingest import events_route
 from meterboard.api.problems import on_anything_else, on_http_exception, on_meterboard_error
 from meterboard.api.statistics import breakdown, integration_tasks, provide_asked, series, summary, table
 from meterboard.api.verify import verification
 from meterboard.errors import MeterboardError
-from meterboard.service.access import Access
-from meterboard.service.ingest import Ingest
 
 PROBLEMS: ExceptionHandlersMap = {
     MeterboardError: on_meterboard_error,
@@ -22,8 +19,8 @@ PROBLEMS: ExceptionHandlersMap = {
 }
 
 
-def api(access: Access, ingest: Ingest) -> list[Router]:
-    """Every address that answers in JSON."""
+def api() -> list[Router]:
+    """Every address that answers in JSON, but for `POST /v1/events`, which is `meterboard.api.ingest.EventsApp`."""
     statistics = Router(
         "/v1/statistics",
         route_handlers=[summary, breakdown, series, table, integration_tasks],
@@ -33,7 +30,7 @@ def api(access: Access, ingest: Ingest) -> list[Router]:
     return [
         Router(
             "/",
-            route_handlers=[events_route(access, ingest), credits, credits_returns, statistics, verification],
+            route_handlers=[credits, credits_returns, statistics, verification],
             dependencies={"key": Provide(provide_key), "organization": Provide(provide_organization)},
             exception_handlers=PROBLEMS,
         )
