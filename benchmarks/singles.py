@@ -7,13 +7,16 @@ Requests of a single event: how many a second over 32 connections, and how long 
 import argparse
 import asyncio
 import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.company import fill, spread
-from benchmarks.server import request, running, send_all
+from benchmarks.server import request, running, send_all, wait_for
 from meterboard.app import Services
 from meterboard.settings import Settings
 
@@ -81,6 +84,23 @@ def measure(folder: Path, ids: int) -> tuple[float, tuple[float, float, float], 
         return rate, spread(took), spread(asyncio.run(paced(port, key)))
 
 
+def bare() -> float:
+    """Requests a second that the machine, the HTTP server and this load generator can do when nothing is stored."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.bare", str(port)])
+    try:
+        wait_for(port)
+        asyncio.run(send_all(port, requests("none", 2_000), 32))
+        started = time.perf_counter()
+        asyncio.run(send_all(port, requests("none", REQUESTS), 32))
+        return REQUESTS / (time.perf_counter() - started)
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ids", type=int, default=20_000_000)
@@ -88,6 +108,7 @@ def main() -> None:
     with TemporaryDirectory() as one, TemporaryDirectory() as two:
         empty = measure(Path(one), 0)
         full = measure(Path(two), ids)
+    print(f"   bare HTTP server: {bare():,.0f} requests/s over 32 connections, storing nothing")
     for name, (rate, busy, calm) in (("empty store", empty), (f"{ids:,} ids", full)):
         print(
             f"{name:>16}: {rate:,.0f} requests/s over 32 connections (p50 {busy[0] * 1e3:.1f}, "

@@ -105,14 +105,18 @@ class DuckDBStore:
         if not any(new):
             return new
         kept = list if all(new) else lambda column: list(compress(column, new))
-        with self._transaction():
+        numbers = [self._numbers.get(combination, -1) for combination in batch.combinations]
+        all_known = -1 not in numbers
+        # A statement alone is a transaction of its own: one call instead of three, each of which may have to wait for
+        # the interpreter.
+        with self._transaction(single=all_known):
             columns = {
                 "organization": [combination[0] for combination in batch.combinations],
                 "received_at": repeat(micros(received_at), len(batch)),
                 "time": batch.times,
                 "id_low": lows,
                 "id_high": highs,
-                "combination": self._numbers_of(batch.combinations),
+                "combination": numbers if all_known else self._numbers_of(batch.combinations),
                 "credits": batch.credits,
                 "charged": batch.charged,
                 "estimated": batch.estimated,
@@ -156,26 +160,19 @@ class DuckDBStore:
 
     def _numbers_of(self, combinations: Sequence[Combination]) -> list[int]:
         """The number of each combination. What is at hand is bounded; the rest is looked up, and numbered if new."""
-        numbers = [self._numbers.get(combination, -1) for combination in combinations]
-        if -1 in numbers:
-            missing = {
-                combination for combination, number in zip(combinations, numbers, strict=True) if number < 0
-            }
-            if self._cached_characters > CACHED_CHARACTERS:
-                self._numbers, self._cached_characters = {}, 0
-                missing = set(combinations)
-            digests = {combination: combination.digest() for combination in missing}
-            known = self._connection.execute(
-                statements.KNOWN_COMBINATIONS, [list(digests.values())]
-            ).fetchall()
-            self._keep_at_hand((number, Combination(*values)) for number, *values in known)
-            new = sorted(combination for combination in missing if combination not in self._numbers)
-            numbered = list(enumerate(new, self._next_number))
-            self._append("combination", [(number, digests[values], *values) for number, values in numbered])
-            self._next_number += len(new)
-            self._keep_at_hand(numbered)
-            numbers = [self._numbers[combination] for combination in combinations]
-        return numbers
+        missing = {combination for combination in combinations if combination not in self._numbers}
+        if self._cached_characters > CACHED_CHARACTERS:
+            self._numbers, self._cached_characters = {}, 0
+            missing = set(combinations)
+        digests = {combination: combination.digest() for combination in missing}
+        known = self._connection.execute(statements.KNOWN_COMBINATIONS, [list(digests.values())]).fetchall()
+        self._keep_at_hand((number, Combination(*values)) for number, *values in known)
+        new = sorted(combination for combination in missing if combination not in self._numbers)
+        numbered = list(enumerate(new, self._next_number))
+        self._append("combination", [(number, digests[values], *values) for number, values in numbered])
+        self._next_number += len(new)
+        self._keep_at_hand(numbered)
+        return [self._numbers[combination] for combination in combinations]
 
     def _keep_at_hand(self, numbered: Iterable[tuple[int, Combination]]) -> None:
         for number, combination in numbered:
@@ -183,11 +180,14 @@ class DuckDBStore:
             self._cached_characters += OVERHEAD + sum(map(len, combination[1:]))
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, single: bool = False) -> Iterator[None]:
+        """All of the block or nothing of it; `single`: it is one statement."""
         try:
-            self._connection.begin()
+            if not single:
+                self._connection.begin()
             yield
-            self._connection.commit()
+            if not single:
+                self._connection.commit()
         except duckdb.Error as error:
             raise self._failed(error) from error
         except BaseException as error:

@@ -1,0 +1,87 @@
+"""
+What each call is and costs, by the Zoho CRM schedule, against decoding the JSON that says so.
+
+    python -m benchmarks.classify
+
+The calls are those of a CRM's clients: most name one record by an id that no other call names, some carry a query.
+"""
+
+import time
+from datetime import UTC, datetime
+from random import Random
+
+import msgspec
+
+from meterboard.app import schedule_named
+from meterboard.domain.event import Request, UsageEvent
+from meterboard.domain.period import micros
+from meterboard.domain.price import Call
+from meterboard.domain.wire import read_events
+
+EVENTS = 1_000
+NOW = micros(datetime.now(UTC))
+BATCHES = 100
+MODULES = ("Leads", "Contacts", "Accounts", "Deals", "Sales_Orders")
+SHAPES = (
+    ("GET", "/crm/v8/{module}/{id}"),
+    ("GET", "/crm/v8/{module}/{id}"),
+    ("PUT", "/crm/v8/{module}/{id}"),
+    ("GET", "/crm/v8/{module}?fields=Last_Name,Email&page={page}&per_page=200"),
+    ("GET", "/crm/v8/{module}/search?email=maria%40acme.example"),
+    ("POST", "/crm/v8/{module}/upsert"),
+    ("GET", "/crm/v2.1/{module}/{id}/Notes"),
+    ("POST", "/crm/v8/Leads/{id}/actions/convert"),
+    ("POST", "/crm/v8/coql"),
+    ("GET", "/crm/v8/settings/fields?module={module}"),
+)
+
+
+def batch(chance: Random) -> bytes:
+    """A batch as a gateway in front of a CRM would send it."""
+    return msgspec.json.encode([_event(chance) for _ in range(EVENTS)])
+
+
+def _event(chance: Random) -> UsageEvent:
+    http, path = chance.choice(SHAPES)
+    path = path.format(
+        module=chance.choice(MODULES),
+        id=554_023_000_000_000_000 + chance.randrange(10**9),
+        page=chance.randrange(9),
+    )
+    return UsageEvent(
+        id=f"{chance.getrandbits(128):032x}",
+        application=f"app {chance.randrange(12)}",
+        user=f"user{chance.randrange(500)}@acme.example",
+        ip=f"10.0.{chance.randrange(4)}.{chance.randrange(250)}",
+        request=Request(http, path),
+        records=chance.randrange(1, 100),
+        status=200,
+    )
+
+
+def main() -> None:
+    chance = Random(7)
+    bodies = [batch(chance) for _ in range(BATCHES)]
+    schedule = schedule_named("zoho-crm")
+    decoding: list[float] = []
+    pricing: list[float] = []
+    for body in bodies:
+        started = time.perf_counter()
+        events = read_events(body, ndjson=False).events
+        decoded = time.perf_counter()
+        for event in events:
+            assert event.request is not None
+            version, module, method, records = schedule.classify(event.request.method, event.request.path)
+            query = event.request.path.partition("?")[2]
+            schedule.price(Call(version, module, method, event.records or records, event.status, query, NOW))
+        priced = time.perf_counter()
+        decoding.append(decoded - started)
+        pricing.append(priced - decoded)
+    one, two = sorted(decoding)[BATCHES // 2], sorted(pricing)[BATCHES // 2]
+    print(f"{BATCHES} batches of {EVENTS:,} events, medians")
+    print(f"decode the JSON     {one * 1e3:6.2f} ms")
+    print(f"classify and price  {two * 1e3:6.2f} ms   {two / one:.0%} of it (promised: less than 100 %)")
+
+
+if __name__ == "__main__":
+    main()
