@@ -162,3 +162,30 @@ def test_without_script_the_table_works(visit: Open, demo: Site) -> None:
     expect(page.locator("h1")).to_have_text("Usage by application")
     head(page, "Credits").click()
     expect(page.locator(".sum")).to_contain_text(re.compile("sorted by credits, most first"))
+
+
+def test_view_details_pops_up_with_the_integration_tasks_in_that_module(visit: Open, demo: Site) -> None:
+    page = visit(demo, f"{MONTH}&columns=module,method&module=Leads")
+    page.get_by_role("link", name="View details of the integration tasks in Leads").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    tasks = answer(page, "/v1/statistics/integration-tasks?module=Leads&period=last_30_days")
+
+    expect(dialog.locator(".sum")).to_contain_text(f"{tasks['total']['credits']:,} credits")
+    rows = dialog.locator("tbody tr")
+    expect(rows).to_have_count(len(tasks["rows"]))
+    for shown, task in zip(rows.all(), tasks["rows"], strict=True):
+        expect(shown).to_contain_text(task["function"])
+        expect(shown).to_contain_text(figure(task["tasks"]))
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert "/tasks" not in page.url
+
+
+def test_details_are_a_page_of_their_own_without_script(visit: Open, demo: Site) -> None:
+    page = visit(demo, f"{MONTH}&columns=module,method&module=Leads", java_script_enabled=False)
+    page.get_by_role("link", name="View details of the integration tasks in Leads").first.click()
+
+    expect(page.locator("h2")).to_have_text("Integration tasks in Leads")
+    page.get_by_role("link", name="Assign lead owner").click()
+    expect(page.locator("h1")).to_have_text("Usage by function")

@@ -9,6 +9,7 @@ from meterboard.errors import InvalidParameter
 
 DASHBOARD = "/"
 TABLE = "/table"
+TASKS = "/tasks"
 EXPORT = "/v1/statistics/table"
 PANELS = ("applications", "time", "modules", "ips", "users")
 SWITCHES: dict[str, tuple[str, ...]] = {
@@ -87,6 +88,15 @@ class Address:
             if name == "period" or (name in DIMENSIONS and name not in added)
         ]
         return _link(TABLE, [*kept, ("columns", columns), *added.items()])
+
+    def tasks(self, module: str) -> str:
+        """The link to the integration tasks in a module, in this period and with these filters."""
+        kept = [
+            pair
+            for pair in self._pairs
+            if pair[0] == "period" or (pair[0] in DIMENSIONS and pair[0] != "module")
+        ]
+        return _link(TASKS, [*kept, ("module", module)])
 
     def export(self, form: str, columns: Iterable[Dimension], sort: str) -> str:
         """The link to the rows on screen, all pages of them, as a file."""

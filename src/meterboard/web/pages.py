@@ -21,7 +21,7 @@ from meterboard.service.credits import LiveCredits
 from meterboard.service.statistics import Reading, Statistics
 from meterboard.service.verify import Verify
 from meterboard.web import panels, words
-from meterboard.web.address import DASHBOARD, PANELS, SWITCHES, TABLE, Address, chips
+from meterboard.web.address import DASHBOARD, PANELS, SWITCHES, TABLE, TASKS, Address, chips
 from meterboard.web.render import page
 from meterboard.web.returns import coming
 from meterboard.web.states import first_call, nothing
@@ -32,6 +32,7 @@ PAGE_SIZE = 50
 KNOWN = {
     DASHBOARD: {"period", *DIMENSIONS, *SWITCHES},
     TABLE: {"period", *DIMENSIONS, "columns", "sort", "page"},
+    TASKS: {"period", *DIMENSIONS},
 }
 
 
@@ -115,6 +116,24 @@ def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
         heads={name: _head(address, name, sort, columns) for name in (*columns, *MEASURES)},
         value_of=words.value_of,
         export=lambda form: address.export(form, columns, sort),
+    )
+
+
+@get("/tasks", include_in_schema=False, sync_to_thread=True)
+def tasks(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
+    """What the integration tasks in a module cost, by function. In a dialog, or as a page of its own."""
+    address = _address(request, TASKS)
+    filters = parse_filters(address.pairs())
+    with statistics.read(viewer.organization) as reading:
+        answer = reading.integration_tasks(reading.period(address.period), filters)
+    whole = "hx-request" not in request.headers
+    return page(
+        "tasks_page.html" if whole else "tasks.html",
+        answer=answer,
+        address=address,
+        module=filters.get("module", ()),
+        period_name=words.period_name(address.period),
+        value_of=words.value_of,
     )
 
 

@@ -16,7 +16,7 @@ from litestar.static_files import create_static_files_router
 from meterboard.errors import Forbidden, MeterboardError, NotFound, Unauthenticated, Unavailable
 from meterboard.web.address import settled
 from meterboard.web.live import live
-from meterboard.web.pages import dashboard, table, verification
+from meterboard.web.pages import dashboard, table, tasks, verification
 from meterboard.web.render import STATIC, page
 from meterboard.web.session import provide_viewer, sign_in, sign_out
 
@@ -42,7 +42,7 @@ def pages() -> list[Router]:
     return [
         Router(
             "/",
-            route_handlers=[dashboard, table, verification, live, sign_in, sign_out],
+            route_handlers=[dashboard, table, tasks, verification, live, sign_in, sign_out],
             dependencies={"viewer": Provide(provide_viewer)},
             exception_handlers={MeterboardError: on_error, Exception: on_fault},
             before_request=_settle,

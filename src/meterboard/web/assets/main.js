@@ -58,6 +58,15 @@ document.addEventListener("change", ({ target }) => {
   if (target.matches("[data-submit]") && target.value && target.checkValidity()) target.form.requestSubmit();
 });
 
+// What was asked for in a dialog is shown in it; a link in it, or a click beside it, leaves it.
+document.addEventListener("htmx:afterSwap", ({ target }) => {
+  if (target.matches("dialog")) target.showModal();
+});
+
+document.addEventListener("click", ({ target }) => {
+  if (target.matches("dialog") || target.closest("dialog a")) target.closest("dialog").close();
+});
+
 darkByDefault.addEventListener("change", showTheme);
 
 changeInPlace(() => {
