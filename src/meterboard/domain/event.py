@@ -21,6 +21,9 @@ MAX_AHEAD = timedelta(minutes=5)
 UNKNOWN = "(unknown)"
 """The name that statistics show where an event did not say; inside, it is the empty string."""
 
+REFUSED = "429"
+"""The HTTP status of a call that was refused because too much was used."""
+
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 
 

@@ -100,12 +100,13 @@ class BreakdownAnswer(Struct, frozen=True):
     total: Total
 
 
-class SeriesPoint(Struct, frozen=True):
-    """The usage of one step of time, from `start` to the next point's start."""
+class SeriesPoint(Struct, frozen=True, omit_defaults=True):
+    """The usage of one step of time, from `start` to the next point's start; `refused` where calls were (status 429)."""
 
     start: datetime
     calls: int
     credits: int
+    refused: int = 0
 
 
 class SeriesAnswer(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from meterboard.clock import Clock
 from meterboard.domain.allowance import Allowance, allowed_in
@@ -27,6 +28,9 @@ from meterboard.service.answers import (
 from meterboard.service.refresh import Refresh
 from meterboard.usage.store import Group, Snapshot, Usage, UsageStore
 
+T = TypeVar("T")
+MOST_KEPT = 1_000
+"""Organisations for which something is kept until their statistics move."""
 MOST_CALLS_FIRST = (Order("calls", descending=True),)
 
 
@@ -47,6 +51,7 @@ class Statistics:
         self._clock = clock
         self._retention = retention
         self._allowances = allowances
+        self._kept: dict[int, tuple[datetime, dict[str, Any]]] = {}
 
     @contextmanager
     def read(self, organization: Organization) -> Iterator["Reading"]:
@@ -64,7 +69,16 @@ class Statistics:
                 is_live=not self._refresh.interval,
                 retention=self._retention,
                 allowances=self._allowances(organization.id),
+                kept=self._kept_at(organization.id, snapshot.watermark),
             )
+
+    def _kept_at(self, organization: int, watermark: datetime) -> dict[str, Any]:
+        known = self._kept.get(organization)
+        if known is None or known[0] != watermark:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            known = self._kept[organization] = (watermark, {})
+        return known[1]
 
 
 class Reading:
@@ -80,7 +94,9 @@ class Reading:
         is_live: bool,
         retention: timedelta,
         allowances: Sequence[Allowance],
+        kept: dict[str, Any],
     ) -> None:
+        self._kept = kept
         self._snapshot = snapshot
         self._organization = organization
         self._now = now
@@ -94,6 +110,13 @@ class Reading:
     def period(self, text: str) -> Period:
         """The period of that name or date. Raises: InvalidParameter: there is none."""
         return parse_period(text, zone=self._organization.zone, now=self._now, as_of=self._snapshot.watermark)
+
+    def kept(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` says, worked out once for an organisation until its statistics move."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        found: T = self._kept[name]
+        return found
 
     def _scope(self, period: Period, filters: Filters) -> Scope:
         """Where the organisation comes into every question; there is no other way to ask one."""
@@ -173,8 +196,10 @@ class Reading:
         answered: list[SeriesPoint] = []
         for step, start, end in zip(steps, starts, ends, strict=True):
             within = [usage[bucket] for bucket in range(start, end) if bucket in usage]
-            calls, credits = sum(of.calls for of in within), sum(of.credits for of in within)
-            answered.append(SeriesPoint(step.start, calls, credits))
+            calls, credits, refused = (
+                (sum(sums) for sums in zip(*within, strict=True)) if within else (0, 0, 0)
+            )
+            answered.append(SeriesPoint(step.start, calls, credits, refused))
         return SeriesAnswer(self.as_of, period.unit, answered)
 
     def table(

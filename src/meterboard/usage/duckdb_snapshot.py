@@ -9,7 +9,7 @@ from meterboard.domain.period import EPOCH, INSTANT, micros
 from meterboard.domain.query import Dimension, Order, Scope
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage import sql
-from meterboard.usage.store import Difference, Group, Groups, Usage
+from meterboard.usage.store import Bucket, Difference, Group, Groups, Usage
 
 
 class DuckDBSnapshot:
@@ -61,9 +61,9 @@ class DuckDBSnapshot:
         found = [Group(tuple(map(str, row[:width])), *map(_int, row[width : width + 4])) for row in rows]
         return Groups(found, _int(count), Usage(_int(calls), _int(credits)))
 
-    def buckets(self, scope: Scope) -> dict[int, Usage]:
+    def buckets(self, scope: Scope) -> dict[int, Bucket]:
         rows = self._rows(*sql.buckets(scope))
-        return {_int(bucket): Usage(_int(calls), _int(credits)) for bucket, calls, credits in rows}
+        return {_int(bucket): Bucket(*map(_int, sums)) for bucket, *sums in rows}
 
     def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
         ((calls, credits),) = self._rows(statements.WINDOW, [organization, micros(after), micros(until)])

@@ -8,7 +8,7 @@ Every statement starts from `_usage`: one organisation's rows of one period that
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from meterboard.domain.event import UNKNOWN
+from meterboard.domain.event import REFUSED, UNKNOWN
 from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY
 from meterboard.domain.query import Dimension, Order, Scope
 
@@ -35,10 +35,12 @@ def total(scope: Scope) -> Statement:
 
 
 def buckets(scope: Scope) -> Statement:
-    """Usage by bucket."""
-    rows, parameters = _part(scope, "rollup", "bucket", *_bucket_range(scope), ("bucket",))
+    """Usage by bucket, with the calls that were refused."""
+    rows, parameters = _part(scope, "rollup", "bucket", *_bucket_range(scope), ("bucket", "status"))
     return Statement(
-        f"select bucket, sum(calls), sum(credits) from ({rows}) as usage group by bucket", parameters
+        "select bucket, sum(calls), sum(credits),"
+        f" sum(case when status = '{REFUSED}' then calls else 0 end) from ({rows}) as usage group by bucket",
+        parameters,
     )
 
 

@@ -23,6 +23,14 @@ class Usage(NamedTuple):
     credits: int
 
 
+class Bucket(NamedTuple):
+    """The usage of a bucket; `refused` are those of its calls that were (status 429)."""
+
+    calls: int
+    credits: int
+    refused: int
+
+
 class Group(NamedTuple):
     """
     A combination of values that occurred, in the order of the columns asked for, with its sums.
@@ -83,7 +91,7 @@ class Snapshot(Protocol):
         """Applications and functions together: values are (name, kind). An integration task is its function's."""
         ...
 
-    def buckets(self, scope: Scope) -> dict[int, Usage]:
+    def buckets(self, scope: Scope) -> dict[int, Bucket]:
         """Sums by bucket number, of the buckets that have any."""
         ...
 

@@ -75,7 +75,7 @@ def _panels(
 ) -> dict[str, object]:
     """Every panel of the dashboard. The list of the modules' panel is one of methods."""
     by: Dimension = "method" if forms["modules"] == "list" else "module"
-    steps = panels.steps(reading, period, filters, address)
+    steps = panels.steps(reading.series(period, filters), address)
     return {
         "applications": panels.applications(reading, period, filters, address),
         "steps": steps,

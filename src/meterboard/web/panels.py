@@ -1,13 +1,13 @@
 """The dashboard's panels: answers of the statistics as rows with names, numbers and the links behind them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from zlib import crc32
 
 from msgspec import Struct
 
 from meterboard.domain.period import Period
 from meterboard.domain.query import Dimension, Filters
-from meterboard.service.answers import BreakdownAnswer, SeriesPoint, Share, Total
+from meterboard.service.answers import BreakdownAnswer, SeriesAnswer, SeriesPoint, Share, Total
 from meterboard.service.statistics import Reading
 from meterboard.web.address import Address
 from meterboard.web.words import date_of, plural, value_of
@@ -15,8 +15,6 @@ from meterboard.web.words import date_of, plural, value_of
 COLOURS = 8
 TOP = 5
 TOP_USERS = 3
-REFUSED = "429"
-"""The HTTP status of a call that was refused because too much was used."""
 COLUMNS: dict[Dimension, str] = {
     "module": "module,method,application,user",
     "method": "method,module,application,user",
@@ -72,7 +70,7 @@ def applications(reading: Reading, period: Period, filters: Filters, address: Ad
     return Panel(rows, answer.total, everyone)
 
 
-def _caller(row: Share, longest: int, colours: dict[tuple[str, str], int], address: Address) -> Row:
+def _caller(row: Share, longest: int, colours: Mapping[tuple[str, str], int], address: Address) -> Row:
     kind = row.kind or ""
     value = value_of(row.name)
     if kind == "function":
@@ -87,12 +85,16 @@ def _caller(row: Share, longest: int, colours: dict[tuple[str, str], int], addre
     )
 
 
-def caller_colours(reading: Reading) -> dict[tuple[str, str], int]:
+def caller_colours(reading: Reading) -> Mapping[tuple[str, str], int]:
     """
     A colour for each of the callers, by name: the same in every panel and period.
 
-    The eight most used of the retained days never share one.
+    The eight most used of the retained days never share one. Kept until the statistics move, which is when they change.
     """
+    return reading.kept("caller_colours", lambda: _coloured(reading))
+
+
+def _coloured(reading: Reading) -> dict[tuple[str, str], int]:
     month = reading.breakdown(reading.period("last_30_days"), {}, "caller", limit=200)
     callers = [(row.kind or "", row.name) for row in month.rows]
     return dict(
@@ -138,17 +140,9 @@ def _ranked(answer: BreakdownAnswer, address: Address, by: Dimension) -> list[Ro
     ]
 
 
-def steps(reading: Reading, period: Period, filters: Filters, address: Address) -> list[Step]:
+def steps(series: SeriesAnswer, address: Address) -> list[Step]:
     """The steps of the time chart; a day leads to its own dashboard."""
-    series = reading.series(period, filters)
-    refused = [0] * len(series.points)
-    if REFUSED in filters.get("status", (REFUSED,)):
-        only = reading.series(period, {**filters, "status": (REFUSED,)})
-        refused = [point.calls for point in only.points]
-    return [
-        _step(point, series.points, series.unit == "day", number, address)
-        for point, number in zip(series.points, refused, strict=True)
-    ]
+    return [_step(point, series.points, series.unit == "day", address) for point in series.points]
 
 
 def peak(steps: Sequence[Step], measure: str) -> str:
@@ -158,14 +152,12 @@ def peak(steps: Sequence[Step], measure: str) -> str:
     return f"most at {most.long_label}: {plural(value, measure.removesuffix('s'))}"
 
 
-def _step(
-    point: SeriesPoint, points: Sequence[SeriesPoint], daily: bool, refused: int, address: Address
-) -> Step:
+def _step(point: SeriesPoint, points: Sequence[SeriesPoint], daily: bool, address: Address) -> Step:
     start = point.start
     if daily:
         label, long_label = f"{start.day} {start:%b}", f"{start:%A}, {date_of(start)}"
         url = address.change(period=f"{start:%Y-%m-%d}")
-        return Step(label, long_label, point.calls, point.credits, refused, url)
+        return Step(label, long_label, point.calls, point.credits, point.refused, url)
     # A repeated hour, when clocks go back, is told apart by its offset.
     twice = (
         sum(
@@ -174,4 +166,4 @@ def _step(
         > 1
     )
     label = f"{start:%H:%M} {start:%z}" if twice else f"{start:%H:%M}"
-    return Step(label, f"{label}, {date_of(start)}", point.calls, point.credits, refused, "")
+    return Step(label, f"{label}, {date_of(start)}", point.calls, point.credits, point.refused, "")
