@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from io import BytesIO
+from urllib.parse import unquote
 
 import msgspec
 import zstandard
@@ -13,8 +15,16 @@ from litestar.types import HTTPScope, Receive, Send
 
 from meterboard.api.auth import HOW_TO, key_of
 from meterboard.api.problems import MEDIA_TYPE, problem, problem_of
+from meterboard.domain.cloudevents import (
+    BATCHED,
+    PREFIX,
+    STRUCTURED,
+    read_batch,
+    read_binary,
+    read_structured,
+)
 from meterboard.domain.event import MAX_BODY_BYTES
-from meterboard.domain.wire import read_events
+from meterboard.domain.wire import Sent, read_events
 from meterboard.errors import Overloaded, TooLarge, Unauthenticated, UnreadableBody
 from meterboard.service.access import Access
 from meterboard.service.ingest import Ingest, Receipt
@@ -22,8 +32,6 @@ from meterboard.service.ingest import Ingest, Receipt
 log = logging.getLogger("meterboard.api")
 
 PATH = "/v1/events"
-READ = frozenset([b"authorization", b"content-length", b"content-encoding", b"content-type"])
-"""The headers that matter here."""
 
 MAX_HELD_BYTES = 128_000_000
 """Bytes of all bodies that are being received or read; past it senders are asked to come back."""
@@ -64,7 +72,7 @@ class EventsApp:
             await _answer(send, HTTPStatus.ACCEPTED, "application/json", msgspec.json.encode(receipt), {})
 
     async def _accept(self, scope: HTTPScope, receive: Receive) -> Receipt:
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in READ}
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         if b"authorization" not in headers:
             raise Unauthenticated(f"No key was sent. {HOW_TO}")
         key = await key_of(headers[b"authorization"], self._access)
@@ -73,11 +81,8 @@ class EventsApp:
         content_type = headers.get(b"content-type", "").partition(";")[0].strip().lower()
         if encoding != "identity":
             body = await asyncio.to_thread(expand, body, encoding)
-        ndjson = content_type in NDJSON_TYPES
-        if len(body) <= BRIEF_BYTES:
-            sent = read_events(body, ndjson=ndjson)
-        else:
-            sent = await asyncio.to_thread(read_events, body, ndjson=ndjson)
+        read = _reader(content_type, headers)
+        sent = read(body) if len(body) <= BRIEF_BYTES else await asyncio.to_thread(read, body)
         return await self._ingest.accept(key, sent)
 
     async def _receive(self, declared: str, receive: Receive) -> bytes:
@@ -109,6 +114,22 @@ class EventsApp:
                     return chunk if len(chunks) == 1 else b"".join(chunks)
         finally:
             self._held -= size
+
+
+def _reader(content_type: str, headers: Mapping[bytes, str]) -> Callable[[bytes], Sent]:
+    """How a body is to be read."""
+    if content_type == STRUCTURED:
+        return read_structured
+    if content_type == BATCHED:
+        return read_batch
+    if b"ce-specversion" in headers:
+        attributes = {
+            name.decode("latin-1").removeprefix(PREFIX): unquote(value)
+            for name, value in headers.items()
+            if name.startswith(PREFIX.encode())
+        }
+        return partial(read_binary, attributes=attributes)
+    return partial(read_events, ndjson=content_type in NDJSON_TYPES)
 
 
 async def _answer(send: Send, status: int, media_type: str, body: bytes, more: Mapping[str, str]) -> None:

@@ -61,7 +61,7 @@ def read_schedule(text: str) -> CreditSchedule:
     try:
         return CreditSchedule(msgspec.convert(tomllib.loads(text), ScheduleFile))
     except tomllib.TOMLDecodeError as error:
-        raise ScheduleError(f"The credit schedule is not TOML: {error}.") from error
+        raise ScheduleError(f"The credit schedule can't be read: it is not TOML: {error}.") from error
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `")
         where = _row.match(path) or _field.search(what)

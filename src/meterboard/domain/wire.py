@@ -60,14 +60,14 @@ def read_events(body: bytes, *, ndjson: bool) -> Sent:
             _check_count(len(events))
             return Sent(events, range(len(events)), [])
     if ndjson or _looks_like_ndjson(body):
-        return _each([line for line in body.splitlines() if line.strip()])
+        return each([line for line in body.splitlines() if line.strip()])
     if body.lstrip()[:1] != b"[":
-        return _each([_object_in(body)])
+        return each([_object_in(body)])
     try:
         items: list[bytes | object] = [bytes(item) for item in _raw_items.decode(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         items = list(_array_in(body))
-    return _each(items)
+    return each(items)
 
 
 def _looks_like_ndjson(body: bytes) -> bool:
@@ -85,13 +85,20 @@ def _check_count(count: int) -> None:
         raise TooLarge(f"The request carries {count:,} events; send at most {MAX_EVENTS:,} in one request.")
 
 
-def _each(items: Sequence[bytes | object]) -> Sent:
+def each(items: Sequence[bytes | object]) -> Sent:
+    """
+    Events one by one: bytes of JSON, values that were read from it, or the faults of those that can't be read.
+
+    Raises: TooLarge: more than one request may carry.
+    """
     _check_count(len(items))
     events: list[UsageEvent] = []
     positions: list[int] = []
     rejected: list[Rejection] = []
     for position, item in enumerate(items):
         try:
+            if isinstance(item, Fault):
+                raise item
             event = _event_of(item)
             check_text(event)
         except Fault as fault:
@@ -163,18 +170,19 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _object_in(body: bytes) -> bytes:
-    if not isinstance(_value_in(body), dict):
+    if not isinstance(value_in(body), dict):
         raise UnreadableBody("The body is neither a JSON object nor an array of objects. " + HOW_TO_SEND)
     return body
 
 
 def _array_in(body: bytes) -> list[object]:
-    value = _value_in(body)
+    value = value_in(body)
     assert isinstance(value, list)
     return value
 
 
-def _value_in(body: bytes) -> object:
+def value_in(body: bytes) -> object:
+    """The JSON value of a body. Raises: UnreadableBody: it is none."""
     try:
         return _json_value(body)
     except (ValueError, RecursionError) as error:

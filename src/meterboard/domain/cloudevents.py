@@ -1,0 +1,66 @@
+"""
+CloudEvents 1.0 around usage events: structured, batched and binary mode over HTTP; `data` is the usage event.
+
+The usage event's own `id` and `time` win over the envelope's. An envelope's id is unique within its source alone, so
+both together make the id. See the CloudEvents specification 1.0.2, its JSON format and its HTTP protocol binding.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from meterboard.domain.wire import Fault, Sent, each, shown, value_in
+from meterboard.errors import UnreadableBody
+
+STRUCTURED = "application/cloudevents+json"
+BATCHED = "application/cloudevents-batch+json"
+PREFIX = "ce-"
+"""Of the headers that carry the attributes in binary mode."""
+REQUIRED = ("specversion", "id", "source", "type")
+LONGEST_ID = 128
+
+
+def read_structured(body: bytes) -> Sent:
+    """One CloudEvent with its data. Raises: UnreadableBody: the body is not JSON, or no object."""
+    envelope = value_in(body)
+    if not isinstance(envelope, dict):
+        raise UnreadableBody("The body is no CloudEvent: send one JSON object, or a batch as " + BATCHED)
+    return each([_event(envelope)])
+
+
+def read_batch(body: bytes) -> Sent:
+    """CloudEvents in an array. Raises: UnreadableBody: it is none. TooLarge: more events than a request may carry."""
+    envelopes = value_in(body)
+    if not isinstance(envelopes, list):
+        raise UnreadableBody("The body is no batch of CloudEvents: send a JSON array of them.")
+    return each([_event(envelope) for envelope in envelopes])
+
+
+def read_binary(body: bytes, attributes: Mapping[str, str]) -> Sent:
+    """One usage event, its envelope's attributes from the headers. Raises: UnreadableBody: the body is not JSON."""
+    return each([_event({**attributes, "data": value_in(body)})])
+
+
+def _event(envelope: object) -> object:
+    """The usage event of an envelope, or what is wrong with the envelope."""
+    if not isinstance(envelope, dict):
+        return Fault("invalid_type", f"The CloudEvent is {shown(envelope)}: send an object.")
+    for name in REQUIRED:
+        value = envelope.get(name)
+        if not isinstance(value, str) or not value:
+            return Fault("missing_field", f"{name} is {shown(value)}: a CloudEvent needs it, as a string.")
+    if envelope["specversion"] != "1.0":
+        return Fault("invalid_value", f"specversion is {shown(envelope['specversion'])}: expected 1.0.")
+    data = envelope.get("data")
+    if not isinstance(data, dict):
+        return Fault("invalid_value", f"data is {shown(data)}: expected a usage event, a JSON object.")
+    own = {"id": _id(envelope["source"], envelope["id"])}
+    if envelope.get("time") is not None:
+        own["time"] = envelope["time"]
+    return own | data
+
+
+def _id(source: str, event_id: str) -> str:
+    whole = f"{source} {event_id}"
+    if len(whole) <= LONGEST_ID:
+        return whole
+    return blake2b(whole.encode(errors="surrogatepass"), digest_size=32).hexdigest()
