@@ -15,7 +15,18 @@ LAYERS = {
     "api": {"service", "domain", "errors"},
     "web": {"service", "domain", "errors", "__init__"},
     "importers": {"service", "domain", "errors"},
-    "commands": {"app", "server", "settings", "clock", "importers", "domain", "errors"},
+    "commands": {
+        "app",
+        "server",
+        "settings",
+        "clock",
+        "api",
+        "web",
+        "importers",
+        "service",
+        "domain",
+        "errors",
+    },
 }
 """What each folder may import, itself apart. The files beside the folders put everything together."""
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -51,6 +51,7 @@ def test_an_organisation_says_what_it_got_and_what_is_next(tmp_path: Path) -> No
     ],
 )
 def test_a_failure_is_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
+    command("org", "create", "acme", data=tmp_path)
     assert said in fails(tmp_path, *arguments)
 
 
@@ -117,3 +118,64 @@ def test_serve_prints_where_it_answers_and_how_to_sign_in(tmp_path: Path) -> Non
     said = "".join(server.said)
     assert f"Meterboard answers at {server.url}" in said
     assert f"Sign in once with {server.url}/sign-in?link=" in said
+
+
+def test_usage_is_exported_with_and_without_a_server(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data").prepare().start()
+    try:
+        server.post(json=[{"user": "maria", "module": "Leads", "credits": 3}, {"user": "arjun"}])
+        export = ["export", "acme", "--columns", "user,module"]
+        wanted = ["user,module,calls,credits,integration_tasks", "arjun,(unknown),1,1,0", "maria,Leads,1,3,0"]
+        assert command(*export, data=server.data).stdout.splitlines() == wanted
+    finally:
+        server.stop()
+    assert command(*export, data=server.data).stdout.splitlines() == wanted
+    file = tmp_path / "usage.parquet"
+    done = command(*export, "--format", "parquet", "--output", str(file), data=server.data)
+    assert (done.returncode, file.read_bytes()[:4]) == (0, b"PAR1")
+    assert "There is no" in fails(server.data, "export", "nobody")
+    assert "columns is" in fails(server.data, "export", "acme", "--columns", "colour")
+
+
+def test_commands_work_after_a_server_was_killed(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text(LOG)
+    server = Server(tmp_path / "data", **LONG_AGO).prepare().start()
+    server.kill()
+    assert (server.data / "server.json").exists()
+
+    assert "5 calls counted" in command("import", "acme", str(log), data=server.data, **LONG_AGO).stdout
+    assert "difference 0" in command("verify", data=server.data, **LONG_AGO).stdout
+
+
+def test_the_doctor_says_what_is_well_and_what_is_not(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    command("org", "create", "acme", data=data)
+    well = command("doctor", data=data)
+    assert (well.returncode, well.stdout.count("well      ")) == (0, 6)
+    assert "1 organisation" in well.stdout
+
+    (data / "usage.duckdb").write_bytes(b"this is not a database" * 1000)
+    ill = command("doctor", data=data, refresh_interval="soon")
+    assert ill.returncode == 1
+    assert "NOT WELL  settings  refresh_interval is 'soon'" in ill.stdout
+    assert "NOT WELL  usage" in ill.stdout
+    assert "checks found something to mend" in ill.stderr
+
+
+def test_a_damaged_log_says_how_far_it_came(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    command("org", "create", "acme", data=data)
+    whole = gzip.compress(LOG.encode())
+    for content in (b"no gzip", whole[: len(whole) - 9], whole[:-6] + b"xxxxxx"):
+        (tmp_path / "access.log.gz").write_bytes(content)
+        assert "can't be read to its end" in fails(data, "import", "acme", str(tmp_path / "access.log.gz"))
+
+
+def test_a_provider_wide_key_only_sends(tmp_path: Path) -> None:
+    command("org", "create", "acme", data=tmp_path)
+
+    assert "a provider-wide key can only be ingest" in fails(
+        tmp_path, "key", "create", "*", "--scope", "read"
+    )
+    assert command("key", "create", "*", data=tmp_path).stdout.startswith("mb_")

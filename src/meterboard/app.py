@@ -17,6 +17,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from meterboard import __version__
+from meterboard.accounts.database import FILE as ACCOUNTS_FILE
 from meterboard.accounts.database import Database
 from meterboard.accounts.keys import Keys
 from meterboard.accounts.organizations import OWN, Organizations
@@ -80,6 +81,11 @@ class Accounts:
         self.organizations = Organizations(self.database, clock)
         self.keys = Keys(self.database, clock)
         self.people = People(self.database, clock)
+
+    @staticmethod
+    def are_in(data: Path) -> bool:
+        """Has a folder been used before?"""
+        return (data / ACCOUNTS_FILE).exists()
 
     def close(self) -> None:
         self.database.close()

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from meterboard.errors import SettingError
 
+LONGEST_INTERVAL = timedelta(days=1)
 FILE = "meterboard.toml"
 PREFIX = "METERBOARD_"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -74,7 +75,7 @@ def read_settings(
 def _parsed(name: str, value: object) -> object:
     if name != "refresh_interval":
         return value
-    found = re.fullmatch(r"(\d+)([smh])", str(value))
+    found = re.fullmatch(r"(\d{1,9})([smh])", str(value))
     if found is None:
         raise SettingError(
             f"refresh_interval is {value!r}: use a number with s, m or h, such as 15m; 0s is live."
@@ -88,5 +89,7 @@ def _check(settings: Settings) -> None:
         value = getattr(settings, name)
         if not least <= value <= most:
             raise SettingError(f"{name} is {value}: use a number from {least:,} to {most:,}.")
+    if settings.refresh_interval > LONGEST_INTERVAL:
+        raise SettingError("refresh_interval is longer than a day: use at most 24h.")
     if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", settings.memory):
         raise SettingError(f"memory is {settings.memory!r}: use a size such as 512MB.")

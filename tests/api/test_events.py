@@ -182,3 +182,41 @@ def test_what_is_given_explicitly_wins(server: Server) -> None:
     (row,) = server.get("/v1/statistics/table?columns=module,method&user=explicit").json()["rows"]
 
     assert (row["module"], row["method"], row["credits"]) == ("Mine", "get", 0)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.95, 0.999])
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_a_compressed_body_that_is_cut_off_counts_nothing(server: Server, encoding: str, keep: float) -> None:
+    body = b"\n".join(b'{"id": "cut %d"}' % number for number in range(3_000))
+    whole = gzip.compress(body) if encoding == "gzip" else zstandard.compress(body)
+    part = whole[: int(len(whole) * keep)]
+    answer = server.post(
+        content=part, headers={"Content-Encoding": encoding, "Content-Type": "application/x-ndjson"}
+    )
+
+    assert answer.status_code == 400
+    assert "cut off" in answer.json()["detail"]
+
+
+def test_many_empty_members_are_expanded_at_once(server: Server) -> None:
+    body = gzip.compress(b"") * 50_000 + gzip.compress(b"[]")
+    answer = server.post(content=body, headers={"Content-Encoding": "gzip"})
+
+    assert answer.json() == {"accepted": 0, "duplicates": 0, "rejected": []}
+    assert answer.elapsed.total_seconds() < 10
+
+
+def test_half_a_surrogate_pair_in_a_name_costs_no_other(server: Server) -> None:
+    answer = server.post(
+        content=b'[{"user": "pair"}, {"\\ud800": 1}, {"request": {"\\udfff": 1}}, {"user": "pair"}]'
+    ).json()
+
+    assert answer["accepted"] == 2
+    assert [(r["index"], r["code"]) for r in answer["rejected"]] == [
+        (1, "unknown_field"),
+        (2, "unknown_field"),
+    ]
+
+
+def test_a_byte_order_mark_is_passed_over(server: Server) -> None:
+    assert server.post(content=b"\xef\xbb\xbf[{}]").json()["accepted"] == 1

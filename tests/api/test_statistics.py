@@ -205,3 +205,22 @@ def test_what_is_not_there_is_a_problem_too(server: Server) -> None:
     for path, status in (("/v1/nothing", 404), ("/v1/events", 405)):
         answer = server.get(path)
         assert (status, "application/problem+json") == (answer.status_code, answer.headers["content-type"])
+
+
+@pytest.mark.parametrize("period", ["2099-01-01", "2099-01-01..2099-01-09", "today"])
+@pytest.mark.parametrize("name", ["summary", "series", "table", "breakdown?by=user", "integration-tasks"])
+def test_a_period_that_has_not_begun_is_empty(server: Server, name: str, period: str) -> None:
+    sign = "&" if "?" in name else "?"
+    answer = server.get(f"/v1/statistics/{name}{sign}period={period}")
+
+    assert answer.status_code == 200
+    if name == "series" and period != "today":
+        assert answer.json()["points"] == []
+
+
+def test_what_is_left_is_left_for_everybody(server: Server) -> None:
+    whole = server.get("/v1/statistics/summary").json()
+    one = server.get("/v1/statistics/summary?module=Leads").json()
+
+    assert one["credits_used"] < whole["credits_used"]
+    assert one["credits_unused"] == whole["credits_unused"]

@@ -29,6 +29,12 @@ GENERIC = schedule_named("one-per-call")
         ("GET", "/1234/5678", "", "", "get"),
         ("GET", "/", "", "", "get"),
         ("PURGE", "/cache", "", "cache", "purge"),
+        ("GET", "/v8/Leads;jsessionid=ABC123/5", "v8", "Leads", "get"),
+        ("GET", "/v8/Leads%3Fpage=2", "v8", "Leads", "get"),
+        ("GET", "/v1/customers/cus_9s6XKzkNRiz8i3", "v1", "customers", "get"),
+        ("GET", "/v1/invoices/INV-2001/lines/12a", "v1", "invoices", "lines.get"),
+        ("GET", "/v1/points/1,2,3/-5/+4912345", "v1", "points", "get"),
+        ("GET", "/v4/Users('123')/oauth2", "v4", "Users", "oauth2.get"),
         ("GET", "/v8/Sales%20Orders/5f2b8c9d0e1f2a3b4c5d6e7f", "v8", "Sales Orders", "get"),
     ],
 )

@@ -3,8 +3,10 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.server import Server, command
@@ -62,10 +64,53 @@ def test_a_store_that_is_no_database(tmp_path: Path) -> None:
     assert "can't be opened" in one_line(command("serve", "--port", "0", data=tmp_path))
 
 
+def test_a_store_that_is_damaged_or_of_another_version(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data").prepare().start()
+    server.post(json=[{"id": str(number), "user": f"user {number}"} for number in range(5_000)])
+    server.stop()
+    file = server.data / "usage.duckdb"
+    whole = file.read_bytes()
+
+    file.write_bytes(whole[: len(whole) // 2])
+    assert "can't be opened" in one_line(command("serve", "--port", "0", data=server.data))
+    file.write_bytes(whole)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("update layout set version = 77")
+    assert "another version of Meterboard" in one_line(command("verify", data=server.data))
+
+
+@pytest.mark.parametrize("host", ["no.such.host.example", ""])
+def test_a_host_that_is_none(tmp_path: Path, host: str) -> None:
+    said = one_line(command("serve", "--host", host, data=tmp_path))
+
+    assert f"The host is {host!r}" in said
+
+
+def test_a_host_by_its_name(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", host="localhost").prepare().start()
+    assert server.stop() == 0
+    assert f"Meterboard answers at http://localhost:{server.port}" in "".join(server.said)
+
+
+def test_a_folder_that_nobody_made(tmp_path: Path) -> None:
+    for arguments in (["verify"], ["export", "acme"], ["key", "create", "acme"], ["import", "acme", "x.log"]):
+        assert "There is no Meterboard in the folder" in one_line(command(*arguments, data=tmp_path / "typo"))
+    assert not (tmp_path / "typo").exists()
+
+
+def test_many_commands_may_make_a_folder_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda name: command("org", "create", name, data=tmp_path / "data"), "abca"))
+
+    assert sorted(done.returncode for done in made) == [0, 0, 0, 1]
+    assert "organisation 'a' already" in "".join(done.stderr for done in made)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("refresh_interval", "soon"),
+        ("refresh_interval", "25h"),
         ("retention_days", "0"),
         ("port", "http"),
         ("queue_events", "1"),

@@ -1,5 +1,6 @@
 """The control plane's database: opening it, bringing its tables up to date, and the one place that commits."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from meterboard.errors import DataFolderError
+
+if sys.platform != "win32":  # which has no such locks
+    import fcntl
 
 FILE = "accounts.sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -24,7 +28,8 @@ class Database:
         self._engine = create_engine(f"sqlite:///{folder / FILE}")
         event.listen(self._engine, "connect", _prepare)
         try:
-            _migrate(self._engine)
+            with _alone(folder):
+                _migrate(self._engine)
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error).split("\n", 1)[0]
             raise DataFolderError(f"{folder / FILE} can't be used: {reason}.") from error
@@ -45,6 +50,17 @@ def _prepare(connection: object, _record: object) -> None:
     for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on", "busy_timeout = 5000"):
         cursor.execute(f"pragma {pragma}")
     cursor.close()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time brings the tables up to date."""
+    if sys.platform == "win32":
+        yield
+        return
+    with (folder / ".migrating").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _migrate(engine: Engine) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 from sqlalchemy import Update, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meterboard.accounts.database import Database
@@ -44,7 +45,12 @@ class Organizations:
                 name=name, time_zone=time_zone, schedule=schedule, charges_tasks=True, created_at=now
             )
             session.add(row)
-            session.flush()
+            try:
+                session.flush()
+            except IntegrityError as error:  # somebody else was quicker
+                raise AlreadyExists(
+                    f"There is an organisation {name!r} already. Choose another name."
+                ) from error
             _allow(session, row.id, _history(allowance, now))
             return organization_of(row)
 

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from io import BytesIO
+from typing import Protocol
 from urllib.parse import unquote
 
 import msgspec
@@ -34,11 +34,13 @@ log = logging.getLogger("meterboard.api")
 PATH = "/v1/events"
 
 MAX_HELD_BYTES = 128_000_000
-"""Bytes of all bodies that are being received or read; past it senders are asked to come back."""
+"""Bytes of all bodies that are not answered yet; past it senders are asked to come back."""
 BRIEF_BYTES = 300_000
 """A body up to this is read where it arrives; a longer one in a thread, so that short requests need not wait for it."""
 NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 ZSTD_WINDOW = 2**24
+STEP_BYTES = 512
+"""Of a compressed body, expanded at once: 16 MB at worst."""
 
 
 class EventsApp:
@@ -52,7 +54,7 @@ class EventsApp:
     def __init__(self, access: Access, ingest: Ingest) -> None:
         self._access = access
         self._ingest = ingest
-        self._held = 0
+        self.held = 0
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """One event, an array of them, or NDJSON. Answered when what was accepted is durable on disk."""
@@ -76,16 +78,23 @@ class EventsApp:
         if b"authorization" not in headers:
             raise Unauthenticated(f"No key was sent. {HOW_TO}")
         key = await key_of(headers[b"authorization"], self._access)
-        body = await self._receive(headers.get(b"content-length", ""), receive)
-        encoding = headers.get(b"content-encoding", "identity").strip().lower()
-        content_type = headers.get(b"content-type", "").partition(";")[0].strip().lower()
-        if encoding != "identity":
-            body = await asyncio.to_thread(expand, body, encoding)
-        read = _reader(content_type, headers)
-        sent = read(body) if len(body) <= BRIEF_BYTES else await asyncio.to_thread(read, body)
-        return await self._ingest.accept(key, sent)
+        held = _Held(self)
+        try:
+            body = await self._receive(headers.get(b"content-length", ""), receive, held)
+            encoding = headers.get(b"content-encoding", "identity").strip().lower()
+            content_type = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+            if encoding != "identity":
+                held.more(MAX_BODY_BYTES)
+                body = await asyncio.to_thread(expand, body, encoding)
+            read = _reader(content_type, headers)
+            if len(body) <= BRIEF_BYTES:
+                return await self._ingest.accept(key, read(body))
+            priced = await asyncio.to_thread(lambda: self._ingest.price(key, read(body)))
+            return await self._ingest.store(priced)
+        finally:
+            held.let_go()
 
-    async def _receive(self, declared: str, receive: Receive) -> bytes:
+    async def _receive(self, declared: str, receive: Receive, held: "_Held") -> bytes:
         """
         The body as it was sent.
 
@@ -94,26 +103,35 @@ class EventsApp:
         if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
             raise _too_large()
         chunks: list[bytes] = []
-        size = 0
-        try:
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise UnreadableBody("The connection was closed before the whole body had come.")
-                chunk = message.get("body", b"")
-                chunks.append(chunk)
-                size += len(chunk)
-                self._held += len(chunk)
-                if size > MAX_BODY_BYTES:
-                    raise _too_large()
-                if self._held > MAX_HELD_BYTES:
-                    raise Overloaded(
-                        "Too many large requests are being received. Send this one again in a second."
-                    )
-                if not message.get("more_body", False):
-                    return chunk if len(chunks) == 1 else b"".join(chunks)
-        finally:
-            self._held -= size
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise UnreadableBody("The connection was closed before the whole body had come.")
+            chunk = message.get("body", b"")
+            chunks.append(chunk)
+            held.more(len(chunk))
+            if held.size > MAX_BODY_BYTES:
+                raise _too_large()
+            if not message.get("more_body", False):
+                return chunk if len(chunks) == 1 else b"".join(chunks)
+
+
+class _Held:
+    """The bytes that one request holds, counted against those of all together."""
+
+    def __init__(self, app: EventsApp) -> None:
+        self._app = app
+        self.size = 0
+
+    def more(self, size: int) -> None:
+        """Raises: Overloaded: it is too much for all together."""
+        self.size += size
+        self._app.held += size
+        if self._app.held > MAX_HELD_BYTES:
+            raise Overloaded("Too many large requests are being received. Send this one again in a second.")
+
+    def let_go(self) -> None:
+        self._app.held -= self.size
 
 
 def _reader(content_type: str, headers: Mapping[bytes, str]) -> Callable[[bytes], Sent]:
@@ -148,35 +166,49 @@ def expand(body: bytes, encoding: str) -> bytes:
 
     Raises: UnreadableBody: not compressed that way, or cut off. TooLarge: longer than a body may be.
     """
+    match encoding:
+        case "gzip" | "x-gzip":
+            return _expanded(body, encoding, lambda: zlib.decompressobj(wbits=31))
+        case "zstd":
+            return _expanded(
+                body,
+                encoding,
+                zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj,
+            )
+    raise UnreadableBody(f"Content-Encoding is {encoding!r}: use gzip, zstd or none.")
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _expanded(body: bytes, encoding: str, start: Callable[[], _Decompressor]) -> bytes:
+    """One stream after the other, each to its end, in steps that can't expand to much at once."""
+    pieces: list[bytes] = []
+    size = 0
+    stream: _Decompressor | None = None
     try:
-        match encoding:
-            case "gzip" | "x-gzip":
-                expanded = _gunzip(body)
-            case "zstd":
-                reader = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
-                expanded = reader.stream_reader(BytesIO(body), read_across_frames=True).read(
-                    MAX_BODY_BYTES + 1
-                )
-            case _:
-                raise UnreadableBody(f"Content-Encoding is {encoding!r}: use gzip, zstd or none.")
-    except (zlib.error, zstandard.ZstdError, EOFError) as error:
+        for position in range(0, len(body), STEP_BYTES):
+            step = body[position : position + STEP_BYTES]
+            while step:
+                stream = stream or start()
+                piece = stream.decompress(step)
+                pieces.append(piece)
+                size += len(piece)
+                if size > MAX_BODY_BYTES:
+                    raise _too_large()
+                step = b""
+                if stream.eof:
+                    step, stream = stream.unused_data, None
+    except (zlib.error, zstandard.ZstdError) as error:
         raise UnreadableBody(f"The body can't be expanded as {encoding}: {error}.") from error
-    if len(expanded) > MAX_BODY_BYTES:
-        raise _too_large()
-    return expanded
-
-
-def _gunzip(body: bytes) -> bytes:
-    expanded = b""
-    while body:
-        member = zlib.decompressobj(wbits=31)
-        expanded += member.decompress(body, MAX_BODY_BYTES + 1 - len(expanded))
-        if len(expanded) > MAX_BODY_BYTES:
-            break
-        if not member.eof:
-            raise EOFError("it is cut off")
-        body = member.unused_data
-    return expanded
+    if stream is not None:
+        raise UnreadableBody(f"The body can't be expanded as {encoding}: it is cut off.")
+    return b"".join(pieces)
 
 
 def _too_large() -> TooLarge:

@@ -1,5 +1,6 @@
 """What every command shares: errors of one line, the data folder, the accounts in it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 import click
 
 from meterboard.app import Accounts
-from meterboard.errors import MeterboardError
+from meterboard.errors import DataFolderError, MeterboardError
 
 DEFAULT_DATA = "meterboard-data"
+TRACEBACK = "METERBOARD_TRACEBACK"
+"""The variable of the environment that shows where a command failed."""
 
 
 class OneLineErrors(click.Group):
@@ -21,6 +24,15 @@ class OneLineErrors(click.Group):
             return super().invoke(context)
         except MeterboardError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if TRACEBACK in os.environ:
+                raise
+            what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise click.ClickException(
+                f"Meterboard failed, which it should not: {what}. Set {TRACEBACK}=1 to see where, and please report it."
+            ) from error
 
 
 data_option = click.option(
@@ -35,8 +47,17 @@ data_option = click.option(
 
 
 @contextmanager
-def open_accounts(data: Path) -> Iterator[Accounts]:
-    """The control plane of a data folder, beside the server if one runs."""
+def open_accounts(data: Path, *, make: bool = False) -> Iterator[Accounts]:
+    """
+    The control plane of a data folder, beside the server if one runs; `make` it if there is none yet.
+
+    Raises: DataFolderError: there is none, or it can't be used.
+    """
+    if not make and not Accounts.are_in(data):
+        raise DataFolderError(
+            f"There is no Meterboard in the folder {data}. Name the right one with --data, or begin with: "
+            "meterboard org create NAME"
+        )
     accounts = Accounts(data)
     try:
         yield accounts

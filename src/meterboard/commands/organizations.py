@@ -15,6 +15,7 @@ from meterboard.errors import InvalidParameter
 from meterboard.server import address_of_running, sign_in_address
 from meterboard.settings import read_settings
 
+EVERYONE = "*"
 DEFAULT_SCHEDULE = "one-per-call"
 
 
@@ -87,7 +88,7 @@ def org_create(
     allowed = _allowed(allowance, plan, licenses, add_on)
     schedule = schedule or (plan.partition("/")[0] if plan else DEFAULT_SCHEDULE)
     schedule_named(schedule)
-    with open_accounts(data) as accounts:
+    with open_accounts(data, make=True) as accounts:
         accounts.organizations.create(name, allowance=allowed, time_zone=time_zone, schedule=schedule)
     click.echo(
         f"Created {name}: {_in_words(allowed)} in 24 hours, days of {time_zone}, prices of {schedule}."
@@ -139,17 +140,25 @@ def key() -> None:
 @key.command("create")
 @click.argument("organization", metavar="ORG")
 @click.option("--name", default="default", show_default=True, help="What the key is for.")
-@click.option("--scope", type=click.Choice(KEY_SCOPES), default="all", show_default=True)
+@click.option(
+    "--scope", type=click.Choice(KEY_SCOPES), help="What it may do.  [default: all; for '*', ingest]"
+)
 @data_option
-def key_create(organization: str, name: str, scope: KeyScope, data: Path) -> None:
+def key_create(organization: str, name: str, scope: KeyScope | None, data: Path) -> None:
     """
     Make a key of ORG and print it, once, alone on standard output.
 
     ORG '*' makes a provider-wide key, which sends events for every organisation and reads nothing.
     """
     with open_accounts(data) as accounts:
-        owner = None if organization == "*" else accounts.organizations.named(organization)
-        click.echo(accounts.keys.create(owner, name=name, scope="ingest" if owner is None else scope))
+        owner = None if organization == EVERYONE else accounts.organizations.named(organization)
+        if owner is None and scope not in (None, "ingest"):
+            raise InvalidParameter(
+                "scope", f"The scope is {scope!r}: a provider-wide key can only be ingest."
+            )
+        click.echo(
+            accounts.keys.create(owner, name=name, scope="ingest" if owner is None else scope or "all")
+        )
 
 
 @click.group(cls=OneLineErrors)

@@ -53,6 +53,11 @@ LONGEST = 32
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::([^}]+))?\}")
 _BEFORE_PATH = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _NAME = r"[A-Za-z_]\w*"
+_BEHIND_NAME = re.compile(
+    r"[;?(]"
+)  # parameters or keys of a part of the path, and a query whose mark was escaped
+MOST_SEGMENTS = 50
+"""Parts of a path that are looked at; no API's is deeper."""
 _CACHED = 4_096
 
 
@@ -137,7 +142,8 @@ class Classifier:
     def _classify(self, http: str, parts: Segments) -> Classification:
         verb = http.upper()
         bare = _BEFORE_PATH.sub("", "/".join(parts).partition("#")[0], count=1)
-        segments = [unquote(part) for part in bare.split("/") if part]
+        parts_given = [part for part in bare.split("/", MOST_SEGMENTS) if part][:MOST_SEGMENTS]
+        segments = [_BEHIND_NAME.split(unquote(part), maxsplit=1)[0] for part in parts_given]
         clean = "".join(f"{segment.replace('/', ' ')}/" for segment in segments if segment.isprintable())
         words = {
             "verb": self._words.verbs.get(verb, verb.lower()),

@@ -29,6 +29,7 @@ EXPECTED = {
 }
 EXPECTED_TEXT = f"a string of at most {MAX_TEXT:,} characters"
 HOW_TO_SEND = "Send one usage event as an object, an array of them, or one a line with Content-Type: application/x-ndjson."
+UTF8_MARK = b"\xef\xbb\xbf"
 FIELDS = ", ".join(UsageEvent.__struct_fields__)
 
 _one = msgspec.json.Decoder(UsageEvent)
@@ -53,6 +54,7 @@ def read_events(body: bytes, *, ndjson: bool) -> Sent:
     Raises: UnreadableBody: not JSON, or neither an object nor an array. TooLarge: more events than one request may
     carry.
     """
+    body = body.removeprefix(UTF8_MARK)
     # JSON writes a NUL character as \\u0000 only, so the usual body is cleared by one search.
     if not ndjson and b"\\u0000" not in body:
         with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -120,7 +122,7 @@ class Fault(Exception):
 def _event_of(item: bytes | object) -> UsageEvent:
     try:
         return _one.decode(item) if isinstance(item, bytes) else msgspec.convert(item, UsageEvent)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         reason = str(error)
     try:
         value = _json_value(item) if isinstance(item, bytes) else item
@@ -133,6 +135,9 @@ def _event_of(item: bytes | object) -> UsageEvent:
         return msgspec.convert(value, UsageEvent)
     except msgspec.ValidationError as error:
         reason = str(error)
+    except UnicodeEncodeError as error:
+        name = shown(error.object)
+        raise Fault("unknown_field", f"{name} holds half a surrogate pair: it is no field's name.") from error
     raise Fault(*_fault(reason, value))
 
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, build_opener
 from urllib.request import Request as HttpRequest
-from urllib.request import urlopen
 
 import msgspec
 
@@ -19,6 +19,7 @@ from meterboard.service.verify import Verification
 Deliver = Callable[[list[UsageEvent]], Receipt]
 """Takes events, answers when they are durable."""
 
+_open = build_opener(ProxyHandler({})).open  # our own server, on this machine: never through a proxy
 PATIENCE_SECONDS = 60
 """How long a busy server is asked again before the import gives up."""
 
@@ -48,10 +49,18 @@ def to_server(address: str, secret: str) -> Deliver:
 
 def ask_server(address: str, secret: str) -> Verification:
     """What the server finds when it checks the organisation of a key."""
-    request = HttpRequest(f"{address}/v1/verify", headers={"Authorization": f"Bearer {secret}"})  # noqa: S310
+    return msgspec.json.decode(fetch(address, "/v1/verify", secret), type=Verification)
+
+
+def fetch(address: str, path: str, secret: str) -> bytes:
+    """What the server answers. Raises: DataFolderError: it refuses, or does not answer."""
+    request = HttpRequest(f"{address}{path}", headers={"Authorization": f"Bearer {secret}"})  # noqa: S310
     try:
-        with urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310
-            return msgspec.json.decode(response.read(), type=Verification)
+        with _open(request, timeout=PATIENCE_SECONDS) as response:
+            content: bytes = response.read()
+            return content
+    except HTTPError as error:
+        raise DataFolderError(f"The server at {address} refused: {_detail(error)}") from error
     except (URLError, OSError) as error:
         raise DataFolderError(f"The server at {address} does not answer: {error}.") from error
 
@@ -62,7 +71,7 @@ def _post(address: str, secret: str, body: bytes) -> Receipt:
     give_up = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            with urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310
+            with _open(request, timeout=PATIENCE_SECONDS) as response:
                 return msgspec.json.decode(response.read(), type=Receipt)
         except HTTPError as error:
             if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > give_up:

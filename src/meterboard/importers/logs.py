@@ -2,7 +2,8 @@
 
 import gzip
 import sys
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
@@ -17,7 +18,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from meterboard.errors import NotFound
+from meterboard.domain.event import UsageEvent
+from meterboard.errors import NotFound, UnreadableBody
 from meterboard.importers.access_log import LogReader, Unreadable
 from meterboard.importers.delivery import Deliver
 
@@ -50,13 +52,17 @@ class Tally(Struct):
 
 def import_logs(files: Iterable[str], deliver: Deliver, screen: TextIO) -> Tally:
     """
-    Deliver the calls of log files in order, with a progress bar on `screen`.
+    Deliver the calls of log files in order, with a progress bar on `screen` if that is a terminal.
 
     Raises: NotFound: a file can't be opened.
     """
     tally = Tally()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(file=screen)) as progress:
+    console = Console(file=screen)
+    # In a file or a pipe a bar is noise.
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as progress:
         for file in files:
             _import_one(file, deliver, tally, progress)
     return tally
@@ -68,7 +74,7 @@ def _import_one(file: str, deliver: Deliver, tally: Tally, progress: Progress) -
         size = None if file == STANDARD_INPUT else Path(file).stat().st_size
         task = progress.add_task(Path(file).name, total=size)
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if file.endswith(".gz") else raw
-        for events in reader.batches(stream):
+        for events in _to_the_end(reader.batches(stream), file, tally):
             receipt = deliver(events)
             tally.accepted += receipt.accepted
             tally.duplicates += receipt.duplicates
@@ -81,6 +87,17 @@ def _import_one(file: str, deliver: Deliver, tally: Tally, progress: Progress) -
     tally.lines += reader.lines
     tally.unreadable += reader.unreadable
     tally.first_unreadable = tally.first_unreadable or reader.first_unreadable
+
+
+def _to_the_end(batches: Iterator[list[UsageEvent]], file: str, tally: Tally) -> Iterator[list[UsageEvent]]:
+    """Raises: UnreadableBody: the file is damaged or cut off; what came before has been counted."""
+    try:
+        yield from batches
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableBody(
+            f"The file {file} can't be read to its end: {error}. {tally.accepted:,} calls were counted so far; "
+            "import it again when it is whole, and nothing counts twice."
+        ) from error
 
 
 def _open(file: str) -> BinaryIO:

@@ -73,7 +73,10 @@ class Ingest:
 
         Raises: Forbidden: the key may only read. Overloaded, StoreFailed: nothing counts, send it again later.
         """
-        priced = self.price(key, sent)
+        return await self.store(self.price(key, sent))
+
+    async def store(self, priced: Priced) -> Receipt:
+        """Store what was priced; answers when it is durable. Raises: Overloaded, StoreFailed: nothing counts."""
         return priced.receipt(await self._meter.commit(priced.batch))
 
     def accept_and_wait(self, key: ApiKey, sent: Sent) -> Receipt:
@@ -91,38 +94,41 @@ class Ingest:
             raise Forbidden("This key may only read. Send events with a key made with --scope ingest or all.")
         pricing = _Pricing(self._clock.now(), self._retention)
         rejected = list(sent.rejected)
-        names: dict[str | None, Organization] = {}
+        names: dict[str | None, Organization | Fault] = {}
         for position, event in zip(sent.positions, sent.events, strict=True):
             try:
                 name = event.organization
                 if name not in names:
                     names[name] = self._whose(key, name)
                 organization = names[name]
+                if isinstance(organization, Fault):
+                    raise organization
                 pricing.add(event, organization, self._schedule(organization.schedule))
             except Fault as fault:
                 rejected.append(Rejection(position, fault.code, str(fault)))
         return Priced(pricing.batch, sorted(rejected, key=lambda rejection: rejection.index))
 
-    def _whose(self, key: ApiKey, name: str | None) -> Organization:
+    def _whose(self, key: ApiKey, name: str | None) -> Organization | Fault:
+        """The organisation that an event is of, or why it can't be."""
         if key.organization is not None:
             if name not in (None, key.organization.name):
-                raise Fault(
+                return Fault(
                     "wrong_organization",
                     f"organization is {shown(name)}: this key sends events of {shown(key.organization.name)} alone. "
                     "Leave the field out.",
                 )
             return key.organization
         if name is None:
-            raise Fault(
+            return Fault(
                 "missing_field", "organization is missing: a provider-wide key needs it in every event."
             )
         try:
             return self._organization(name)
         except NotFound:
-            raise Fault(
+            return Fault(
                 "unknown_organization",
                 f"organization is {shown(name)}: there is no organisation of that name.",
-            ) from None
+            )
 
 
 class _Pricing:

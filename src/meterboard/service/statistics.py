@@ -125,6 +125,8 @@ class Reading:
     def summary(self, period: Period, filters: Filters) -> Summary:
         """Totals, and the average calls a day."""
         total = self._snapshot.total(self._scope(period, filters))
+        # What is left is left for everybody, whoever is asked about.
+        everything = self._snapshot.total(self._scope(period, {})) if filters else total
         allowed = allowed_in(self._allowances, period)
         if period.unit == "day":
             calls, days = total.calls, period.days
@@ -140,7 +142,7 @@ class Reading:
             calls=total.calls,
             credits_used=total.credits,
             credits_allowed=allowed,
-            credits_unused=None if allowed is None else max(0, allowed - total.credits),
+            credits_unused=None if allowed is None else max(0, allowed - everything.credits),
             average_calls_per_day=calls / days if days else 0.0,
             average_over_days=days,
         )
@@ -192,7 +194,7 @@ class Reading:
         usage = self._snapshot.buckets(self._scope(period, filters))
         steps = points(period)
         starts = [bucket_number(step.start) for step in steps]
-        ends = [*starts[1:], bucket_number(period.end) + 1]
+        ends = [*starts[1:], bucket_number(period.end) + 1][: len(steps)]
         answered: list[SeriesPoint] = []
         for step, start, end in zip(steps, starts, ends, strict=True):
             within = [usage[bucket] for bucket in range(start, end) if bucket in usage]

@@ -48,13 +48,18 @@ class DuckDBStore:
         self._path = folder / FILE
         self._memory = memory
         self._connection = self._connect()
-        self._reader = self._connection.cursor()
         self._readers = 0
         self._readers_changed = Lock()
-        self._recall_numbers()
-        self._ids = self._filter_of_ids()
         self._touched: set[int] = set()
-        self._let_go()
+        try:
+            self._check_layout()
+            self._reader = self._connection.cursor()
+            self._recall_numbers()
+            self._ids = self._filter_of_ids()
+            self._let_go()
+        except duckdb.Error as error:
+            self._connection.close()
+            raise DataFolderError(_why_not_opened(self._path, error)) from error
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         # A checkpoint stalls the commits behind it, so `tidy` chooses its moment, not DuckDB.
@@ -68,6 +73,18 @@ class DuckDBStore:
         except duckdb.Error as error:
             raise DataFolderError(_why_not_opened(self._path, error)) from error
         return connection
+
+    def _check_layout(self) -> None:
+        """Raises: DataFolderError: the file was written by a version of Meterboard that keeps it differently."""
+        found = self._connection.execute("select version from layout").fetchall()
+        if not found:
+            self._connection.execute("insert into layout values (?)", [statements.LAYOUT]).fetchall()
+        elif found != [(statements.LAYOUT,)]:
+            self._connection.close()
+            raise DataFolderError(
+                f"{self._path} was written by another version of Meterboard (layout {found[0][0]}, this one reads "
+                f"{statements.LAYOUT}). Use that version, or move the file away to start anew."
+            )
 
     def _scalar(self, statement: str) -> int:
         return int(self._connection.execute(statement).fetchall()[0][0])
@@ -309,6 +326,6 @@ class DuckDBStore:
 
 def _why_not_opened(path: Path, error: Exception) -> str:
     text = first_line(error)
-    if "lock" in text.lower():
+    if "conflicting lock" in text.lower() or "set lock" in text.lower():
         return f"{path.parent} is in use by another Meterboard server. Stop that one, or choose another --data folder."
-    return f"{path} can't be opened: {text}"
+    return f"{path} can't be opened: {text} Restore it from a backup, or move it away to start anew."

@@ -9,7 +9,11 @@ Times are microseconds since 1970 UTC, buckets and days their numbers since then
 DIMENSIONS = 'application, function, module, method, version, ip, "user", status'
 _DIMENSION_COLUMNS = "".join(f"    {name} varchar not null,\n" for name in DIMENSIONS.split(", "))
 
+LAYOUT = 1
+"""Goes up whenever the tables below change in a way that older files don't have."""
+
 SCHEMA = f"""
+create table if not exists layout (version integer not null);
 create table if not exists combination (
     combination integer not null,
     digest ubigint not null,

@@ -175,7 +175,7 @@ def _frame(
 
 
 def _page_number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= 10**9):
+    if not (text.isascii() and text.isdigit() and len(text) < 11 and 1 <= int(text) <= 10**9):
         raise InvalidParameter("page", f"page is {text!r}: use a whole number, 1 or more.")
     return int(text)
 

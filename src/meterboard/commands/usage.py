@@ -1,0 +1,114 @@
+"""`meterboard import`, `export` and `verify`: events in, statistics out, and the proof between them."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import click
+
+from meterboard.api.answers import Format, respond
+from meterboard.commands.base import data_option, open_accounts
+from meterboard.commands.running import open_services, server_key
+from meterboard.domain.access import ApiKey
+from meterboard.domain.query import DIMENSIONS, parse_columns
+from meterboard.importers.delivery import Deliver, ask_server, fetch, to_meter, to_server
+from meterboard.importers.logs import import_logs
+from meterboard.server import address_of_running
+from meterboard.service.verify import Verification
+
+
+@click.command("import")
+@click.argument("organization", metavar="ORG")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--format", "form", type=click.Choice(["combined"]), default="combined", show_default=True)
+@data_option
+def import_files(organization: str, files: tuple[str, ...], form: str, data: Path) -> None:
+    """
+    Count the calls in access logs of Apache or nginx (common and combined; .gz too; - is standard input).
+
+    May be run again and while the server runs; counts nothing twice.
+    """
+    with _delivery(data, organization) as deliver:
+        tally = import_logs(files, deliver, sys.stderr)
+    click.echo(tally.in_words())
+
+
+@contextmanager
+def _delivery(data: Path, name: str) -> Iterator[Deliver]:
+    """To the running server when there is one, since one process alone can hold the usage store."""
+    with open_accounts(data) as accounts:
+        organization = accounts.organizations.named(name)
+    if address_of_running(data):
+        with server_key(data, organization, "import", "ingest") as (address, secret):
+            yield to_server(address, secret)
+        return
+    with open_services(data) as services:
+        yield to_meter(services.ingest, ApiKey(organization, "ingest"))
+        services.refresh.now()
+
+
+@click.command("export")
+@click.argument("organization", metavar="ORG")
+@click.option(
+    "--period", default="last_30_days", show_default=True, help="As in the API: today, 2026-11-03 …"
+)
+@click.option("--columns", default=",".join(DIMENSIONS), show_default=True, help="With commas between.")
+@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: standard output]")
+@data_option
+def export(
+    organization: str, period: str, columns: str, form: Format, output: Path | None, data: Path
+) -> None:
+    """Write the usage of ORG: calls, credits and integration tasks of each combination that occurred."""
+    content = _exported(data, organization, period, columns, form)
+    if output is None:
+        sys.stdout.buffer.write(content)
+    else:
+        output.write_bytes(content)
+
+
+def _exported(data: Path, name: str, period: str, columns: str, form: Format) -> bytes:
+    chosen = parse_columns(columns)
+    with open_accounts(data) as accounts:
+        organization = accounts.organizations.named(name)
+    if address_of_running(data):
+        asked = urlencode({"period": period, "columns": columns, "format": form})
+        with server_key(data, organization, "export", "read") as (address, secret):
+            return fetch(address, f"/v1/statistics/table?{asked}", secret)
+    with open_services(data) as services:
+        services.refresh.now()
+        with services.statistics.read(organization) as reading:
+            answer = reading.table(reading.period(period), {}, columns=chosen, page_size=None)
+        return respond(answer, form=form, name="usage").content
+
+
+@click.command()
+@data_option
+def verify(data: Path) -> None:
+    """Recompute every organisation's statistics from the events; exit status 1 if anything differs."""
+    wrong = 0
+    for checked in _verifications(data):
+        wrong += checked.difference
+        click.echo(
+            f"{checked.organization}: {checked.events:,} events, difference {checked.difference:,}, "
+            f"checked at {checked.checked_at:%H:%M}"
+        )
+    if wrong:
+        raise click.ClickException(
+            "The statistics differ from the events. Please report it with the lines above."
+        )
+
+
+def _verifications(data: Path) -> Iterator[Verification]:
+    with open_accounts(data) as accounts:
+        organizations = accounts.organizations.all()
+    if address_of_running(data):
+        for organization in organizations:
+            with server_key(data, organization, "verify", "read") as (address, secret):
+                yield ask_server(address, secret)
+        return
+    with open_services(data) as services:
+        for organization in organizations:
+            yield services.verify.check(organization)
