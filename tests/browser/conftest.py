@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from tests.server import Server
 
@@ -24,6 +24,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 15_000
+"""Milliseconds that a page may take on a busy machine. What must be quick says so itself."""
+expect.set_options(timeout=PATIENCE)
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 390, "height": 844}
 
@@ -117,7 +120,7 @@ def visit(browser: Browser, fresh: Fresh) -> Iterator[Open]:
         options = {"viewport": WIDE, "color_scheme": "light"} | options
         state = site.state(browser)
         context = browser.new_context(storage_state=state, base_url=site.url, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         opened.append(context)
         page = context.new_page()
         if quiet:

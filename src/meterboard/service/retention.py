@@ -20,6 +20,7 @@ class Retention:
         gone = self._meter.run(lambda store, _: store.forget(before)).result()
         if gone:
             self._meter.run(lambda store, _: store.checkpoint()).result()
+            self.rest()
         return gone
 
     def merge(self) -> None:

@@ -253,6 +253,8 @@ class DuckDBStore:
         with self._transaction():
             execute = self._connection.execute
             gone = execute("delete from event where time < ?", [bucket * (BUCKET // INSTANT)]).fetchall()
+            if gone == [(0,)]:
+                return 0  # then the rollups, which are made of the events, hold nothing so old either
             execute("delete from rollup where bucket < ?", [bucket]).fetchall()
             execute("delete from daily where day <= ?", [day]).fetchall()
             execute(statements.DAY_OF_BUCKETS, [day]).fetchall()

@@ -62,7 +62,9 @@ KNOWN_COMBINATIONS = """
 select * exclude (digest) from combination where digest in (select unnest($1::ubigint[]))
 """
 NEWEST_COMBINATIONS = "select * exclude (digest) from combination order by combination desc limit ?"
-UNUSED_COMBINATIONS = "delete from combination where combination not in (select combination from event)"
+UNUSED_COMBINATIONS = (
+    "delete from combination where combination not in (select distinct combination from event)"
+)
 
 # An event's clock may run ahead of ours, and no period ends after the watermark: such an event waits until the
 # watermark has passed its time. The second half finds those; the time that they have in common keeps it from reading
