@@ -1,8 +1,6 @@
 """The command line. Each failure is one line that says what is wrong and what to do, and exit status 1."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +11,7 @@ from meterboard.app import Services
 from meterboard.commands.base import OneLineErrors, data_option
 from meterboard.commands.doctor import doctor
 from meterboard.commands.organizations import key, org, user
+from meterboard.commands.running import open_services
 from meterboard.commands.schedules import schedule
 from meterboard.commands.usage import export, import_files, verify
 from meterboard.server import free_port, sign_in_address
@@ -39,7 +38,7 @@ def serve(host: str | None, port: int | None, data: Path) -> None:
     """Answer the API and show the dashboard."""
     settings = _settings(data, host, port)
     port = free_port(settings.host, settings.port)
-    with _services(data, settings) as services:
+    with open_services(data, settings) as services:
         services.refresh.now()
         services.retention.enforce()
         run_server(services, data, host=settings.host, port=port, ready=lambda url: _greet(services, url))
@@ -57,15 +56,6 @@ def _greet(services: Services, address: str) -> None:
 def _settings(data: Path, host: str | None, port: int | None) -> Settings:
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     return read_settings(data, overrides=given)
-
-
-@contextmanager
-def _services(data: Path, settings: Settings) -> Iterator[Services]:
-    services = Services(data, settings)
-    try:
-        yield services
-    finally:
-        services.close()
 
 
 @main.command()

@@ -220,3 +220,13 @@ def test_half_a_surrogate_pair_in_a_name_costs_no_other(server: Server) -> None:
 
 def test_a_byte_order_mark_is_passed_over(server: Server) -> None:
     assert server.post(content=b"\xef\xbb\xbf[{}]").json()["accepted"] == 1
+
+
+def test_many_small_compressed_requests_are_taken_at_once(server: Server) -> None:
+    body = gzip.compress(b"[{}, {}]")
+
+    def send(_: int) -> int:
+        return server.post(content=body, headers={"Content-Encoding": "gzip"}).status_code
+
+    with ThreadPoolExecutor(40) as pool:
+        assert set(pool.map(send, range(200))) == {202}

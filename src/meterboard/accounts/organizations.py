@@ -38,8 +38,6 @@ class Organizations:
         """
         _check(name, time_zone)
         with self._database.transaction() as session:
-            if session.scalar(select(OrganizationRow).where(OrganizationRow.name == name)):
-                raise AlreadyExists(f"There is an organisation {name!r} already. Choose another name.")
             now = self._clock.now()
             row = OrganizationRow(
                 name=name, time_zone=time_zone, schedule=schedule, charges_tasks=True, created_at=now
@@ -47,7 +45,7 @@ class Organizations:
             session.add(row)
             try:
                 session.flush()
-            except IntegrityError as error:  # somebody else was quicker
+            except IntegrityError as error:
                 raise AlreadyExists(
                     f"There is an organisation {name!r} already. Choose another name."
                 ) from error

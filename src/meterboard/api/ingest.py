@@ -84,8 +84,8 @@ class EventsApp:
             encoding = headers.get(b"content-encoding", "identity").strip().lower()
             content_type = headers.get(b"content-type", "").partition(";")[0].strip().lower()
             if encoding != "identity":
-                held.more(MAX_BODY_BYTES)
                 body = await asyncio.to_thread(expand, body, encoding)
+                held.more(len(body))
             read = _reader(content_type, headers)
             if len(body) <= BRIEF_BYTES:
                 return await self._ingest.accept(key, read(body))

@@ -8,14 +8,13 @@ from meterboard.app import Services
 from meterboard.commands.base import open_accounts
 from meterboard.domain.access import KeyScope
 from meterboard.domain.organization import Organization
-from meterboard.server import address_of_running
-from meterboard.settings import read_settings
+from meterboard.settings import Settings, read_settings
 
 
 @contextmanager
-def open_services(data: Path) -> Iterator[Services]:
+def open_services(data: Path, settings: Settings | None = None) -> Iterator[Services]:
     """Everything behind the API, in this process. Raises: DataFolderError: a server holds the folder."""
-    services = Services(data, read_settings(data))
+    services = Services(data, settings or read_settings(data))
     try:
         yield services
     finally:
@@ -23,15 +22,11 @@ def open_services(data: Path) -> Iterator[Services]:
 
 
 @contextmanager
-def server_key(
-    data: Path, organization: Organization, name: str, scope: KeyScope
-) -> Iterator[tuple[str, str]]:
-    """The running server's address, and a key that ends with the block."""
-    address = address_of_running(data)
-    assert address is not None
+def passing_key(data: Path, organization: Organization, name: str, scope: KeyScope) -> Iterator[str]:
+    """A key for the running server, which ends with the block."""
     with open_accounts(data) as accounts:
         secret = accounts.keys.create(organization, name=name, scope=scope)
         try:
-            yield address, secret
+            yield secret
         finally:
             accounts.keys.revoke(secret)

@@ -10,7 +10,7 @@ import click
 
 from meterboard.api.answers import Format, respond
 from meterboard.commands.base import data_option, open_accounts
-from meterboard.commands.running import open_services, server_key
+from meterboard.commands.running import open_services, passing_key
 from meterboard.domain.access import ApiKey
 from meterboard.domain.query import DIMENSIONS, parse_columns
 from meterboard.importers.delivery import Deliver, ask_server, fetch, to_meter, to_server
@@ -40,8 +40,9 @@ def _delivery(data: Path, name: str) -> Iterator[Deliver]:
     """To the running server when there is one, since one process alone can hold the usage store."""
     with open_accounts(data) as accounts:
         organization = accounts.organizations.named(name)
-    if address_of_running(data):
-        with server_key(data, organization, "import", "ingest") as (address, secret):
+    address = address_of_running(data)
+    if address:
+        with passing_key(data, organization, "import", "ingest") as secret:
             yield to_server(address, secret)
         return
     with open_services(data) as services:
@@ -73,9 +74,10 @@ def _exported(data: Path, name: str, period: str, columns: str, form: Format) ->
     chosen = parse_columns(columns)
     with open_accounts(data) as accounts:
         organization = accounts.organizations.named(name)
-    if address_of_running(data):
+    address = address_of_running(data)
+    if address:
         asked = urlencode({"period": period, "columns": columns, "format": form})
-        with server_key(data, organization, "export", "read") as (address, secret):
+        with passing_key(data, organization, "export", "read") as secret:
             return fetch(address, f"/v1/statistics/table?{asked}", secret)
     with open_services(data) as services:
         services.refresh.now()
@@ -104,9 +106,10 @@ def verify(data: Path) -> None:
 def _verifications(data: Path) -> Iterator[Verification]:
     with open_accounts(data) as accounts:
         organizations = accounts.organizations.all()
-    if address_of_running(data):
+    address = address_of_running(data)
+    if address:
         for organization in organizations:
-            with server_key(data, organization, "verify", "read") as (address, secret):
+            with passing_key(data, organization, "verify", "read") as secret:
                 yield ask_server(address, secret)
         return
     with open_services(data) as services:

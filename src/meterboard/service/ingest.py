@@ -94,22 +94,22 @@ class Ingest:
             raise Forbidden("This key may only read. Send events with a key made with --scope ingest or all.")
         pricing = _Pricing(self._clock.now(), self._retention)
         rejected = list(sent.rejected)
-        names: dict[str | None, Organization | Fault] = {}
+        names: dict[str | None, tuple[Organization, CreditSchedule] | Fault] = {}
         for position, event in zip(sent.positions, sent.events, strict=True):
+            name = event.organization
+            if name not in names:
+                names[name] = self._whose(key, name)
+            found = names[name]
             try:
-                name = event.organization
-                if name not in names:
-                    names[name] = self._whose(key, name)
-                organization = names[name]
-                if isinstance(organization, Fault):
-                    raise organization
-                pricing.add(event, organization, self._schedule(organization.schedule))
+                if isinstance(found, Fault):
+                    raise Fault(found.code, str(found))
+                pricing.add(event, *found)
             except Fault as fault:
                 rejected.append(Rejection(position, fault.code, str(fault)))
         return Priced(pricing.batch, sorted(rejected, key=lambda rejection: rejection.index))
 
-    def _whose(self, key: ApiKey, name: str | None) -> Organization | Fault:
-        """The organisation that an event is of, or why it can't be."""
+    def _whose(self, key: ApiKey, name: str | None) -> tuple[Organization, CreditSchedule] | Fault:
+        """The organisation that an event is of and what prices its calls, or why it can't be."""
         if key.organization is not None:
             if name not in (None, key.organization.name):
                 return Fault(
@@ -117,18 +117,19 @@ class Ingest:
                     f"organization is {shown(name)}: this key sends events of {shown(key.organization.name)} alone. "
                     "Leave the field out.",
                 )
-            return key.organization
+            return key.organization, self._schedule(key.organization.schedule)
         if name is None:
             return Fault(
                 "missing_field", "organization is missing: a provider-wide key needs it in every event."
             )
         try:
-            return self._organization(name)
+            organization = self._organization(name)
         except NotFound:
             return Fault(
                 "unknown_organization",
                 f"organization is {shown(name)}: there is no organisation of that name.",
             )
+        return organization, self._schedule(organization.schedule)
 
 
 class _Pricing:
