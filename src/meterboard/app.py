@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, cast
 
 from litestar import Litestar, Request, Response
@@ -206,9 +207,9 @@ def prepare_folder(data: Path) -> None:
     """
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = data / ".writable"
-        probe.write_bytes(b"Meterboard can write here.")
-        probe.unlink()
+        with NamedTemporaryFile(dir=data, prefix=".writable-") as probe:  # its own name: others may look too
+            probe.write(b"Meterboard can write here.")
+            probe.flush()
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataFolderError(
