@@ -224,3 +224,9 @@ def test_what_is_left_is_left_for_everybody(server: Server) -> None:
 
     assert one["credits_used"] < whole["credits_used"]
     assert one["credits_unused"] == whole["credits_unused"]
+
+
+def test_a_filter_with_an_exclamation_mark_keeps_values_out(server: Server) -> None:
+    assert ask(server, "summary?user!=maria")["calls"] == 4
+    assert ask(server, "summary?user!=maria&user!=")["calls"] == 1
+    assert ask(server, "summary?user!=maria&module=Deals")["calls"] == 2

@@ -66,7 +66,7 @@ def batch(
 def total(store: UsageStore, organization: int = ACME, text: str = "last_30_days", **filters: str) -> Usage:
     with store.snapshot() as snapshot:
         period = parse_period(text, zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
-        chosen: Filters = {name: (value,) for name, value in filters.items()}  # type: ignore[misc]
+        chosen: Filters = {name: (value,) for name, value in filters.items()}
         return snapshot.total(Scope(organization, period, chosen))
 
 

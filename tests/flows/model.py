@@ -30,7 +30,10 @@ class Model:
             call
             for call in self.calls
             if start <= call.time < end
-            and all(call.values[dimension] in wanted for dimension, wanted in filters.items())
+            and all(
+                (call.values[name.rstrip("!")] in given) != name.endswith("!")
+                for name, given in filters.items()
+            )
         ]
 
     def window(self, now: datetime) -> tuple[int, int]:

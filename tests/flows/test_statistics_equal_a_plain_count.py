@@ -143,7 +143,8 @@ def check_all(services, acme, model: Model, zone: ZoneInfo, now: datetime, data:
     value = data.draw(st.sampled_from(["", "a", "10.0.0.1", "200", "v8"]), label="value")
     if dimension == "ip" and value not in ("", "10.0.0.1"):
         value = ""
-    pairs = data.draw(st.sampled_from([[], [(dimension, value)], [(dimension, value), (dimension, "b")]]))
+    name = dimension + data.draw(st.sampled_from(["", "!"]), label="kept out")
+    pairs = data.draw(st.sampled_from([[], [(name, value)], [(name, value), (name, "b")]]))
     if dimension == "ip":
         pairs = pairs[:1]
     filters = parse_filters(pairs)

@@ -11,7 +11,7 @@ from meterboard.api.answers import Format, respond
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import DEFAULT_PERIOD
 from meterboard.domain.query import (
-    DIMENSIONS,
+    FILTERS,
     MEASURES,
     Breakdown,
     Dimension,
@@ -80,7 +80,7 @@ def only(request: Request[Any, Any, Any], *more: str) -> None:
 
     Raises: InvalidParameter: there is another.
     """
-    allowed = ("period", "format", *DIMENSIONS, *more)
+    allowed = ("period", "format", *FILTERS, *more)
     for name in request.query_params:
         if name not in allowed:
             raise InvalidParameter(name, f"There is no parameter {name!r} here. Use {', '.join(allowed)}.")

@@ -18,8 +18,12 @@ BREAKDOWNS: tuple[Breakdown, ...] = (*DIMENSIONS, "caller")
 Measure = Literal["calls", "credits", "integration_tasks"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
-Filters = Mapping[Dimension, tuple[str, ...]]
-"""Dimension -> the values let through, any of them; the empty string is "the event did not say"."""
+NOT = "!"
+FILTERS: tuple[str, ...] = (*DIMENSIONS, *(f"{dimension}{NOT}" for dimension in DIMENSIONS))
+"""The names of filters: `application` lets values through, `application!` keeps them out."""
+
+Filters = Mapping[str, tuple[str, ...]]
+"""A name of FILTERS -> values, any of which it lets through or all of which it keeps out; empty: "did not say"."""
 
 
 class Order(Struct, frozen=True):
@@ -72,21 +76,20 @@ def parse_columns(text: str) -> tuple[Dimension, ...]:
     return tuple(dimension for column in columns for dimension in DIMENSIONS if dimension == column)
 
 
-def parse_filters(given: Iterable[tuple[str, str]]) -> dict[Dimension, tuple[str, ...]]:
+def parse_filters(given: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     """
     Filters from pairs of dimension and value; pairs of other names are not for us.
 
     An empty value and "(unknown)" both mean that the event did not say; an IP address may be in any spelling.
     """
-    filters: dict[Dimension, tuple[str, ...]] = {}
+    filters: dict[str, tuple[str, ...]] = {}
     for name, value in given:
-        for dimension in DIMENSIONS:
-            if name == dimension:
-                filters[dimension] = (*filters.get(dimension, ()), _canonical(dimension, value))
+        if name in FILTERS:
+            filters[name] = (*filters.get(name, ()), _canonical(name.removesuffix(NOT), value))
     return filters
 
 
-def _canonical(dimension: Dimension, value: str) -> str:
+def _canonical(dimension: str, value: str) -> str:
     if value == UNKNOWN:
         return ""
     if dimension == "ip" and value:

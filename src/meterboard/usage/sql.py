@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from meterboard.domain.event import REFUSED, UNKNOWN
 from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY
-from meterboard.domain.query import Dimension, Order, Scope
+from meterboard.domain.query import NOT, Dimension, Order, Scope
 
 Parameter = int | str
 CALLER = (
@@ -123,11 +123,12 @@ def _part(
     columns: Sequence[str],
     condition: str = "",
 ) -> Statement:
-    """Where the organisation comes into every statement, and the filters: each lets any of its values through."""
+    """Where the organisation comes into every statement, and the filters: each lets its values through or keeps them out."""
     conditions = ["organization = ?", f"{step} >= ?", f"{step} < ?", *([condition] if condition else [])]
     parameters: list[Parameter] = [scope.organization, first, after]
-    for dimension, values in scope.filters.items():
-        conditions.append(f'"{dimension}" in ({", ".join("?" * len(values))})')
+    for name, values in scope.filters.items():
+        membership = "not in" if name.endswith(NOT) else "in"
+        conditions.append(f'"{name.removesuffix(NOT)}" {membership} ({", ".join("?" * len(values))})')
         parameters += values
     chosen = ", ".join([*columns, "calls", "credits", "estimated"])
     return Statement(f"select {chosen} from {table} where {' and '.join(conditions)}", parameters)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
 from meterboard.domain.period import DEFAULT_PERIOD
-from meterboard.domain.query import DIMENSIONS, Dimension, Filters
+from meterboard.domain.query import FILTERS, Dimension, Filters
 from meterboard.errors import InvalidParameter
 
 DASHBOARD = "/"
@@ -26,7 +26,7 @@ class Address:
 
     def __init__(self, path: str, given: Iterable[tuple[str, str]]) -> None:
         self.path = path
-        self._pairs = [(name, value) for name, value in given if name in DIMENSIONS or value]
+        self._pairs = [(name, value) for name, value in given if name in FILTERS or value]
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of a parameter."""
@@ -50,7 +50,7 @@ class Address:
 
     @property
     def has_filters(self) -> bool:
-        return any(name in DIMENSIONS for name, _ in self._pairs)
+        return any(name in FILTERS for name, _ in self._pairs)
 
     @property
     def period(self) -> str:
@@ -77,7 +77,7 @@ class Address:
 
     def unfiltered(self) -> str:
         """The link to this state without any filter."""
-        return _link(self.path, [pair for pair in self._pairs if pair[0] not in DIMENSIONS])
+        return _link(self.path, [pair for pair in self._pairs if pair[0] not in FILTERS])
 
     def rows(self, columns: str, filters: Mapping[str, str] | None = None) -> str:
         """The link to the rows behind a mark: the table by `columns`, in this period, with these filters added."""
@@ -85,7 +85,7 @@ class Address:
         kept = [
             (name, value)
             for name, value in self._pairs
-            if name == "period" or (name in DIMENSIONS and name not in added)
+            if name == "period" or (name in FILTERS and name not in added)
         ]
         return _link(TABLE, [*kept, ("columns", columns), *added.items()])
 
@@ -94,13 +94,13 @@ class Address:
         kept = [
             pair
             for pair in self._pairs
-            if pair[0] == "period" or (pair[0] in DIMENSIONS and pair[0] != "module")
+            if pair[0] == "period" or (pair[0] in FILTERS and pair[0] != "module")
         ]
         return _link(TASKS, [*kept, ("module", module)])
 
     def export(self, form: str, columns: Iterable[Dimension], sort: str) -> str:
         """The link to the rows on screen, all pages of them, as a file."""
-        kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in DIMENSIONS]
+        kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
         return _link(EXPORT, [*kept, ("columns", ",".join(columns)), ("sort", sort), ("format", form)])
 
 
@@ -115,8 +115,8 @@ def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:
     if not fields:
         return None
     field, value = fields[-1], next((value for name, value in pairs if name == ASKED_VALUE), "")
-    if field not in DIMENSIONS:
-        raise InvalidParameter(ASKED_FIELD, f"where is {field!r}: use one of {', '.join(DIMENSIONS)}.")
+    if field not in FILTERS:
+        raise InvalidParameter(ASKED_FIELD, f"where is {field!r}: use one of {', '.join(FILTERS)}.")
     kept = [(n, v) for n, v in pairs if n not in (ASKED_FIELD, ASKED_VALUE) and (n, v) != (field, value)]
     return _link(path, [*kept, (field, value.strip())])
 

@@ -16,7 +16,10 @@ from litestar.static_files import create_static_files_router
 from meterboard.errors import Forbidden, MeterboardError, NotFound, Unauthenticated, Unavailable
 from meterboard.web.address import settled
 from meterboard.web.live import live
-from meterboard.web.pages import dashboard, table, tasks, verification
+from meterboard.web.pages.dashboard import dashboard
+from meterboard.web.pages.table import table
+from meterboard.web.pages.tasks import tasks
+from meterboard.web.pages.verification import verification
 from meterboard.web.render import STATIC, page
 from meterboard.web.session import provide_viewer, sign_in, sign_out
 

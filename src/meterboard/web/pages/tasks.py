@@ -1,0 +1,30 @@
+"""View Details: what the integration tasks in a module cost, by function."""
+
+from typing import Any
+
+from litestar import Request, Response, get
+
+from meterboard.domain.access import Viewer
+from meterboard.domain.query import parse_filters
+from meterboard.service.statistics import Statistics
+from meterboard.web import words
+from meterboard.web.pages.frame import address_of
+from meterboard.web.render import page
+
+
+@get("/tasks", include_in_schema=False, sync_to_thread=True)
+def tasks(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
+    """What the integration tasks in a module cost, by function. In a dialog, or as a page of its own."""
+    address = address_of(request)
+    filters = parse_filters(address.pairs())
+    with statistics.read(viewer.organization) as reading:
+        answer = reading.integration_tasks(reading.period(address.period), filters)
+    whole = "hx-request" not in request.headers
+    return page(
+        "tasks_page.html" if whole else "tasks.html",
+        answer=answer,
+        address=address,
+        module=filters.get("module", ()),
+        period_name=words.period_name(address.period),
+        value_of=words.value_of,
+    )
