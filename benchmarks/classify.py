@@ -15,7 +15,6 @@ import msgspec
 from meterboard.app import schedule_named
 from meterboard.domain.event import Request, UsageEvent
 from meterboard.domain.period import micros
-from meterboard.domain.price import Call
 from meterboard.domain.wire import read_events
 
 EVENTS = 1_000
@@ -49,6 +48,7 @@ def _event(chance: Random) -> UsageEvent:
         page=chance.randrange(9),
     )
     return UsageEvent(
+        time=datetime.now(UTC),
         id=f"{chance.getrandbits(128):032x}",
         application=f"app {chance.randrange(12)}",
         user=f"user{chance.randrange(500)}@acme.example",
@@ -70,10 +70,11 @@ def main() -> None:
         events = read_events(body, ndjson=False).events
         decoded = time.perf_counter()
         for event in events:
-            assert event.request is not None
-            version, module, method, records = schedule.classify(event.request.method, event.request.path)
-            query = event.request.path.partition("?")[2]
-            schedule.price(Call(version, module, method, event.records or records, event.status, query, NOW))
+            request = event.request
+            if request is not None:
+                found, tariff = schedule.read(request.method, request.path)
+                records = found.records if event.records is None else event.records
+                tariff.price(records, event.status, request.path, NOW)
         priced = time.perf_counter()
         decoding.append(decoded - started)
         pricing.append(priced - decoded)

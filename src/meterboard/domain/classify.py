@@ -6,12 +6,12 @@ Classifying never raises and never lets an id, a query string or a host through.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from msgspec import Struct
 
+from meterboard.domain.shapes import LONGEST, SHORTEST
 from meterboard.errors import ScheduleError
 
 
@@ -46,10 +46,6 @@ class Classification(NamedTuple):
     records: int | None = None
 
 
-Segments = tuple[str, ...]
-LONG = 6
-"""Decimal segments from this length on are ids in every schedule that says so of any, whatever their digits."""
-LONGEST = 32
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::([^}]+))?\}")
 _BEFORE_PATH = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _NAME = r"[A-Za-z_]\w*"
@@ -58,7 +54,6 @@ _BEHIND_NAME = re.compile(
 )  # parameters or keys of a part of the path, and a query whose mark was escaped
 MOST_SEGMENTS = 50
 """Parts of a path that are looked at; no API's is deeper."""
-_CACHED = 4_096
 
 
 class Classifier:
@@ -69,8 +64,7 @@ class Classifier:
         self._words = words
         self._is_id = re.compile(words.id)
         self._rules = [(self._compiled(number, rule), rule) for number, rule in enumerate(rules)]
-        self._of = lru_cache(maxsize=_CACHED)(self._classify)
-        self._ids_are_alike = self._treats_long_numbers_alike(rules)
+        self.ids_are_alike = self._treats_long_numbers_alike(rules)
 
     def _compiled(self, number: int, rule: RequestRule) -> re.Pattern[str]:
         try:
@@ -118,7 +112,7 @@ class Classifier:
         """Is every long decimal segment an id that no rule keeps? Then all of them are classified as one."""
         kept = [found[2] for rule in rules for found in _PLACEHOLDER.finditer(rule.path) if found[2]]
         literal = any(part.isdecimal() for rule in rules for part in rule.path.split("/"))
-        numbers = ["0" * length for length in range(LONG, LONGEST + 1)]
+        numbers = ["0" * length for length in range(SHORTEST, LONGEST + 1)]
         return not literal and all(
             self._is_id.fullmatch(number)
             and not any(re.fullmatch(pattern, number) for pattern in (self._words.version, *kept))
@@ -126,22 +120,9 @@ class Classifier:
         )
 
     def classify(self, http: str, path: str) -> Classification:
-        """
-        The version, module and method of a request; `path` may carry a host and a query string, which are ignored.
-
-        The same request always gets the same answer.
-        """
-        parts = path.partition("?")[0].split("/")
-        if self._ids_are_alike:
-            # Ids differ from call to call; what they mean does not, so that the answer is nearly always at hand.
-            parts = [
-                "0" * LONG if part.isdecimal() and LONG <= len(part) <= LONGEST else part for part in parts
-            ]
-        return self._of(http, tuple(parts))
-
-    def _classify(self, http: str, parts: Segments) -> Classification:
+        """The version, module and method of a request; `path` may carry a host and a query string, which are ignored."""
         verb = http.upper()
-        bare = _BEFORE_PATH.sub("", "/".join(parts).partition("#")[0], count=1)
+        bare = _BEFORE_PATH.sub("", path.partition("?")[0].partition("#")[0], count=1)
         parts_given = [part for part in bare.split("/", MOST_SEGMENTS) if part][:MOST_SEGMENTS]
         segments = [_BEHIND_NAME.split(unquote(part), maxsplit=1)[0] for part in parts_given]
         clean = "".join(f"{segment.replace('/', ' ')}/" for segment in segments if segment.isprintable())

@@ -75,6 +75,8 @@ class Price(NamedTuple):
     estimated: bool
 
 
+MOST_KNOWN = 1_024
+"""Prices kept at hand for a version, module and method, by records and outcome."""
 FREE = Price(0, 0, 0, False)
 """What a call costs that no price fits."""
 
@@ -101,33 +103,74 @@ class PriceList:
             if wrong:
                 raise ScheduleError(wrong, row=("price", number))
         self._rows = [_Row(rule) for rule in rules]
-        self._rows_of = lru_cache(maxsize=4_096)(self._find_rows)
+        self.tariff = lru_cache(maxsize=4_096)(self._tariff)
 
-    def _find_rows(self, version: str, module: str, method: str) -> tuple["_Row", ...]:
-        """The rows that can fit such a call, as far as the first that always does."""
-        found: list[_Row] = []
-        for row in self._rows:
-            if row.is_for(version, module, method):
-                found.append(row)
-                if row.is_unconditional:
-                    break
-        return tuple(found)
+    def _tariff(self, version: str, module: str, method: str) -> "Tariff":
+        """The prices that calls of a version, module and method may have."""
+        return Tariff([row for row in self._rows if row.is_for(version, module, method)])
 
     def price(self, call: Call) -> Price:
         """What a call costs; nothing when no price fits."""
-        row = self.row(call)
-        return FREE if row is None else row.price(call.records, call.status)
+        tariff = self.tariff(call.version, call.module, call.method)
+        return tariff.price(call.records, call.status, f"?{call.query}", call.time)
 
     def rule(self, call: Call) -> PriceRule | None:
         """The row that is taken for a call."""
-        row = self.row(call)
+        tariff = self.tariff(call.version, call.module, call.method).asked(f"?{call.query}")
+        row = tariff.row(call.status, call.time)
         return None if row is None else row.rule
 
-    def row(self, call: Call) -> "_Row | None":
-        for row in self._rows_of(call.version, call.module, call.method):
-            if row.is_unconditional or row.fits(call):
-                return row
-        return None
+
+class Tariff:
+    """The prices of one version, module and method, for calls whose address has `given` parameters and no others."""
+
+    def __init__(self, candidates: Sequence["_Row"], given: Sequence[str] = ()) -> None:
+        self._candidates = candidates
+        self._rows = [row for row in candidates if row.rule.query is None or row.rule.query in given]
+        self._parameters = {row.rule.query for row in candidates if row.rule.query is not None}
+        self._is_dated = any(row.is_dated for row in self._rows)
+        self._is_flat = all(row.is_flat for row in self._rows)
+        self._known: dict[int | tuple[int | None, int | None] | None, Price] = {}
+        self._asked: dict[tuple[str, ...], Tariff] = {}
+
+    def price(self, records: int | None, status: int | None, address: str, time: int) -> Price:
+        """
+        What a call costs; nothing when no price fits.
+
+        `address` is its path with the query string, `time` in microseconds since 1970 UTC.
+        """
+        if self._parameters and "?" in address and (tariff := self.asked(address)) is not self:
+            return tariff.price(records, status, "", time)
+        if self._is_dated:
+            return self._work_out(records, status, time)
+        outcome = status if self._is_flat else (records, status)
+        if outcome in self._known:
+            return self._known[outcome]
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        price = self._known[outcome] = self._work_out(records, status, time)
+        return price
+
+    def asked(self, address: str) -> "Tariff":
+        """The tariff of calls to an address with a query string."""
+        for name in self._parameters:  # nearly always none of them; a loop is half as long as any()
+            if name in address:
+                break
+        else:
+            return self
+        query = address.partition("?")[2]
+        names = tuple(sorted(name for name in self._parameters if _has(query, name)))
+        if names and names not in self._asked:
+            self._asked[names] = Tariff(self._candidates, names)
+        return self._asked[names] if names else self
+
+    def _work_out(self, records: int | None, status: int | None, time: int) -> Price:
+        row = self.row(status, time)
+        return FREE if row is None else row.price(records, status)
+
+    def row(self, status: int | None, time: int) -> "_Row | None":
+        """The first row whose conditions all fit."""
+        return next((row for row in self._rows if row.fits(status, time)), None)
 
 
 class _Row:
@@ -143,21 +186,25 @@ class _Row:
         self._status = None if status is None else frozenset([status] if isinstance(status, int) else status)
         self._since = _midnight(rule.since) if rule.since else None
         self._until = _midnight(rule.until + timedelta(days=1)) if rule.until else None
-        self.is_unconditional = not (self._status or rule.query or self._since or self._until)
+        self.is_dated = self._since is not None or self._until is not None
         depends = rule.per_records or rule.steps or rule.estimated or rule.failed is not None
         self._flat = (
             None if depends else Price(rule.credits or 0, rule.credits or 0, rule.credits or 0, False)
         )
 
+    @property
+    def is_flat(self) -> bool:
+        """Does it cost the same whatever the call carried?"""
+        return self._flat is not None
+
     def is_for(self, *names: str) -> bool:
         return all(wanted is None or name in wanted for wanted, name in zip(self._names, names, strict=True))
 
-    def fits(self, call: Call) -> bool:
+    def fits(self, status: int | None, time: int) -> bool:
         return (
-            (self._status is None or call.status in self._status)
-            and (self.rule.query is None or _has(call.query, self.rule.query))
-            and (self._since is None or call.time >= self._since)
-            and (self._until is None or call.time < self._until)
+            (self._status is None or status in self._status)
+            and (self._since is None or time >= self._since)
+            and (self._until is None or time < self._until)
         )
 
     def price(self, records: int | None, status: int | None) -> Price:

@@ -10,9 +10,10 @@ import tomllib
 import msgspec
 from msgspec import Struct, field
 
-from meterboard.domain.classify import Classifier, RequestRule, Words
+from meterboard.domain.classify import Classification, Classifier, RequestRule, Words
 from meterboard.domain.plan import PlanRule
-from meterboard.domain.price import PriceList, PriceRule
+from meterboard.domain.price import PriceList, PriceRule, Tariff
+from meterboard.domain.shapes import Shapes
 from meterboard.errors import ScheduleError
 
 
@@ -42,9 +43,20 @@ class CreditSchedule:
         self.prices = len(file.price)
         words = Words(file.version, file.module, file.id, _upper(file.verbs), _upper(file.done), file.silent)
         prices = PriceList(file.price)
-        self.classify = Classifier(file.request, words).classify
+        self._classifier = Classifier(file.request, words)
         self.price = prices.price
         self.rule = prices.rule
+        self.tariff = prices.tariff
+        self.read = Shapes(self._read, ids_are_alike=self._classifier.ids_are_alike).answer
+
+    def classify(self, http: str, path: str) -> Classification:
+        """What a request is. The same request always gets the same answer."""
+        return self.read(http, path)[0]
+
+    def _read(self, http: str, path: str) -> tuple[Classification, Tariff]:
+        """What a request is, and what such calls cost."""
+        found = self._classifier.classify(http, path)
+        return found, self.tariff(found.version, found.module, found.method)
 
 
 def _upper(words: dict[str, str]) -> dict[str, str]:

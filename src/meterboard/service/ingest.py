@@ -21,7 +21,6 @@ from meterboard.domain.event import (
 )
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import micros
-from meterboard.domain.price import Call
 from meterboard.domain.schedule import CreditSchedule
 from meterboard.domain.wire import EXPECTED, Fault, Sent, shown
 from meterboard.errors import Forbidden, NotFound
@@ -146,14 +145,18 @@ class _Pricing:
         """Raises: Fault: the event can't be accepted."""
         time = self._now_micros if event.time is None else self._checked(event.time)
         version, module, method = event.version, event.module, event.method
-        records, query = event.records, ""
+        records, tariff, address = event.records, None, ""
         if event.request is not None:
-            found = schedule.classify(event.request.method, event.request.path)
-            version = found.version if version is None else version
-            module = found.module if module is None else module
-            method = found.method if method is None else method
-            records = found.records if records is None else records
-            query = event.request.path.partition("?")[2]
+            address = event.request.path
+            found, tariff = schedule.read(event.request.method, address)
+            if version is None and module is None and method is None:
+                version, module, method, certain = found
+            else:  # what is given explicitly wins, and what it is decides what it costs
+                version = found.version if version is None else version
+                module = found.module if module is None else module
+                method = found.method if method is None else method
+                certain, tariff = found.records, None
+            records = certain if records is None else records
         combination = Combination(
             organization.id,
             event.application or "",
@@ -169,9 +172,10 @@ class _Pricing:
             combination = _without_unknown(combination)
         credits, estimated = event.credits, False
         if credits is None:
-            _, _, _, module, method, version, *_ = combination
-            call = Call(version, module, method, records, event.status, query, time)
-            credits, _, _, estimated = schedule.price(call)
+            if tariff is None:
+                _, _, _, module, method, version, *_ = combination
+                tariff = schedule.tariff(version, module, method)
+            credits, _, _, estimated = tariff.price(records, event.status, address, time)
         batch = self.batch
         batch.times.append(time)
         batch.ids.append(NO_ID if event.id is None else identity(organization.id, event.id))

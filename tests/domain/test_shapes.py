@@ -1,0 +1,101 @@
+"""What is kept at hand by a path's shape is what would be worked out anew."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meterboard.app import schedule_names, schedule_text
+from meterboard.domain.schedule import CreditSchedule, read_schedule
+from meterboard.domain.shapes import MOST, Shapes
+
+NAMES = schedule_names()
+KEPT = {name: read_schedule(schedule_text(name)) for name in NAMES}
+number = st.integers(0, 10**33).map(str)
+part = st.sampled_from(
+    [
+        "v8",
+        "v2.1",
+        "v81",
+        "crm",
+        "Leads",
+        "Module2",
+        "search",
+        "upsert",
+        "actions",
+        "convert",
+        "Notes",
+        "",
+        "7",
+        "%34",
+        "a%2F123456",
+        "coql",
+        "settings",
+        "fields",
+        "x#123456",
+        "١٢٣٤٥٦",
+        "123456;v=2",
+    ]
+)
+paths = st.lists(part | number | st.uuids().map(str), max_size=7).map(lambda parts: "/" + "/".join(parts))
+queries = st.sampled_from(
+    ["", "?", "?page=2", "?cvid=5&page=1", "?sort_by=id", "?xsort_by=1", "?fields=cvid"]
+)
+verbs = st.sampled_from(["GET", "get", "POST", "PUT", "DELETE"])
+
+
+def anew(name: str) -> CreditSchedule:
+    return read_schedule(schedule_text(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_request_is_the_same_whatever_came_before_it(name: str) -> None:
+    fresh = anew(name)
+
+    @given(verbs, paths, queries)
+    def check(http: str, path: str, query: str) -> None:
+        kept = KEPT[name].classify(http, path + query)
+        assert kept == KEPT[name].classify(http, path + query) == fresh._classifier.classify(http, path)
+
+    check()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(verbs, paths, queries, st.none() | st.integers(0, 300), st.sampled_from([None, 200, 404, 429]))
+def test_a_price_is_the_same_whatever_was_asked_before(
+    name: str, http: str, path: str, query: str, records: int | None, status: int | None
+) -> None:
+    _found, tariff = KEPT[name].read(http, path)
+    price = tariff.price(records, status, path + query, 0)
+
+    assert price == tariff.price(records, status, path + query, 0)
+    never_asked = type(tariff)(tariff._candidates)
+    assert price == never_asked.price(records, status, path + query, 0)
+
+
+def test_ids_share_an_answer_and_other_numbers_do_not() -> None:
+    asked: list[str] = []
+
+    def work_out(http: str, path: str) -> str:
+        asked.append(path)
+        return path
+
+    shapes = Shapes(work_out, ids_are_alike=True)
+    answers = [
+        shapes.answer("GET", f"/v{version}/Leads/{554_023_000 + id}") for version in (7, 8) for id in range(9)
+    ]
+
+    assert len(asked) == 2
+    assert set(answers) == {"/v7/Leads/554023000", "/v8/Leads/554023000"}
+
+
+def test_what_is_kept_is_bounded() -> None:
+    shapes = Shapes(lambda http, path: path, ids_are_alike=True)
+    for i in range(3 * MOST):
+        shapes.answer(f"M{i}", "/x")
+        shapes.answer("GET", f"/x{i}")
+        shapes.answer("GET", f"/x{i}/123456")
+        shapes.answer("GET", f"/y/123456/z{i}")
+
+    assert len(shapes._plain) <= MOST + 1
+    assert all(len(kept) <= MOST for kept in shapes._plain.values())
+    assert all(len(kept) <= MOST for kept in shapes._shapes.values())
