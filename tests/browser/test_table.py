@@ -186,6 +186,6 @@ def test_details_are_a_page_of_their_own_without_script(visit: Open, demo: Site)
     page = visit(demo, f"{MONTH}&columns=module,method&module=Leads", java_script_enabled=False)
     page.get_by_role("link", name="View details of the integration tasks in Leads").first.click()
 
-    expect(page.locator("h2")).to_have_text("Integration tasks in Leads")
+    expect(page.locator("h1")).to_have_text("Integration tasks in Leads")
     page.get_by_role("link", name="Assign lead owner").click()
     expect(page.locator("h1")).to_have_text("Usage by function")

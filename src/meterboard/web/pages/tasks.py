@@ -22,6 +22,7 @@ def tasks(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
     whole = "hx-request" not in request.headers
     return page(
         "tasks_page.html" if whole else "tasks.html",
+        whole=whole,
         answer=answer,
         address=address,
         module=filters.get("module", ()),
