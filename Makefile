@@ -36,7 +36,7 @@ test: install-test chromium
 
 # Anew the pictures of the documentation.
 pictures: install-test chromium
-	METERBOARD_PICTURES=docs/images $(BIN)/pytest tests/browser/test_pictures.py
+	METERBOARD_PICTURES=docs/images $(BIN)/pytest tests/browser/test_pictures.py tests/browser/gallery.py
 
 bench: install-test
 	$(BIN)/python -m benchmarks

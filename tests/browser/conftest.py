@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 from playwright.sync_api import (
@@ -35,6 +35,7 @@ ARGUMENTS = [
 PATIENCE = 15_000
 """Milliseconds that a page may take on a busy machine. What must be quick says so itself."""
 expect.set_options(timeout=PATIENCE)
+Theme = Literal["light", "dark"]
 WIDE: ViewportSize = {"width": 1440, "height": 900}
 NARROW: ViewportSize = {"width": 390, "height": 844}
 

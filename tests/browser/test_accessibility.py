@@ -1,12 +1,12 @@
 """axe-core finds no violation on any page, in light and dark, wide and narrow."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.browser.conftest import NARROW, WIDE, Fresh, Open, Site
+from tests.browser.conftest import NARROW, WIDE, Fresh, Open, Site, Theme
 
 PAGES = {
     "dashboard": "/",
@@ -22,7 +22,6 @@ PAGES = {
     "nothing here": "/nowhere",
     "a typo": "/?perod=today",
 }
-Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = get_args(Theme)
 LOOKS: tuple[tuple[Theme, ViewportSize], ...] = (("light", WIDE), ("dark", NARROW))
 """Both themes and both widths; colours come with the theme and the order of things with the width."""
