@@ -39,7 +39,7 @@ def batches(services: Services, acme: Organization, *, count: int) -> Iterator[E
                 for time in branch.times[first : first + width]
             ]
             together.combinations += branch.combinations[first : first + width]
-            for name in ("credits", "charged", "estimated"):
+            for name in ("credits", "charged", "estimated", "reasons"):
                 getattr(together, name).extend(getattr(branch, name)[first : first + width])
             together.records += branch.records[first : first + width]
         random = os.urandom(12 * len(together.times))

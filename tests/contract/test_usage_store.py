@@ -11,6 +11,7 @@ import pytest
 from meterboard.domain.event import NO_ID, Combination, EventBatch, identity
 from meterboard.domain.period import micros, parse_period
 from meterboard.domain.query import Filters, Order, Scope
+from meterboard.domain.reason import GIVEN
 from meterboard.usage.duckdb import FILE, DuckDBStore
 from meterboard.usage.store import Usage, UsageStore
 
@@ -60,6 +61,7 @@ def batch(
         events.charged.append(credits)
         events.estimated.append(0)
         events.records.append(-1)
+        events.reasons.append(GIVEN)
     return events
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from meterboard.app import schedule_named
 from meterboard.domain.classify import Classification
-from meterboard.domain.price import Call, Price
+from meterboard.domain.price import Call
 from meterboard.domain.schedule import read_schedule
 from meterboard.errors import ScheduleError
 
@@ -58,7 +58,7 @@ def test_ids_end_up_nowhere(number: int, uuid: object, token: str) -> None:
 
 @given(st.text(), st.text(), st.text(), st.none() | st.integers(0, 2**31))
 def test_every_call_costs_one_credit(version: str, module: str, method: str, records: int | None) -> None:
-    assert GENERIC.price(Call(version, module, method, records, 429)) == Price(1, 1, 1, False)
+    assert GENERIC.price(Call(version, module, method, records, 429))[:4] == (1, 1, 1, False)
 
 
 TIERED = read_schedule(

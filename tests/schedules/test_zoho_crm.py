@@ -163,13 +163,13 @@ def test_a_call_costs(method: str, records: int | None, credits: int) -> None:
 def test_what_the_event_does_not_say_makes_an_estimate_with_its_bounds(
     method: str, status: int | None, wanted: Price
 ) -> None:
-    assert price(method, None, status) == wanted
+    assert price(method, None, status)._replace(reason="") == wanted
 
 
 def test_one_record_by_its_address_is_no_estimate() -> None:
     version, module, method, records = ZOHO.classify("PUT", f"/crm/v8/Leads/{RECORD}")
 
-    assert ZOHO.price(Call(version, module, method, records)) == Price(1, 1, 1, False)
+    assert ZOHO.price(Call(version, module, method, records))[:4] == (1, 1, 1, False)
 
 
 def test_a_custom_view_costs_three() -> None:

@@ -10,6 +10,7 @@ import pytest
 from meterboard.clock import FixedClock
 from meterboard.domain.event import Combination, EventBatch, identity
 from meterboard.domain.period import micros
+from meterboard.domain.reason import GIVEN
 from meterboard.errors import Overloaded, StoreFailed
 from meterboard.service.meter import Meter
 from meterboard.usage.duckdb import DuckDBStore
@@ -29,6 +30,7 @@ def batch(*ids: str) -> EventBatch:
         events.charged.append(1)
         events.estimated.append(0)
         events.records.append(-1)
+        events.reasons.append(GIVEN)
     return events
 
 

@@ -8,7 +8,8 @@ from meterboard.app import schedule_named, schedule_text
 from meterboard.clock import SystemClock
 from meterboard.commands.base import OneLineErrors, data_option, open_accounts
 from meterboard.domain.period import micros
-from meterboard.domain.price import Call, Price, PriceRule
+from meterboard.domain.price import Call
+from meterboard.domain.reason import NO_PRICE, bounds_in_words, conditions_in_words
 from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import InvalidParameter, NotFound
 from meterboard.importers.zoho_apis import schedule_of_apis
@@ -42,33 +43,13 @@ def explain(request: str, name: str, records: int | None, status: int | None) ->
     click.echo(f"version  {version or '(unknown)'}")
     click.echo(f"module   {module or '(unknown)'}")
     click.echo(f"method   {method or '(unknown)'}")
-    click.echo(f"rule     {_conditions(rule) if rule else 'no price fits'}")
+    click.echo(f"rule     {conditions_in_words(rule) if rule else NO_PRICE}")
     click.echo(f"formula  {rule.in_words() if rule else 'nothing'}")
-    click.echo(f"credits  {_in_words(price)}")
+    click.echo(f"credits  {price.credits:,}{bounds_in_words(price)}")
     if rule and rule.source:
         click.echo(f"source   {rule.source}")
     if rule and rule.disputed:
         click.echo(f"disputed {rule.disputed}")
-
-
-def _conditions(rule: PriceRule) -> str:
-    given = {
-        name: getattr(rule, name)
-        for name in ("version", "module", "method", "status", "query", "since", "until")
-    }
-    said = [f"{name} {_one_of(value)}" for name, value in given.items() if value is not None]
-    return ", ".join(said) or "every call"
-
-
-def _one_of(value: object) -> str:
-    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _in_words(price: Price) -> str:
-    if not price.estimated:
-        return f"{price.credits:,}"
-    most = "any number" if price.most is None else f"{price.most:,}"
-    return f"{price.credits:,}, estimated: from {price.least:,} to {most}"
 
 
 @schedule.command("check")

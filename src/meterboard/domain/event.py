@@ -91,10 +91,11 @@ class EventBatch:
 
     `times` are microseconds since 1970 UTC. `ids` are 12-byte digests of organisation and id, `NO_ID` where the
     event had none. `charged` are the credits that count against the allowance. `estimated` is 1 where the price is an
-    estimate, else 0. `records` is -1 where the event did not say.
+    estimate, else 0. `records` is -1 where neither the event nor its request says. `reasons` are why they cost that,
+    as `meterboard.domain.reason` keeps it: few distinct texts.
     """
 
-    __slots__ = ("charged", "combinations", "credits", "estimated", "ids", "records", "times")
+    __slots__ = ("charged", "combinations", "credits", "estimated", "ids", "reasons", "records", "times")
 
     def __init__(self) -> None:
         self.times: list[int] = []
@@ -104,6 +105,7 @@ class EventBatch:
         self.charged: list[int] = []
         self.estimated: list[int] = []
         self.records: list[int] = []
+        self.reasons: list[str] = []
 
     def __len__(self) -> int:
         return len(self.times)

@@ -5,7 +5,7 @@ A price may depend on how many records a call carried or asked for, or on its ou
 an estimate, with the least and the most that it may be.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -50,35 +50,41 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
     def in_words(self) -> str:
         """The formula: 1 credit for every 10 records begun, at most 10."""
         if self.steps:
-            said = ", ".join(f"{_credits(credits)} up to {upto:,} records" for upto, credits in self.steps)
+            said = ", ".join(
+                f"{credits_in_words(credits)} up to {upto:,} records" for upto, credits in self.steps
+            )
         else:
-            said = _credits(self.credits or 0)
+            said = credits_in_words(self.credits or 0)
         if self.per_records:
             said += f" for every {self.per_records:,} records begun"
         if self.most is not None:
             said += f", at most {self.most:,}"
         if self.failed is not None:
-            said += f", {_credits(self.failed)} if the call failed"
+            said += f", {credits_in_words(self.failed)} if the call failed"
         return said
 
 
-def _credits(number: int) -> str:
+def credits_in_words(number: int) -> str:
+    """1 credit, 2 credits."""
     return f"{number:,} credit" if number == 1 else f"{number:,} credits"
 
 
 class Price(NamedTuple):
-    """Credits, the least and the most that they may really be (None: no bound), and whether they are an estimate."""
+    """
+    Credits, the least and the most that they may really be (None: no bound), and whether they are an estimate.
+
+    `reason` is why, as `meterboard.domain.reason` keeps it.
+    """
 
     credits: int
     least: int
     most: int | None
     estimated: bool
+    reason: str = ""
 
 
 MOST_KNOWN = 1_024
 """Prices kept at hand for a version, module and method, by records and outcome."""
-FREE = Price(0, 0, 0, False)
-"""What a call costs that no price fits."""
 
 
 class Call(NamedTuple):
@@ -96,18 +102,23 @@ class Call(NamedTuple):
 class PriceList:
     """Compiled prices. Immutable; safe to share between threads."""
 
-    def __init__(self, rules: Sequence[PriceRule]) -> None:
-        """Raises: ScheduleError: a row contradicts itself."""
+    def __init__(self, rules: Sequence[PriceRule], reason: Callable[[PriceRule | None], str]) -> None:
+        """
+        `reason` says why a call costs what a row says, or nothing where none fits.
+
+        Raises: ScheduleError: a row contradicts itself.
+        """
         for number, rule in enumerate(rules):
             wrong = _contradiction(rule)
             if wrong:
                 raise ScheduleError(wrong, row=("price", number))
-        self._rows = [_Row(rule) for rule in rules]
+        self._rows = [_Row(rule, reason(rule)) for rule in rules]
+        self._free = Price(0, 0, 0, False, reason(None))
         self.tariff = lru_cache(maxsize=4_096)(self._tariff)
 
     def _tariff(self, version: str, module: str, method: str) -> "Tariff":
         """The prices that calls of a version, module and method may have."""
-        return Tariff([row for row in self._rows if row.is_for(version, module, method)])
+        return Tariff([row for row in self._rows if row.is_for(version, module, method)], self._free)
 
     def price(self, call: Call) -> Price:
         """What a call costs; nothing when no price fits."""
@@ -124,8 +135,10 @@ class PriceList:
 class Tariff:
     """The prices of one version, module and method, for calls whose address has `given` parameters and no others."""
 
-    def __init__(self, candidates: Sequence["_Row"], given: Sequence[str] = ()) -> None:
+    def __init__(self, candidates: Sequence["_Row"], free: Price, given: Sequence[str] = ()) -> None:
+        """`free` is the price where no row fits."""
         self._candidates = candidates
+        self._free = free
         self._rows = [row for row in candidates if row.rule.query is None or row.rule.query in given]
         self._parameters = {row.rule.query for row in candidates if row.rule.query is not None}
         self._is_dated = any(row.is_dated for row in self._rows)
@@ -161,12 +174,12 @@ class Tariff:
         query = address.partition("?")[2]
         names = tuple(sorted(name for name in self._parameters if _has(query, name)))
         if names and names not in self._asked:
-            self._asked[names] = Tariff(self._candidates, names)
+            self._asked[names] = Tariff(self._candidates, self._free, names)
         return self._asked[names] if names else self
 
     def _work_out(self, records: int | None, status: int | None, time: int) -> Price:
         row = self.row(status, time)
-        return FREE if row is None else row.price(records, status)
+        return self._free if row is None else row.price(records, status)
 
     def row(self, status: int | None, time: int) -> "_Row | None":
         """The first row whose conditions all fit."""
@@ -176,8 +189,9 @@ class Tariff:
 class _Row:
     """A rule with what can be decided of it beforehand."""
 
-    def __init__(self, rule: PriceRule) -> None:
+    def __init__(self, rule: PriceRule, reason: str) -> None:
         self.rule = rule
+        self._reason = reason
         self._names = [
             frozenset([wanted] if isinstance(wanted, str) else wanted) if wanted is not None else None
             for wanted in (rule.version, rule.module, rule.method)
@@ -189,7 +203,7 @@ class _Row:
         self.is_dated = self._since is not None or self._until is not None
         depends = rule.per_records or rule.steps or rule.estimated or rule.failed is not None
         self._flat = (
-            None if depends else Price(rule.credits or 0, rule.credits or 0, rule.credits or 0, False)
+            None if depends else Price(rule.credits or 0, rule.credits or 0, rule.credits or 0, False, reason)
         )
 
     @property
@@ -212,15 +226,15 @@ class _Row:
         if self._flat:
             return self._flat
         if rule.failed is not None and status is not None and status >= FAILED:
-            return Price(rule.failed, rule.failed, rule.failed, False)
+            return Price(rule.failed, rule.failed, rule.failed, False, self._reason)
         credits = self._by_records(max(1, records or 1))
         unknown_outcome = rule.failed is not None and status is None
         unknown_size = records is None and (rule.per_records or rule.steps)
         if not (unknown_outcome or unknown_size or rule.estimated):
-            return Price(credits, credits, credits, False)
+            return Price(credits, credits, credits, False, self._reason)
         least = min(credits, credits if rule.failed is None else rule.failed)
         most = rule.most if rule.most is not None else rule.steps[-1][1] if rule.steps else None
-        return Price(credits, least, credits if unknown_outcome else most, True)
+        return Price(credits, least, credits if unknown_outcome else most, True, self._reason)
 
     def _by_records(self, records: int) -> int:
         rule = self.rule
@@ -231,6 +245,11 @@ class _Row:
         if rule.most is not None and not rule.estimated:
             credits = min(credits, rule.most)
         return min(credits, MAX_CREDITS)
+
+
+def price_by(rule: PriceRule, records: int | None, status: int | None) -> Price:
+    """What a call costs by a row that fits it."""
+    return _Row(rule, "").price(records, status)
 
 
 def _midnight(day: date) -> int:

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from meterboard.domain.classify import Classification, Classifier, RequestRule, Words
 from meterboard.domain.plan import PlanRule
 from meterboard.domain.price import PriceList, PriceRule, Tariff
+from meterboard.domain.reason import Reason
 from meterboard.domain.shapes import Shapes
 from meterboard.errors import ScheduleError
 
@@ -42,7 +43,7 @@ class CreditSchedule:
         self.requests = len(file.request)
         self.prices = len(file.price)
         words = Words(file.version, file.module, file.id, _upper(file.verbs), _upper(file.done), file.silent)
-        prices = PriceList(file.price)
+        prices = PriceList(file.price, lambda rule: Reason(file.name, rule).text())
         self._classifier = Classifier(file.request, words)
         self.price = prices.price
         self.rule = prices.rule

@@ -21,6 +21,7 @@ from meterboard.domain.event import (
 )
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import micros
+from meterboard.domain.reason import GIVEN
 from meterboard.domain.schedule import CreditSchedule
 from meterboard.domain.wire import EXPECTED, Fault, Sent, shown
 from meterboard.errors import Forbidden, NotFound
@@ -170,12 +171,12 @@ class _Pricing:
         )
         if UNKNOWN in combination:
             combination = _without_unknown(combination)
-        credits, estimated = event.credits, False
+        credits, estimated, reason = event.credits, False, GIVEN
         if credits is None:
             if tariff is None:
                 _, _, _, module, method, version, *_ = combination
                 tariff = schedule.tariff(version, module, method)
-            credits, _, _, estimated = tariff.price(records, event.status, address, time)
+            credits, _, _, estimated, reason = tariff.price(records, event.status, address, time)
         batch = self.batch
         batch.times.append(time)
         batch.ids.append(NO_ID if event.id is None else identity(organization.id, event.id))
@@ -183,7 +184,8 @@ class _Pricing:
         batch.credits.append(credits)
         batch.charged.append(credits if organization.charges_tasks or not event.function else 0)
         batch.estimated.append(int(estimated))
-        batch.records.append(-1 if event.records is None else event.records)
+        batch.records.append(-1 if records is None else records)
+        batch.reasons.append(reason)
 
     def _checked(self, time: datetime) -> int:
         if time < self._oldest:

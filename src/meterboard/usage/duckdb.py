@@ -75,10 +75,15 @@ class DuckDBStore:
         return connection
 
     def _check_layout(self) -> None:
-        """Raises: DataFolderError: the file was written by a version of Meterboard that keeps it differently."""
+        """Brings an older file up to date. Raises: DataFolderError: it was written by a newer version of Meterboard."""
         found = self._connection.execute("select version from layout").fetchall()
         if not found:
             self._connection.execute("insert into layout values (?)", [statements.LAYOUT]).fetchall()
+        elif found == [(1,)]:
+            self._connection.begin()
+            for statement in statements.FROM_LAYOUT_1:
+                self._connection.execute(statement).fetchall()
+            self._connection.commit()
         elif found != [(statements.LAYOUT,)]:
             self._connection.close()
             raise DataFolderError(
@@ -95,6 +100,7 @@ class DuckDBStore:
         self._cached_characters = 0
         rows = self._connection.execute(statements.NEWEST_COMBINATIONS, [RECALLED]).fetchall()
         self._keep_at_hand((number, Combination(*values)) for number, *values in rows)
+        self._reasons = dict(self._connection.execute("select text, number from reason").fetchall())
 
     def _filter_of_ids(self) -> IdFilter:
         known = IdFilter()
@@ -123,7 +129,8 @@ class DuckDBStore:
             return new
         kept = list if all(new) else lambda column: list(compress(column, new))
         numbers = [self._numbers.get(combination, -1) for combination in batch.combinations]
-        all_known = -1 not in numbers
+        reasons = [self._reasons.get(reason, -1) for reason in batch.reasons]
+        all_known = -1 not in numbers and -1 not in reasons
         # A statement alone is a transaction of its own: one call instead of three, each of which may have to wait for
         # the interpreter.
         with self._transaction(single=all_known):
@@ -138,6 +145,7 @@ class DuckDBStore:
                 "charged": batch.charged,
                 "estimated": batch.estimated,
                 "records": batch.records,
+                "reason": reasons if all_known else self._numbers_of_reasons(batch.reasons),
             }
             self._insert(Rows({name: kept(column) for name, column in columns.items()}))
         added = [low for low, is_new in zip(lows, new, strict=True) if is_new and low]
@@ -190,6 +198,14 @@ class DuckDBStore:
         self._next_number += len(new)
         self._keep_at_hand(numbered)
         return [self._numbers[combination] for combination in combinations]
+
+    def _numbers_of_reasons(self, reasons: Sequence[str]) -> list[int]:
+        """The number of each reason. They are as few as the rows of price lists, so all are at hand and none is deleted."""
+        new = sorted(set(reasons) - self._reasons.keys())
+        numbered = list(enumerate(new, len(self._reasons)))
+        self._append("reason", numbered)
+        self._reasons.update((text, number) for number, text in numbered)
+        return [self._reasons[reason] for reason in reasons]
 
     def _keep_at_hand(self, numbered: Iterable[tuple[int, Combination]]) -> None:
         for number, combination in numbered:

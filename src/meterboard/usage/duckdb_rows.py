@@ -22,6 +22,7 @@ EVENT = {
     "charged": ("i", na.int32()),
     "estimated": ("b", na.int8()),
     "records": ("i", na.int32()),
+    "reason": ("i", na.int32()),
 }
 """The columns of the table `event`: Python's array type and Arrow's."""
 _SCHEMA = na.struct({name: kind for name, (_, kind) in EVENT.items()})

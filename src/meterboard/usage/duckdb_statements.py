@@ -9,8 +9,14 @@ Times are microseconds since 1970 UTC, buckets and days their numbers since then
 DIMENSIONS = 'application, function, module, method, version, ip, "user", status'
 _DIMENSION_COLUMNS = "".join(f"    {name} varchar not null,\n" for name in DIMENSIONS.split(", "))
 
-LAYOUT = 1
+LAYOUT = 2
 """Goes up whenever the tables below change in a way that older files don't have."""
+FROM_LAYOUT_1 = (
+    "alter table event add column reason integer default -1",
+    "alter table event alter column reason drop default",
+    "update layout set version = 2",
+)
+"""What makes of a file of layout 1 one of today's: why its calls cost what they do was not kept."""
 
 SCHEMA = f"""
 create table if not exists layout (version integer not null);
@@ -30,8 +36,10 @@ create table if not exists event (
     credits integer not null,
     charged integer not null,
     estimated tinyint not null,
-    records integer not null
+    records integer not null,
+    reason integer not null
 );
+create table if not exists reason (number integer not null, text varchar not null);
 create table if not exists rollup (
     organization integer not null,
     bucket integer not null,
