@@ -161,8 +161,10 @@ def asgi(services: Services) -> ASGIApp:
     events, others = EventsApp(services.access, services.ingest), _litestar(services)
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
-        if "method" in scope and scope["path"] == EVENTS_PATH:  # neither a socket nor the start of the server
-            await events(cast(HTTPScope, scope), receive, send)
+        # What has no method is a socket or the start of the server; events are listed by the framework.
+        http = cast(HTTPScope, scope) if "method" in scope else None
+        if http is not None and http["path"] == EVENTS_PATH and http["method"] != "GET":
+            await events(http, receive, send)
         else:
             await others(scope, receive, send)
 

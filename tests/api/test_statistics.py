@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import datetime
 
+import httpx
 import pyarrow.parquet
 import pytest
 
@@ -202,8 +203,8 @@ def test_the_api_describes_itself(server: Server) -> None:
 
 
 def test_what_is_not_there_is_a_problem_too(server: Server) -> None:
-    for path, status in (("/v1/nothing", 404), ("/v1/events", 405)):
-        answer = server.get(path)
+    for verb, path, status in (("GET", "/v1/nothing", 404), ("DELETE", "/v1/events", 405)):
+        answer = httpx.request(verb, f"{server.url}{path}", headers=server.headers())
         assert (status, "application/problem+json") == (answer.status_code, answer.headers["content-type"])
 
 

@@ -13,12 +13,20 @@ from meterboard.service.answers import (
     TableAnswer,
     TasksAnswer,
 )
+from meterboard.service.events import Event, EventsAnswer
 from meterboard.service.export import Value, to_csv, to_parquet
 
 Format = Literal["json", "csv", "parquet"]
-Answer = Summary | BreakdownAnswer | SeriesAnswer | TableAnswer | TasksAnswer
+Answer = Summary | BreakdownAnswer | SeriesAnswer | TableAnswer | TasksAnswer | EventsAnswer
 ESTIMATED = "estimated_calls"
 """A column of the table that is there when the price of any of its calls is an estimate."""
+EVENT_COLUMNS: dict[str, type] = {
+    "time": datetime,
+    **dict.fromkeys(("application", "function", "user", "ip", "version", "module", "method"), str),
+    **dict.fromkeys(("status", "records", "credits", "charged"), int),
+    "estimated": bool,
+    **dict.fromkeys(("schedule", "rule", "formula", "result"), str),
+}
 PARQUET = "application/vnd.apache.parquet"
 
 
@@ -54,11 +62,34 @@ def _flat(answer: Answer) -> Flat:
     if isinstance(answer, TasksAnswer):
         task_columns = {"function": str, "module": str, "tasks": int, "credits": int}
         return Flat(task_columns, [[r.function, r.module, r.tasks, r.credits] for r in answer.rows])
+    if isinstance(answer, EventsAnswer):
+        return Flat(EVENT_COLUMNS, [_event(event) for event in answer.events])
     names: dict[str, type] = dict.fromkeys(answer.columns, str)
     columns = names | {"calls": int, "credits": int, "integration_tasks": int}
     if any(ESTIMATED in row for row in answer.rows):
         columns |= {ESTIMATED: int}
     return Flat(columns, [[row.get(column, 0) for column in columns] for row in answer.rows])
+
+
+def _event(event: Event) -> list[Value]:
+    why = event.why
+    said = [why.schedule, why.rule, why.formula, why.result] if why else [None] * 4
+    return [
+        event.time,
+        event.application,
+        event.function,
+        event.user,
+        event.ip,
+        event.version,
+        event.module,
+        event.method,
+        event.status,
+        event.records,
+        event.credits,
+        event.charged,
+        event.estimated,
+        *said,
+    ]
 
 
 def _summary(answer: Summary) -> Flat:

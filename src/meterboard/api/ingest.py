@@ -60,9 +60,11 @@ class EventsApp:
         """One event, an array of them, or NDJSON. Answered when what was accepted is durable on disk."""
         if scope["method"] != "POST":
             found = problem(
-                405, "HTTPError", f"{scope['method']} can't be used at {PATH}: send events with POST."
+                405,
+                "HTTPError",
+                f"{scope['method']} can't be used at {PATH}: send events with POST, list them with GET.",
             )
-            return await _answer(send, found.status, MEDIA_TYPE, found.body, {"Allow": "POST"})
+            return await _answer(send, found.status, MEDIA_TYPE, found.body, {"Allow": "GET, POST"})
         try:
             receipt = await self._accept(scope, receive)
         except Exception as error:  # whoever sent events must hear what became of them

@@ -33,6 +33,7 @@ EXPECTED = {
     "by": f"one of {', '.join(BREAKDOWNS)}",
     "format": "json, csv or parquet",
     "limit": "a whole number from 1 to 10,000",
+    "cursor": "one cursor",
     "offset": "a whole number, 0 or more",
     "page": "a whole number, 1 or more",
     "page_size": "a whole number from 1 to 10,000",

@@ -21,7 +21,7 @@ class EventSchema(JsonRenderPlugin):
         openapi_schema["components"]["schemas"] |= components
         openapi_schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         openapi_schema["security"] = [{"key": []}]
-        openapi_schema["paths"] |= {PATH: {"post": _sending(event, receipt)}}
+        openapi_schema["paths"][PATH]["post"] = _sending(event, receipt)
         return super().render(request, openapi_schema)
 
 

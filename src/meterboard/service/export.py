@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 Value = str | int | float | datetime | None
-TYPES = {str: "varchar", int: "bigint", float: "double", datetime: "timestamptz"}
+TYPES = {str: "varchar", int: "bigint", float: "double", bool: "boolean", datetime: "timestamptz"}
 
 
 def to_csv(columns: Mapping[str, type], rows: Sequence[Sequence[Value]]) -> bytes:
@@ -19,8 +19,14 @@ def to_csv(columns: Mapping[str, type], rows: Sequence[Sequence[Value]]) -> byte
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([value.isoformat() if isinstance(value, datetime) else value for value in row])
+        writer.writerow([_as_text(value) for value in row])
     return text.getvalue().encode()
+
+
+def _as_text(value: Value) -> Value:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def to_parquet(columns: Mapping[str, type], rows: Sequence[Sequence[Value]]) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from meterboard.clock import Clock
 from meterboard.domain.allowance import Allowance, allowed_in
+from meterboard.domain.cursor import Cursor
 from meterboard.domain.event import UNKNOWN
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import Period, bucket_number, bucket_start, parse_period, points
@@ -25,6 +26,7 @@ from meterboard.service.answers import (
     TaskTotal,
     Total,
 )
+from meterboard.service.events import EventsAnswer, events_answer
 from meterboard.service.refresh import Refresh
 from meterboard.usage.store import Group, Snapshot, Usage, UsageStore
 
@@ -228,6 +230,13 @@ class Reading:
             total_rows=found.count,
             total=Total(found.total.calls, found.total.credits),
         )
+
+    def events(
+        self, period: Period, filters: Filters, *, limit: int, cursor: Cursor | None = None
+    ) -> EventsAnswer:
+        """The events behind a number, newest first; `cursor` goes on where another answer says."""
+        listing = self._snapshot.events(self._scope(period, filters), limit=limit, cursor=cursor)
+        return events_answer(listing, as_of=self.as_of, zone=self._organization.zone)
 
     def integration_tasks(self, period: Period, filters: Filters) -> TasksAnswer:
         """Integration tasks per function and module."""

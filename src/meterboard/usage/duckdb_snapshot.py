@@ -5,11 +5,13 @@ from datetime import datetime
 
 import duckdb
 
+from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import EPOCH, INSTANT, micros
 from meterboard.domain.query import Dimension, Order, Scope
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage import sql
-from meterboard.usage.store import Bucket, Difference, Group, Groups, Usage
+from meterboard.usage.listing import listing
+from meterboard.usage.store import Bucket, Difference, Group, Groups, Listing, Usage
 
 
 class DuckDBSnapshot:
@@ -64,6 +66,9 @@ class DuckDBSnapshot:
     def buckets(self, scope: Scope) -> dict[int, Bucket]:
         rows = self._rows(*sql.buckets(scope))
         return {_int(bucket): Bucket(*map(_int, sums)) for bucket, *sums in rows}
+
+    def events(self, scope: Scope, *, limit: int, cursor: Cursor | None = None) -> Listing:
+        return listing(lambda statement: self._rows(*statement), scope, self.watermark, limit, cursor)
 
     def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
         ((calls, credits),) = self._rows(statements.WINDOW, [organization, micros(after), micros(until)])

@@ -36,7 +36,7 @@ def total(scope: Scope) -> Statement:
 
 def buckets(scope: Scope) -> Statement:
     """Usage by bucket, with the calls that were refused."""
-    rows, parameters = _part(scope, "rollup", "bucket", *_bucket_range(scope), ("bucket", "status"))
+    rows, parameters = _part(scope, "rollup", "bucket", *bucket_range(scope), ("bucket", "status"))
     return Statement(
         "select bucket, sum(calls), sum(credits),"
         f" sum(case when status = '{REFUSED}' then calls else 0 end) from ({rows}) as usage group by bucket",
@@ -100,7 +100,7 @@ def _usage(scope: Scope, columns: Iterable[str], condition: str = "") -> Stateme
     Days of UTC serve every zone, since the edges are taken by the quarter of an hour.
     """
     columns = tuple(columns)
-    first, after = _bucket_range(scope)
+    first, after = bucket_range(scope)
     first_day, day_after = -(-first // BUCKETS_A_DAY), after // BUCKETS_A_DAY
     if first_day >= day_after:
         return _part(scope, "rollup", "bucket", first, after, columns, condition)
@@ -123,18 +123,28 @@ def _part(
     columns: Sequence[str],
     condition: str = "",
 ) -> Statement:
-    """Where the organisation comes into every statement, and the filters: each lets its values through or keeps them out."""
+    """Where the organisation comes into every statement, and the filters."""
     conditions = ["organization = ?", f"{step} >= ?", f"{step} < ?", *([condition] if condition else [])]
-    parameters: list[Parameter] = [scope.organization, first, after]
+    let_through = filtered(scope)
+    chosen = ", ".join([*columns, "calls", "credits", "estimated"])
+    return Statement(
+        f"select {chosen} from {table} where {' and '.join(conditions)}{let_through.sql}",
+        [scope.organization, first, after, *let_through.parameters],
+    )
+
+
+def filtered(scope: Scope) -> Statement:
+    """The filters as conditions, each with an `and` before it: they let their values through or keep them out."""
+    conditions = ""
+    parameters: list[Parameter] = []
     for name, values in scope.filters.items():
         membership = "not in" if name.endswith(NOT) else "in"
-        conditions.append(f'"{name.removesuffix(NOT)}" {membership} ({", ".join("?" * len(values))})')
+        conditions += f' and "{name.removesuffix(NOT)}" {membership} ({", ".join("?" * len(values))})'
         parameters += values
-    chosen = ", ".join([*columns, "calls", "credits", "estimated"])
-    return Statement(f"select {chosen} from {table} where {' and '.join(conditions)}", parameters)
+    return Statement(conditions, parameters)
 
 
-def _bucket_range(scope: Scope) -> tuple[int, int]:
+def bucket_range(scope: Scope) -> tuple[int, int]:
     """
     First bucket and the one after the last.
 

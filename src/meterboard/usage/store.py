@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
+from meterboard.domain.cursor import Cursor
 from meterboard.domain.event import EventBatch
 from meterboard.domain.query import Dimension, Order, Scope
 
@@ -51,6 +52,29 @@ class Groups(Struct, frozen=True):
     rows: list[Group]
     count: int
     total: Usage
+
+
+class Listed(NamedTuple):
+    """
+    An event as it is kept. `time` in microseconds since 1970 UTC, `values` those of DIMENSIONS, `records` -1 where
+    nothing says how many, `reason` empty where it was not kept.
+    """
+
+    time: int
+    values: tuple[str, ...]
+    credits: int
+    charged: int
+    estimated: bool
+    records: int
+    reason: str
+
+
+class Listing(NamedTuple):
+    """A page of events, newest first, and the places before and behind it; None: there is nothing there."""
+
+    rows: list[Listed]
+    newer: Cursor | None
+    older: Cursor | None
 
 
 class Difference(NamedTuple):
@@ -93,6 +117,15 @@ class Snapshot(Protocol):
 
     def buckets(self, scope: Scope) -> dict[int, Bucket]:
         """Sums by bucket number, of the buckets that have any."""
+        ...
+
+    def events(self, scope: Scope, *, limit: int, cursor: Cursor | None = None) -> Listing:
+        """
+        The events behind the sums of a scope: exactly those that the rollup counts, newest first.
+
+        Whoever goes on from cursor to cursor meets each event that was there at the start, and still is, once, whatever
+        is added, refreshed, merged or forgotten meanwhile.
+        """
         ...
 
     def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:

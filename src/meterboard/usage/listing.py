@@ -1,0 +1,77 @@
+"""The events behind a number, a page at a time, from any store that answers SQL."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from meterboard.domain.cursor import Cursor
+from meterboard.domain.period import micros
+from meterboard.domain.query import Scope
+from meterboard.usage import sql_events as sql
+from meterboard.usage.sql import Statement
+from meterboard.usage.store import Listed, Listing
+
+Ask = Callable[[Statement], list[tuple[Any, ...]]]
+
+
+def listing(ask: Ask, scope: Scope, watermark: datetime, limit: int, cursor: Cursor | None) -> Listing:
+    """See `meterboard.usage.store.Snapshot.events`."""
+    return _Events(ask, scope, micros(watermark)).listing(limit, cursor)
+
+
+class _Events:
+    """The events of one scope. A place among them is a time and how many of that time lie before it."""
+
+    def __init__(self, ask: Ask, scope: Scope, watermark: int) -> None:
+        self._ask = ask
+        self._scope = scope
+        self._watermark = watermark
+        self._since, self._until = sql.covered(scope, watermark)
+
+    def listing(self, limit: int, cursor: Cursor | None) -> Listing:
+        start = self._start(limit, cursor)
+        time, passed = start or (self._until, 0)
+        # One more than asked for says whether anything follows.
+        rows = self._older(time, passed, limit + 1)
+        shown = rows[:limit]
+        older = newer = None
+        if len(rows) > limit:
+            last = shown[-1].time
+            older = Cursor(last, sum(row.time == last for row in shown) + (passed if last == time else 0))
+        if start:
+            newer = Cursor(time, passed, newer=True)
+        return Listing(shown, newer, older)
+
+    def _start(self, limit: int, cursor: Cursor | None) -> tuple[int, int] | None:
+        """The place at which the page that a cursor asks for begins; None: at the newest."""
+        if cursor is None or cursor.time >= self._until:
+            return None
+        if not cursor.newer:
+            return cursor.time, cursor.passed
+        here = self._count(cursor.time)
+        times = self._newer(cursor.time, here - min(here, cursor.passed), limit + 1)
+        if len(times) <= limit:
+            return None
+        first = times[-2]
+        of_all = min(here, cursor.passed) if first == cursor.time else self._count(first)
+        return first, of_all - sum(time == first for time in times[:-1])
+
+    def _older(self, time: int, passed: int, limit: int) -> list[Listed]:
+        stretch = sql.Stretch(self._since, min(time + 1, self._until))
+        rows = self._ask(sql.page(self._scope, stretch, self._watermark, limit=limit, offset=passed))
+        return [_listed(row) for row in rows]
+
+    def _newer(self, time: int, passed: int, limit: int) -> list[int]:
+        stretch = sql.Stretch(max(time, self._since), self._until)
+        rows = self._ask(sql.newer(self._scope, stretch, self._watermark, limit=limit, offset=passed))
+        return [moment for (moment,) in rows]
+
+    def _count(self, time: int) -> int:
+        stretch = sql.Stretch(max(time, self._since), min(time + 1, self._until))
+        ((count,),) = self._ask(sql.count(self._scope, stretch, self._watermark))
+        return int(count)
+
+
+def _listed(row: tuple[Any, ...]) -> Listed:
+    time, *values, credits, charged, estimated, records, reason = row
+    return Listed(time, tuple(values), credits, charged, bool(estimated), records, reason)

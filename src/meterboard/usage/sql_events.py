@@ -1,0 +1,67 @@
+"""
+The events behind a number -> SQL and parameters. Only SQL that DuckDB and ClickHouse share.
+
+Times are microseconds since 1970 UTC. What the statistics cover is covered here, and nothing else: what was received,
+and happened, before the watermark.
+"""
+
+from typing import NamedTuple
+
+from meterboard.domain.period import BUCKET_SECONDS
+from meterboard.domain.query import Scope
+from meterboard.usage.sql import Parameter, Statement, bucket_range, filtered
+
+BUCKET_MICROS = BUCKET_SECONDS * 1_000_000
+DIMENSIONS = 'application, function, module, method, version, ip, "user", status'
+# Events of one time are in the order of their receipt. Those that are alike in all of these can't be told apart, so
+# that their order is of no account.
+REST = "received_at, combination, id_low, id_high, credits, charged, estimated, records, reason"
+
+
+class Stretch(NamedTuple):
+    """The times from `since` to before `until`."""
+
+    since: int
+    until: int
+
+
+def covered(scope: Scope, watermark: int) -> Stretch:
+    """The times that a question is about."""
+    first, after = bucket_range(scope)
+    return Stretch(first * BUCKET_MICROS, min(after * BUCKET_MICROS, watermark))
+
+
+def page(scope: Scope, stretch: Stretch, watermark: int, *, limit: int, offset: int) -> Statement:
+    """The events of a stretch, newest first."""
+    events = _events(scope, stretch, watermark, f"time, {REST}")
+    order = f"order by time desc, {REST}"
+    return Statement(
+        f"select time, {DIMENSIONS}, credits, charged, estimated, records, coalesce(text, '') from ("
+        f"{events.sql} {order} limit ? offset ?) as event join combination using (combination)"
+        f" left join reason on number = reason {order}",
+        [*events.parameters, limit, offset],
+    )
+
+
+def newer(scope: Scope, stretch: Stretch, watermark: int, *, limit: int, offset: int) -> Statement:
+    """The times of the events of a stretch, oldest first."""
+    events = _events(scope, stretch, watermark, "time")
+    return Statement(f"{events.sql} order by time limit ? offset ?", [*events.parameters, limit, offset])
+
+
+def count(scope: Scope, stretch: Stretch, watermark: int) -> Statement:
+    """How many events a stretch has."""
+    return _events(scope, stretch, watermark, "count(*)")
+
+
+def _events(scope: Scope, stretch: Stretch, watermark: int, columns: str) -> Statement:
+    """Where the organisation comes into every statement, and the filters."""
+    sql = f"select {columns} from event where organization = ? and time >= ? and time < ? and received_at < ?"
+    parameters: list[Parameter] = [scope.organization, stretch.since, stretch.until, watermark]
+    if not scope.filters:
+        return Statement(sql, parameters)
+    let_through = filtered(scope)
+    wanted = f"select combination from combination where organization = ?{let_through.sql}"
+    return Statement(
+        f"{sql} and combination in ({wanted})", [*parameters, scope.organization, *let_through.parameters]
+    )

@@ -1,0 +1,83 @@
+"""Files of earlier versions are brought up to date when they are opened."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from meterboard.domain.event import Combination, EventBatch, identity
+from meterboard.domain.period import micros
+from meterboard.domain.reason import GIVEN
+from meterboard.errors import DataFolderError
+from meterboard.usage.duckdb import FILE, DuckDBStore
+from meterboard.usage.duckdb_statements import LAYOUT
+
+NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
+NAMES = "application varchar not null, function varchar not null, module varchar not null, method varchar not null, "
+NAMES += 'version varchar not null, ip varchar not null, "user" varchar not null, status varchar not null'
+LAYOUT_1 = f"""
+create table layout (version integer not null);
+create table combination (combination integer not null, digest ubigint not null, organization integer not null, {NAMES});
+create table event (
+    organization integer not null, received_at bigint not null, time bigint not null, id_low ubigint not null,
+    id_high uinteger not null, combination integer not null, credits integer not null, charged integer not null,
+    estimated tinyint not null, records integer not null
+);
+create table rollup (organization integer not null, bucket integer not null, {NAMES},
+    calls bigint not null, credits bigint not null, estimated bigint not null);
+create table daily (organization integer not null, day integer not null, {NAMES},
+    calls bigint not null, credits bigint not null, estimated bigint not null);
+create table watermark (moment bigint not null);
+insert into layout values (1);
+"""
+DESK = Combination(1, "desk", "", "Leads", "get", "v8", "", "maria", "200")
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A folder whose file has layout 1 and an event in it."""
+    with duckdb.connect(str(tmp_path / FILE)) as connection:
+        connection.execute(LAYOUT_1)
+        connection.execute(
+            "insert into combination values (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [DESK.digest(), *DESK]
+        )
+        moment = micros(NOW)
+        connection.execute("insert into event values (1, ?, ?, 0, 0, 0, 3, 3, 0, -1)", [moment, moment])
+    return tmp_path
+
+
+def one(reason: str) -> EventBatch:
+    batch = EventBatch()
+    batch.times.append(micros(NOW))
+    batch.ids.append(identity(1, "a"))
+    batch.combinations.append(DESK)
+    batch.credits.append(1)
+    batch.charged.append(1)
+    batch.estimated.append(0)
+    batch.records.append(-1)
+    batch.reasons.append(reason)
+    return batch
+
+
+def test_a_file_of_layout_1_keeps_its_events_and_takes_new_ones(old: Path) -> None:
+    for number in range(2):  # the second time there is nothing left to do
+        store = DuckDBStore(old)
+        assert store.append(one(GIVEN), received_at=NOW) == [number == 0]
+        store.close()
+
+    with duckdb.connect(str(old / FILE)) as connection:
+        assert connection.execute("select version from layout").fetchall() == [(LAYOUT,)]
+        assert connection.execute("select credits, reason from event order by all").fetchall() == [
+            (1, 0),
+            (3, -1),
+        ]
+        assert connection.execute("select * from reason").fetchall() == [(0, GIVEN)]
+
+
+def test_a_file_of_a_newer_version_is_left_alone(old: Path) -> None:
+    with duckdb.connect(str(old / FILE)) as connection:
+        connection.execute("update layout set version = 99")
+
+    with pytest.raises(DataFolderError, match="another version of Meterboard"):
+        DuckDBStore(old)
