@@ -68,7 +68,7 @@ def test_a_price_is_the_same_whatever_was_asked_before(
     price = tariff.price(records, status, path + query, 0)
 
     assert price == tariff.price(records, status, path + query, 0)
-    never_asked = type(tariff)(tariff._candidates)
+    never_asked = type(tariff)(tariff._candidates, tariff._free)
     assert price == never_asked.price(records, status, path + query, 0)
 
 
