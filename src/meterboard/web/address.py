@@ -10,7 +10,11 @@ from meterboard.errors import InvalidParameter
 DASHBOARD = "/"
 TABLE = "/table"
 TASKS = "/tasks"
+CALLS = "/calls"
 EXPORT = "/v1/statistics/table"
+EXPORT_CALLS = "/v1/events"
+PLACES = ("page", "cursor")
+"""Where in a list a page begins; whatever else changes, it begins anew."""
 PANELS = ("applications", "time", "modules", "ips", "users")
 SWITCHES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(PANELS, ("graph", "list")),
@@ -58,26 +62,26 @@ class Address:
 
     def pairs(self, *names: str) -> list[tuple[str, str]]:
         """The parameters of the state, without those named: what a form has to carry along."""
-        return [(name, value) for name, value in self._pairs if name not in names]
+        return [(name, value) for name, value in self._pairs if name not in names and name != "cursor"]
 
     def change(self, path: str | None = None, **changes: str | None) -> str:
         """The link to this state with parameters set, or taken out with None; pages start anew."""
-        kept = [(name, value) for name, value in self._pairs if name not in changes and name != "page"]
+        kept = [(name, value) for name, value in self._pairs if name not in changes and name not in PLACES]
         return _link(path or self.path, [*kept, *((n, v) for n, v in changes.items() if v is not None)])
 
     def filtered(self, **filters: str) -> str:
         """The link to this state with more filters; an empty value is "did not say"."""
-        kept = [(name, value) for name, value in self._pairs if name not in filters and name != "page"]
+        kept = [(name, value) for name, value in self._pairs if name not in filters and name not in PLACES]
         return _link(self.path, [*kept, *filters.items()])
 
     def without(self, dimension: str, value: str) -> str:
         """The link to this state without one filter."""
-        kept = [pair for pair in self._pairs if pair != (dimension, value) and pair[0] != "page"]
+        kept = [pair for pair in self._pairs if pair != (dimension, value) and pair[0] not in PLACES]
         return _link(self.path, kept)
 
     def unfiltered(self) -> str:
         """The link to this state without any filter."""
-        return _link(self.path, [pair for pair in self._pairs if pair[0] not in FILTERS])
+        return _link(self.path, [pair for pair in self._pairs if pair[0] not in (*FILTERS, *PLACES)])
 
     def rows(self, columns: str, filters: Mapping[str, str] | None = None) -> str:
         """The link to the rows behind a mark: the table by `columns`, in this period, with these filters added."""
@@ -88,6 +92,13 @@ class Address:
             if name == "period" or (name in FILTERS and name not in added)
         ]
         return _link(TABLE, [*kept, ("columns", columns), *added.items()])
+
+    def calls(self, filters: Mapping[str, str] | None = None, *, period: str | None = None) -> str:
+        """The link to the calls behind a number: those of this period, or another, with these filters added."""
+        added = dict(filters or {})
+        kept = [pair for pair in self._pairs if pair[0] in FILTERS and pair[0] not in added]
+        chosen = period or self.get("period")
+        return _link(CALLS, [*([("period", chosen)] if chosen else []), *kept, *added.items()])
 
     def tasks(self, module: str) -> str:
         """The link to the integration tasks in a module, in this period and with these filters."""
@@ -102,6 +113,11 @@ class Address:
         """The link to the rows on screen, all pages of them, as a file."""
         kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
         return _link(EXPORT, [*kept, ("columns", ",".join(columns)), ("sort", sort), ("format", form)])
+
+    def export_calls(self, form: str, limit: int) -> str:
+        """The link to the newest calls of the list as a file."""
+        kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
+        return _link(EXPORT_CALLS, [*kept, ("limit", str(limit)), ("format", form)])
 
 
 def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:

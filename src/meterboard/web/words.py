@@ -56,6 +56,11 @@ def date_of(moment: date) -> str:
     return f"{moment.day} {moment:%b %Y}"
 
 
+def day_of(moment: date, now: date) -> str:
+    """24 Nov, with its year when that is not this one."""
+    return date_of(moment) if moment.year != now.year else f"{moment.day} {moment:%b}"
+
+
 def period_name(text: str) -> str:
     """Today; 3 Nov 2026; 3 Nov 2026 to 9 Nov 2026. `text` is a period as the address has it, and a right one."""
     return PERIODS.get(text) or " to ".join(date_of(date.fromisoformat(day)) for day in text.split(".."))

@@ -1,0 +1,49 @@
+"""The calls behind a number, one by one, each with why it cost what it did."""
+
+from typing import Any
+
+from litestar import Request, Response, get
+
+from meterboard.domain.access import Viewer
+from meterboard.domain.cursor import parse_cursor
+from meterboard.domain.query import parse_filters
+from meterboard.service.events import MOST_EVENTS
+from meterboard.service.statistics import Statistics
+from meterboard.web import words
+from meterboard.web.pages.frame import address_of, frame
+from meterboard.web.pages.states import nothing
+from meterboard.web.render import page
+
+PAGE_SIZE = 50
+KNOWN = frozenset({"cursor"})
+FILES = {"csv": "CSV", "parquet": "Parquet", "json": "JSON"}
+
+
+@get("/calls", include_in_schema=False, sync_to_thread=True)
+def calls(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
+    """The calls behind a number, newest first."""
+    address = address_of(request, KNOWN)
+    filters = parse_filters(address.pairs())
+    given = address.get("cursor")
+    cursor = parse_cursor(given) if given else None
+    with statistics.read(viewer.organization) as reading:
+        period = reading.period(address.period)
+        summary = reading.summary(period, filters)
+        answer = reading.events(period, filters, limit=PAGE_SIZE, cursor=cursor)
+        values = {
+            **frame(viewer, address, reading, summary, filters),
+            "nothing": nothing(reading, period, summary, address),
+        }
+    in_file = min(summary.calls, MOST_EVENTS)
+    return page(
+        "calls.html",
+        **values,
+        calls=answer.events,
+        newest=address.change(),
+        newer=address.change(cursor=answer.previous) if answer.previous else "",
+        older=address.change(cursor=answer.next) if answer.next else "",
+        files={label: address.export_calls(form, MOST_EVENTS) for form, label in FILES.items()},
+        in_file=words.plural(in_file, "call"),
+        is_whole=in_file == summary.calls,
+        day_of=words.day_of,
+    )
