@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meterboard.app import schedule_names, schedule_text
+from meterboard.domain.classify import _segments
 from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.domain.shapes import MOST, Shapes
 
@@ -99,3 +100,47 @@ def test_what_is_kept_is_bounded() -> None:
     assert len(shapes._plain) <= MOST + 1
     assert all(len(kept) <= MOST for kept in shapes._plain.values())
     assert all(len(kept) <= MOST for kept in shapes._shapes.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(verbs, paths)
+def test_paths_of_the_same_kinds_of_parts_fit_the_same_rule(name: str, http: str, path: str) -> None:
+    classifier = KEPT[name]._classifier
+    segments = _segments(path)
+    clean = "".join(f"{segment}/" for segment in segments)
+
+    assert classifier._kind is not None
+    assert classifier._rule_of(http, segments, clean) == classifier._first_that_fits(http, clean)
+
+
+OWN = """
+name = "own"
+version = '{version}'
+id = '{id}'
+request = [{{ path = '/{{version}}/{{module}}/{last}', method = "{{verb}}" }}, {{ path = "/**", method = "other" }}]
+price = [{{ credits = 1 }}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "id", "last"),
+    [
+        (r"20\d{6}", r"\d+", "{key}?"),
+        (r"v?\d+", r"\d+", "{key}?"),
+        (r"v\d+", r"0\d*", "{key}?"),
+        (r"v\d+", r"(?!123456)\d+", "{id}?"),
+        (r"v\d+", r"\d+", r"{year:19\d{4}}?"),
+        (r"v\d+", r"\d+", "123456?"),
+    ],
+)
+def test_numbers_that_a_schedule_tells_apart_stay_apart(version: str, id: str, last: str) -> None:
+    text = OWN.format(version=version, id=id, last=last)
+    kept = read_schedule(text)
+
+    for number in ("20240115", "20250701", "10250701", "123456", "654321", "198412", "000000"):
+        for path in (f"/{number}/users", f"/v1/users/{number}", f"/v1/{number}", f"/20240115/x/{number}"):
+            assert kept.classify("GET", path) == read_schedule(text).classify("GET", path), path
+
+
+def test_long_numbers_are_alike_in_the_schedules_that_come_along() -> None:
+    assert all(KEPT[name]._classifier.ids_are_alike for name in NAMES)

@@ -1,6 +1,6 @@
 """The rolling window and its returns, held against a list of what was used, at random moments and at the very edges."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
@@ -20,16 +20,26 @@ INSTANT = timedelta(microseconds=1)
 uses = st.lists(
     st.tuples(st.timedeltas(timedelta(0), timedelta(hours=30)), st.integers(0, 9)), min_size=1, max_size=15
 )
-zones = st.sampled_from(["UTC", "Asia/Kathmandu", "Australia/Lord_Howe", "America/New_York"])
+zones = st.sampled_from(["UTC", "Asia/Kathmandu", "Australia/Lord_Howe", "America/New_York", "Europe/Berlin"])
+moments = st.sampled_from(
+    [
+        NOW,
+        datetime(2026, 10, 25, 0, 30, tzinfo=UTC),  # half past two in Berlin, for the first time
+        datetime(2026, 10, 25, 1, 10, tzinfo=UTC),  # ten past two, for the second time
+        datetime(2026, 11, 1, 5, 40, tzinfo=UTC),  # New York's clocks go back in 20 minutes
+        datetime(2026, 4, 4, 14, 50, tzinfo=UTC),  # Lord Howe's by half an hour in 10
+        datetime(2026, 3, 29, 0, 50, tzinfo=UTC),  # Berlin's go forward in 10
+    ]
+)
 
 
 @settings(max_examples=40)
-@given(uses, zones, st.timedeltas(timedelta(0), timedelta(hours=26)), st.data())
+@given(uses, zones, moments, st.timedeltas(timedelta(0), timedelta(hours=26)), st.data())
 def test_each_use_comes_back_exactly_24_hours_after_its_time(
-    used: list[tuple[timedelta, int]], zone: str, later: timedelta, data: st.DataObject
+    used: list[tuple[timedelta, int]], zone: str, start: datetime, later: timedelta, data: st.DataObject
 ) -> None:
-    clock = FixedClock(NOW)
-    times = [(NOW - ago, credits) for ago, credits in used]
+    clock = FixedClock(start)
+    times = [(start - ago, credits) for ago, credits in used]
     with TemporaryDirectory() as folder:
         services = Services(Path(folder), LIVE, clock)
         try:
@@ -39,8 +49,8 @@ def test_each_use_comes_back_exactly_24_hours_after_its_time(
             events = [UsageEvent(time=time, credits=credits) for time, credits in times]
             services.ingest.accept_and_wait(ApiKey(acme, "all"), Sent(events, range(len(events)), []))
             edge = data.draw(st.sampled_from(times), label="edge")[0] + DAY
-            for moment in sorted({NOW, NOW + later, edge - INSTANT, edge, edge + INSTANT}):
-                if moment >= NOW:
+            for moment in sorted({start, start + later, edge - INSTANT, edge, edge + INSTANT}):
+                if moment >= start:
                     clock.set(moment)
                     check(services, acme, times, moment, ZoneInfo(zone))
         finally:
@@ -54,7 +64,7 @@ def check(services, acme, times: list[tuple[datetime, int]], now: datetime, zone
 
     returns = services.live_credits.returns(acme)
     assert returns.used == answer.used
-    starts = [point.start for point in returns.points]
+    starts = [point.start.astimezone(UTC) for point in returns.points]
     assert starts[0] == now
     assert all(start.astimezone(zone).minute % 30 == 0 or start == now for start in starts)
     for point, start, end in zip(returns.points, starts, [*starts[1:], now + 2 * DAY], strict=True):

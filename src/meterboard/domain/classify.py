@@ -6,12 +6,13 @@ Classifying never raises and never lets an id, a query string or a host through.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from msgspec import Struct
 
-from meterboard.domain.shapes import LONGEST, SHORTEST
+from meterboard.domain.patterns import PLACEHOLDER, PathPatterns
 from meterboard.errors import ScheduleError
 
 
@@ -46,12 +47,12 @@ class Classification(NamedTuple):
     records: int | None = None
 
 
-_PLACEHOLDER = re.compile(r"\{(\w+)(?::([^}]+))?\}")
 _BEFORE_PATH = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_NAME = r"[A-Za-z_]\w*"
-_BEHIND_NAME = re.compile(
-    r"[;?(]"
-)  # parameters or keys of a part of the path, and a query whose mark was escaped
+_BEHIND_NAME = re.compile(r"[;?(]")
+"""Parameters or keys of a part of the path, and a query whose mark was escaped."""
+UNNAMED = "0"
+"""What a part without a name to go by counts as: it is somebody's value, like an id."""
+MOST_KEPT = 4_096
 MOST_SEGMENTS = 50
 """Parts of a path that are looked at; no API's is deeper."""
 
@@ -63,87 +64,84 @@ class Classifier:
         """Raises: ScheduleError: a rule's path can't be understood. re.error: another pattern can't."""
         self._words = words
         self._is_id = re.compile(words.id)
-        self._rules = [(self._compiled(number, rule), rule) for number, rule in enumerate(rules)]
-        self.ids_are_alike = self._treats_long_numbers_alike(rules)
-
-    def _compiled(self, number: int, rule: RequestRule) -> re.Pattern[str]:
-        try:
-            return re.compile(self._pattern(rule.path))
-        except re.error as error:
-            raise ScheduleError(
-                f"The path {rule.path!r} can't be understood: {error}.", row=("request", number)
-            ) from error
-
-    def _pattern(self, path: str) -> str:
-        *segments, last = path.strip("/").split("/")
-        pattern = "".join(
-            "(?:[^/]+/)*?" if segment == "**" else self._segment(segment) for segment in segments
-        )
-        return pattern + {"**": ".*", "{rest}": "(?P<rest>.*)"}.get(last, self._segment(last))
-
-    def _segment(self, segment: str) -> str:
-        bare = segment.removesuffix("?")
-        pieces: list[str] = []
-        end = 0
-        for found in _PLACEHOLDER.finditer(bare):
-            pieces += [re.escape(bare[end : found.start()]), self._placeholder(found[1], found[2])]
-            end = found.end()
-        alternatives = [re.escape(word) for word in bare[end:].split("|")]
-        pieces.append(f"(?:{'|'.join(alternatives)})" if len(alternatives) > 1 else alternatives[0])
-        pattern = "".join(pieces) + "/"
-        return f"(?:{pattern})?" if segment != bare else pattern
-
-    def _placeholder(self, name: str, pattern: str | None) -> str:
-        words = self._words
-        match name:
-            case "key":
-                return "[^/]+"
-            case "id":
-                return f"(?:{words.id})"
-            case "version":
-                return f"(?P<version>{words.version})"
-            case "module":
-                silent = "".join(f"{re.escape(word)}/|" for word in words.silent)
-                return rf"(?!(?:{silent}(?:{words.id}|{words.version})/))(?P<module>{words.module})"
-            case _:
-                return f"(?P<{name}>{pattern or _NAME})"
-
-    def _treats_long_numbers_alike(self, rules: Sequence[RequestRule]) -> bool:
-        """Is every long decimal segment an id that no rule keeps? Then all of them are classified as one."""
-        kept = [found[2] for rule in rules for found in _PLACEHOLDER.finditer(rule.path) if found[2]]
-        literal = any(part.isdecimal() for rule in rules for part in rule.path.split("/"))
-        numbers = ["0" * length for length in range(SHORTEST, LONGEST + 1)]
-        return not literal and all(
-            self._is_id.fullmatch(number)
-            and not any(re.fullmatch(pattern, number) for pattern in (self._words.version, *kept))
-            for number in numbers
-        )
+        patterns = PathPatterns(version=words.version, module=words.module, id=words.id, silent=words.silent)
+        self._rules = [(_compiled(patterns, number, rule), rule) for number, rule in enumerate(rules)]
+        self.ids_are_alike = patterns.ids_are_alike(rule.path for rule in rules)
+        kinds = patterns.kinds()
+        self._kind = None if kinds is None else lru_cache(MOST_KEPT)(kinds.of)
+        self._known: dict[tuple[object, ...], int | None] = {}
+        self._named = lru_cache(MOST_KEPT)(self._name)
 
     def classify(self, http: str, path: str) -> Classification:
         """The version, module and method of a request; `path` may carry a host and a query string, which are ignored."""
-        verb = http.upper()
-        bare = _BEFORE_PATH.sub("", path.partition("?")[0].partition("#")[0], count=1)
-        parts_given = [part for part in bare.split("/", MOST_SEGMENTS) if part][:MOST_SEGMENTS]
-        segments = [_BEHIND_NAME.split(unquote(part), maxsplit=1)[0] for part in parts_given]
-        clean = "".join(f"{segment.replace('/', ' ')}/" for segment in segments if segment.isprintable())
-        words = {
-            "verb": self._words.verbs.get(verb, verb.lower()),
-            "done": self._words.done.get(verb, ""),
-        }
-        for pattern, rule in self._rules:
-            found = _allows(rule.http, verb) and pattern.fullmatch(clean)
-            if found:
-                named = words | {name: value or "" for name, value in found.groupdict().items()}
-                named["rest"] = self._operation(named.get("rest", ""))
-                version, module, method = (
-                    _filled(part, named) for part in (rule.version, rule.module, rule.method)
-                )
-                return Classification(version, module, method, rule.records)
-        return Classification("", "", words["verb"])
+        verb = http.upper() if http.isalpha() else ""
+        segments = _segments(path)
+        clean = "".join([f"{segment}/" for segment in segments])
+        number = self._rule_of(verb, segments, clean)
+        if number is None:
+            return Classification("", "", self._verb(verb))
+        found = self._rules[number][0].fullmatch(clean)
+        return self._named(number, verb, found.groups() if found else ())
+
+    def _rule_of(self, verb: str, segments: Sequence[str], clean: str) -> int | None:
+        """The number of the first rule that fits."""
+        if self._kind is None:
+            return self._first_that_fits(verb, clean)
+        kinds = (verb, *map(self._kind, segments))
+        if kinds not in self._known:
+            if len(self._known) >= MOST_KEPT:
+                self._known.clear()
+            self._known[kinds] = self._first_that_fits(verb, clean)
+        return self._known[kinds]
+
+    def _first_that_fits(self, verb: str, clean: str) -> int | None:
+        fits = (
+            number
+            for number, (pattern, rule) in enumerate(self._rules)
+            if _allows(rule.http, verb) and pattern.fullmatch(clean)
+        )
+        return next(fits, None)
+
+    def _name(self, number: int, verb: str, values: Sequence[str | None]) -> Classification:
+        """What a request is by a rule, given what the groups of the rule's expression hold."""
+        pattern, rule = self._rules[number]
+        named = {"verb": self._verb(verb), "done": self._words.done.get(verb, "")}
+        named |= {name: values[group - 1] or "" for name, group in pattern.groupindex.items()}
+        named["rest"] = self._operation(named.get("rest", ""))
+        version, module, method = (_filled(part, named) for part in (rule.version, rule.module, rule.method))
+        return Classification(version, module, method, rule.records)
+
+    def _verb(self, verb: str) -> str:
+        return self._words.verbs.get(verb, verb.lower())
 
     def _operation(self, rest: str) -> str:
         silent = self._words.silent
         return ".".join(s for s in rest.split("/") if s and s not in silent and not self._is_id.fullmatch(s))
+
+
+def _compiled(patterns: PathPatterns, number: int, rule: RequestRule) -> re.Pattern[str]:
+    try:
+        return patterns.of(rule.path)
+    except re.error as error:
+        raise ScheduleError(
+            f"The path {rule.path!r} can't be understood: {error}.", row=("request", number)
+        ) from error
+
+
+def _segments(path: str) -> list[str]:
+    """The parts of a path that have anything in them, without host, query and escapes."""
+    bare = path.partition("?")[0].partition("#")[0]
+    if "://" in bare:
+        bare = _BEFORE_PATH.sub("", bare, count=1)
+    return [_clean(part) for part in bare.split("/", MOST_SEGMENTS)[:MOST_SEGMENTS] if part]
+
+
+def _clean(part: str) -> str:
+    if part.isalnum():
+        return part
+    name = _BEHIND_NAME.split(unquote(part), maxsplit=1)[0].replace("/", " ")
+    clean = " ".join(name.split())
+    return clean if clean and clean.isprintable() else UNNAMED
 
 
 def _allows(http: str | list[str] | None, verb: str) -> bool:
@@ -152,4 +150,4 @@ def _allows(http: str | list[str] | None, verb: str) -> bool:
 
 def _filled(template: str, words: Mapping[str, str]) -> str:
     fill: Callable[[re.Match[str]], str] = lambda found: words.get(found[1], "")  # noqa: E731
-    return re.sub(r"\.{2,}", ".", _PLACEHOLDER.sub(fill, template)).strip(".")
+    return re.sub(r"\.{2,}", ".", PLACEHOLDER.sub(fill, template)).strip(".")

@@ -1,6 +1,7 @@
 """The live counter: what an organisation used in the rolling window, at once and exactly."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC
 
 from meterboard.clock import Clock
 from meterboard.domain.allowance import WINDOW, Allowance, allowance_at
@@ -61,7 +62,8 @@ class LiveCredits:
         ]
         answered = [
             ReturnPoint(
-                max(step.start, now.astimezone(zone)),
+                # In UTC: two times of one zone are compared by what its clocks show, which go back once a year.
+                max(step.start.astimezone(UTC), now).astimezone(zone),
                 sum(u.calls for u in used),
                 sum(u.credits for u in used),
             )

@@ -1,0 +1,127 @@
+"""A rule's path as a regular expression of a request's path, each part of which has a slash behind it."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+PLACEHOLDER = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[\d,]+\})+))?\}")
+_NAME = r"[A-Za-z_]\w*"
+_NAMED = re.compile(r"\(\?P<\w+>")
+_WORDS = re.compile(r"\w+(?:\|\w+)*")
+_BEGINS_WITH_A_LETTER = re.compile(r"(?:\(\?:)*[A-Za-z_](?![?*{])")
+_ANY_NUMBER = (r"\d+", "[0-9]+", r"[^/]*\d{3}[^/]*")
+"""How an `id` says that every long decimal number is one."""
+
+
+class PathPatterns:
+    """Makes the expressions of one schedule, and remembers what tells parts of a path apart in any of them."""
+
+    def __init__(self, *, version: str, module: str, id: str, silent: Sequence[str]) -> None:
+        self._version, self._module, self._id = version, module, id
+        self._silent = silent
+        self._kept = [version]
+        self._literals = set(silent)
+        self._classes = dict.fromkeys([version, id])
+        self._spans_parts = False
+
+    def of(self, path: str) -> re.Pattern[str]:
+        """The expression of a rule's path. Raises: re.error: one in it is none."""
+        *segments, last = path.strip("/").split("/")
+        following = [*segments[1:], last]
+        pattern = "".join(map(self._part, segments, following))
+        return re.compile(pattern + {"**": ".*", "{rest}": "(?P<rest>.*)"}.get(last, self._segment(last)))
+
+    def _part(self, segment: str, following: str) -> str:
+        if segment != "**":
+            return self._segment(segment)
+        # As far as the first part that is what follows: the same word further on is somebody's value.
+        until = f"(?!{re.escape(following)}/)" if re.fullmatch(r"\w+", following) else ""
+        return f"(?:{until}[^/]+/)*?"
+
+    def _segment(self, segment: str) -> str:
+        bare = segment.removesuffix("?")
+        pieces: list[str] = []
+        end = 0
+        for found in PLACEHOLDER.finditer(bare):
+            pieces += [re.escape(bare[end : found.start()]), self._placeholder(found[1], found[2])]
+            end = found.end()
+        alternatives = [re.escape(word) for word in bare[end:].split("|")]
+        pieces.append(f"(?:{'|'.join(alternatives)})" if len(alternatives) > 1 else alternatives[0])
+        pattern = "".join(pieces)
+        self._tells_apart(bare, pattern)
+        return f"(?:{pattern}/)?" if segment != bare else f"{pattern}/"
+
+    def _placeholder(self, name: str, pattern: str | None) -> str:
+        match name:
+            case "key":
+                return "[^/]+"
+            case "id":
+                return f"(?:{self._id})"
+            case "version":
+                return f"(?P<version>{self._version})"
+            case "module":
+                silent = "".join(f"{re.escape(word)}/|" for word in self._silent)
+                return rf"(?!(?:{silent}(?:{self._id}|{self._version})/))(?P<module>{self._module})"
+            case _:
+                if pattern:
+                    self._kept.append(pattern)
+                return f"(?P<{name}>{pattern or _NAME})"
+
+    def _tells_apart(self, bare: str, pattern: str) -> None:
+        if bare.startswith("{module}"):
+            pattern = self._module + re.escape(bare[len("{module}") :])
+        chosen = re.fullmatch(r"\{\w+:(\w+(?:\|\w+)*)\}", bare)
+        words = chosen[1] if chosen else bare
+        if _WORDS.fullmatch(words):
+            self._literals.update(words.split("|"))
+        elif pattern != "[^/]+" and bare != "**":
+            self._classes[_NAMED.sub("(?:", pattern)] = None
+            self._spans_parts |= any(
+                "/" in (found[2] or "").replace("[^/]", "") for found in PLACEHOLDER.finditer(bare)
+            )
+
+    def kinds(self) -> "Kinds | None":
+        """What tells parts apart in the expressions made so far; None: one of them looks at several parts at once."""
+        return None if self._spans_parts else Kinds(self._literals, self._classes)
+
+    def ids_are_alike(self, paths: Iterable[str]) -> bool:
+        """
+        Is every long decimal part an id that no rule keeps? Then all of them are classified as one.
+
+        Answers yes only where that is plain from how the expressions are written.
+        """
+        alternatives = self._id.split("|")
+        outermost = [
+            one
+            for place, one in enumerate(alternatives)
+            if all(map(_compiles, ("|".join(alternatives[:place]), "|".join(alternatives[place + 1 :]))))
+        ]
+        fixed = any(character.isdecimal() for path in paths for character in PLACEHOLDER.sub("", path))
+        letters = all(_BEGINS_WITH_A_LETTER.match(one) for kept in self._kept for one in kept.split("|"))
+        return letters and not fixed and any(one in _ANY_NUMBER for one in outermost)
+
+
+def _compiles(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
+
+class Kinds:
+    """
+    What kind of part each part of a path is.
+
+    Rules look at a path part by part, so that paths whose parts are of the same kinds fit the same rules.
+    """
+
+    def __init__(self, literals: Iterable[str], patterns: Iterable[str]) -> None:
+        self._literals = frozenset(literals)
+        self._patterns = [re.compile(f"(?:{pattern})/") for pattern in patterns]
+
+    def of(self, segment: str) -> str | tuple[bool, ...]:
+        """A word of the rules is a kind of its own; any other part is of those that fit the same expressions."""
+        if segment in self._literals:
+            return segment
+        with_slash = f"{segment}/"
+        return tuple([pattern.fullmatch(with_slash) is not None for pattern in self._patterns])
