@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,3 +88,23 @@ def test_the_worked_example_of_100_credits_in_five_minutes(services: Services, c
     assert services.live_credits.now(acme).unused == 4_901
     clock.set(nine + DAY + timedelta(minutes=5))
     assert services.live_credits.now(acme).unused == 5_000
+
+
+@pytest.mark.parametrize(
+    ("zone", "now"),
+    [
+        ("Europe/Berlin", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+        ("America/New_York", datetime(2026, 11, 1, 5, 40, tzinfo=UTC)),
+    ],
+)
+def test_a_repeated_hour_is_two_points(
+    services: Services, clock: FixedClock, zone: str, now: datetime
+) -> None:
+    acme = services.accounts.organizations.create(
+        "acme", allowance=9, time_zone=zone, schedule="one-per-call"
+    )
+    clock.set(now)
+    starts = [point.start.astimezone(UTC) for point in services.live_credits.returns(acme).points]
+
+    assert starts[:3] == [now, *(now.replace(minute=0) + timedelta(hours=hours) for hours in (1, 2))]
+    assert starts == sorted(set(starts))
