@@ -92,6 +92,8 @@ def test_shadow_tasks_are_in_statistics_but_not_charged(server: Server) -> None:
     assert cost(server, **task) == 0
     tasks = server.get("/v1/statistics/integration-tasks?function=Assign").json()
     assert tasks["total"] == {"tasks": 2, "credits": 22}
+    left = [server.get(f"/v1/{question}").json() for question in ("credits", "statistics/summary")]
+    assert left[0]["unused"] == left[1]["credits_unused"]
     assert server.get("/v1/verify").json()["difference"] == 0
     command("org", "update", "acme", "--charge-tasks", data=server.data)
     wait_until_keys_are_asked_for_again(server)

@@ -131,7 +131,7 @@ def test_an_event_ahead_of_the_watermark_waits_for_it(store: UsageStore) -> None
         with store.snapshot() as snapshot:
             period = parse_period("today", zone=ZoneInfo("UTC"), now=watermark, as_of=snapshot.watermark)
             assert snapshot.total(Scope(ACME, period, {})).calls == calls
-            assert snapshot.difference(ACME) == (calls, 0, 0, 0)
+            assert snapshot.difference(ACME) == (calls, 0, 0, 0, 0)
 
 
 def test_a_late_event_counts_at_its_own_time(store: UsageStore) -> None:
@@ -200,7 +200,7 @@ def test_what_is_forgotten_is_gone_from_events_and_statistics_alike(store: Usage
 
     assert gone == 24
     with store.snapshot() as snapshot:
-        assert snapshot.difference(ACME) == (25, 0, 0, 0)
+        assert snapshot.difference(ACME) == (25, 0, 0, 0, 0)
     assert total(store) == Usage(25, 25)
     assert total(store, text="2026-10-26") == Usage(14, 14)
 
@@ -244,7 +244,7 @@ def test_merging_changes_no_answer(store: UsageStore) -> None:
     assert store._scalar("select max(n) from (select count(*) as n from daily group by day)") == 1
     assert before == total(store) == Usage(80, 80)
     with store.snapshot() as snapshot:
-        assert snapshot.difference(ACME) == (80, 0, 0, 0)
+        assert snapshot.difference(ACME) == (80, 0, 0, 0, 0)
 
 
 def test_a_difference_is_found_where_there_is_one(store: UsageStore) -> None:

@@ -43,7 +43,8 @@ def old(tmp_path: Path) -> Path:
             "insert into combination values (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [DESK.digest(), *DESK]
         )
         moment = micros(NOW)
-        connection.execute("insert into event values (1, ?, ?, 0, 0, 0, 3, 3, 0, -1)", [moment, moment])
+        connection.execute("insert into event values (1, ?, ?, 0, 0, 0, 3, 2, 0, -1)", [moment, moment])
+        connection.execute("insert into watermark values (?)", [moment + 1])
     return tmp_path
 
 
@@ -73,6 +74,9 @@ def test_a_file_of_layout_1_keeps_its_events_and_takes_new_ones(old: Path) -> No
             (3, -1),
         ]
         assert connection.execute("select * from reason").fetchall() == [(0, GIVEN)]
+        for table in ("rollup", "daily"):
+            sums = connection.execute(f"select calls, credits, charged, module from {table}").fetchall()
+            assert sums == [(1, 3, 2, "Leads")]
 
 
 def test_a_file_of_a_newer_version_is_left_alone(old: Path) -> None:

@@ -128,7 +128,7 @@ class Reading:
         """Totals, and the average calls a day."""
         total = self._snapshot.total(self._scope(period, filters))
         # What is left is left for everybody, whoever is asked about.
-        everything = self._snapshot.total(self._scope(period, {})) if filters else total
+        charged = self._snapshot.charged(self._scope(period, {}))
         allowed = allowed_in(self._allowances, period)
         if period.unit == "day":
             calls, days = total.calls, period.days
@@ -144,7 +144,7 @@ class Reading:
             calls=total.calls,
             credits_used=total.credits,
             credits_allowed=allowed,
-            credits_unused=None if allowed is None else max(0, allowed - everything.credits),
+            credits_unused=None if allowed is None else max(0, allowed - charged),
             average_calls_per_day=calls / days if days else 0.0,
             average_over_days=days,
         )

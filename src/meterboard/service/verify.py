@@ -39,5 +39,8 @@ class Verify:
             found = snapshot.difference(organization.id)
         checked_at = self._clock.now().astimezone(organization.zone)
         return Verification(
-            organization.name, found.events, found.calls + found.credits + found.estimated, checked_at
+            organization.name,
+            found.events,
+            found.calls + found.credits + found.estimated + found.charged,
+            checked_at,
         )

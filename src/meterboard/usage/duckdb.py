@@ -83,6 +83,8 @@ class DuckDBStore:
             self._connection.begin()
             for statement in statements.FROM_LAYOUT_1:
                 self._connection.execute(statement).fetchall()
+            self._connection.execute(statements.SCHEMA).fetchall()
+            self._roll_up(0, watermark_of(self._connection))
             self._connection.commit()
         elif found != [(statements.LAYOUT,)]:
             self._connection.close()
@@ -255,13 +257,17 @@ class DuckDBStore:
             since = watermark_of(self._connection)
             if since < until:
                 execute = self._connection.execute
-                moved = {"since": since, "until": until, "ahead": MAX_AHEAD // INSTANT}
-                execute(statements.FRESH, moved).fetchall()
-                execute(statements.ROLL_UP).fetchall()
-                execute(statements.ROLL_UP_DAYS).fetchall()
+                self._roll_up(since, until)
                 self._touched.update(day for (day,) in execute(statements.TOUCHED_DAYS).fetchall())
                 execute("delete from watermark").fetchall()
                 execute("insert into watermark values (?)", [until]).fetchall()
+
+    def _roll_up(self, since: int, until: int) -> None:
+        """Add the events received from `since` to `until` to the statistics; both in microseconds since 1970 UTC."""
+        moved = {"since": since, "until": until, "ahead": MAX_AHEAD // INSTANT}
+        self._connection.execute(statements.FRESH, moved).fetchall()
+        self._connection.execute(statements.ROLL_UP).fetchall()
+        self._connection.execute(statements.ROLL_UP_DAYS).fetchall()
 
     def forget(self, before: datetime) -> int:
         bucket = bucket_number(before)

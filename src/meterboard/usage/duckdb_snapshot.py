@@ -28,6 +28,10 @@ class DuckDBSnapshot:
         ((calls, credits),) = self._rows(*sql.total(scope))
         return Usage(_int(calls), _int(credits))
 
+    def charged(self, scope: Scope) -> int:
+        ((credits,),) = self._rows(*sql.charged(scope))
+        return _int(credits)
+
     def groups(
         self,
         scope: Scope,

@@ -14,9 +14,15 @@ LAYOUT = 2
 FROM_LAYOUT_1 = (
     "alter table event add column reason integer default -1",
     "alter table event alter column reason drop default",
+    "drop table rollup",
+    "drop table daily",
     "update layout set version = 2",
 )
-"""What makes of a file of layout 1 one of today's: why its calls cost what they do was not kept."""
+"""
+What makes of a file of layout 1 one of today's, before the statistics are made anew from its events.
+
+Why its calls cost what they do was not kept.
+"""
 
 SCHEMA = f"""
 create table if not exists layout (version integer not null);
@@ -45,14 +51,16 @@ create table if not exists rollup (
     bucket integer not null,
 {_DIMENSION_COLUMNS}    calls bigint not null,
     credits bigint not null,
-    estimated bigint not null
+    estimated bigint not null,
+    charged bigint not null
 );
 create table if not exists daily (
     organization integer not null,
     day integer not null,
 {_DIMENSION_COLUMNS}    calls bigint not null,
     credits bigint not null,
-    estimated bigint not null
+    estimated bigint not null,
+    charged bigint not null
 );
 create table if not exists watermark (moment bigint not null);
 """
@@ -79,15 +87,16 @@ UNUSED_COMBINATIONS = (
 # what was received in the minutes before.
 FRESH = f"""
 create or replace temp table fresh as
-select organization, bucket, {DIMENSIONS}, calls, credits, estimated
+select organization, bucket, {DIMENSIONS}, calls, credits, estimated, charged
 from (
     select time // 900000000 as bucket, combination,
-           count(*) as calls, sum(credits) as credits, sum(estimated) as estimated
+           count(*) as calls, sum(credits) as credits, sum(estimated) as estimated,
+           sum(charged) as charged
     from (
-        select time, combination, credits, estimated from event
+        select time, combination, credits, estimated, charged from event
         where received_at >= $since and received_at < $until and time < $until
         union all
-        select time, combination, credits, estimated from event
+        select time, combination, credits, estimated, charged from event
         where received_at >= $since - $ahead and received_at < $since and time >= $since and time < $until
     ) as event
     group by bucket, combination
@@ -97,19 +106,20 @@ ROLL_UP = f"insert into rollup select * from fresh order by organization, bucket
 # A range of days is asked for far more often than it is refreshed, and has a fraction of the rows by day.
 ROLL_UP_DAYS = f"""
 insert into daily
-select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits), sum(estimated)
+select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits), sum(estimated), sum(charged)
 from fresh group by organization, day, {DIMENSIONS} order by organization, day, {DIMENSIONS}
 """
 TOUCHED_DAYS = "select distinct bucket // 96 from fresh"
 DAY_OF_BUCKETS = f"""
 insert into daily
-select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits), sum(estimated)
+select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits), sum(estimated), sum(charged)
 from rollup where bucket // 96 = ? group by organization, day, {DIMENSIONS}
 """
 
 MERGED = f"""
 create or replace temp table merged as
-select organization, {{step}}, {DIMENSIONS}, sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated
+select organization, {{step}}, {DIMENSIONS}, sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated,
+       sum(charged) as charged
 from {{table}} where {{step}} between ? and ?
 group by organization, {{step}}, {DIMENSIONS} order by organization, {{step}}, {DIMENSIONS}
 """
@@ -126,31 +136,34 @@ where organization = ? and time > ? and time <= ? group by bucket
 DIFFERENCE = f"""
 with events as (
     select bucket, hash({DIMENSIONS}) as combination,
-           sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated
+           sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated, sum(charged) as charged
     from (
         select time // 900000000 as bucket, combination,
-               count(*) as calls, sum(credits) as credits, sum(estimated) as estimated
+               count(*) as calls, sum(credits) as credits, sum(estimated) as estimated, sum(charged) as charged
         from event where organization = $organization and greatest(received_at, time) < $watermark
         group by all
     ) as event join combination using (combination)
     group by all
 ), expected as (
-    select 'bucket' as step, bucket as number, combination, calls, credits, estimated from events
+    select 'bucket' as step, bucket as number, combination, calls, credits, estimated, charged from events
     union all
-    select 'day', bucket // 96, combination, sum(calls), sum(credits), sum(estimated)
+    select 'day', bucket // 96, combination, sum(calls), sum(credits), sum(estimated), sum(charged)
     from events group by bucket // 96, combination
 ), kept as (
-    select 'bucket' as step, bucket as number, hash({DIMENSIONS}) as combination, calls, credits, estimated
+    select 'bucket' as step, bucket as number, hash({DIMENSIONS}) as combination, calls, credits, estimated, charged
     from rollup where organization = $organization
     union all
-    select 'day', day, hash({DIMENSIONS}), calls, credits, estimated from daily where organization = $organization
+    select 'day', day, hash({DIMENSIONS}), calls, credits, estimated, charged
+    from daily where organization = $organization
 ), counted as (
-    select step, number, combination, sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated
+    select step, number, combination,
+           sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated, sum(charged) as charged
     from kept group by all
 )
 select (select coalesce(sum(calls), 0) from events),
        coalesce(sum(abs(coalesce(counted.calls, 0) - coalesce(expected.calls, 0))), 0),
        coalesce(sum(abs(coalesce(counted.credits, 0) - coalesce(expected.credits, 0))), 0),
-       coalesce(sum(abs(coalesce(counted.estimated, 0) - coalesce(expected.estimated, 0))), 0)
+       coalesce(sum(abs(coalesce(counted.estimated, 0) - coalesce(expected.estimated, 0))), 0),
+       coalesce(sum(abs(coalesce(counted.charged, 0) - coalesce(expected.charged, 0))), 0)
 from counted full join expected using (step, number, combination)
 """

@@ -34,6 +34,12 @@ def total(scope: Scope) -> Statement:
     )
 
 
+def charged(scope: Scope) -> Statement:
+    """Credits that count against the allowance."""
+    rows, parameters = _usage(scope, ["charged"])
+    return Statement(f"select coalesce(sum(charged), 0) from ({rows}) as usage", parameters)
+
+
 def buckets(scope: Scope) -> Statement:
     """Usage by bucket, with the calls that were refused."""
     rows, parameters = _part(scope, "rollup", "bucket", *bucket_range(scope), ("bucket", "status"))

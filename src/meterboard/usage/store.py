@@ -84,6 +84,7 @@ class Difference(NamedTuple):
     calls: int
     credits: int
     estimated: int
+    charged: int
 
 
 class Snapshot(Protocol):
@@ -96,6 +97,10 @@ class Snapshot(Protocol):
 
     def total(self, scope: Scope) -> Usage:
         """Sums over the rollup."""
+        ...
+
+    def charged(self, scope: Scope) -> int:
+        """Credits over the rollup that count against the allowance."""
         ...
 
     def groups(
