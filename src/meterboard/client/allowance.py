@@ -21,7 +21,7 @@ __all__ = ["PROBLEM", "Allowance", "AllowanceGuard", "GuardStats"]
 log = logging.getLogger("meterboard.client")
 
 MOST_AGE_SECONDS = 1.0
-EVERY_SECONDS = 0.7
+EVERY_SECONDS = 0.5
 RESET_EVERY_SECONDS = 30.0
 WINDOW_SECONDS = 86_400
 POLICY = "credits"

@@ -23,6 +23,7 @@ class AsyncMeter:
         """See `Meter`. Raises: ValueError: an argument that can't be right."""
         self._meter = Meter(url, key, spool=spool, spool_bytes=spool_bytes, timeout=timeout)
         self.record = self._meter.record
+        self.record_encoded = self._meter.record_encoded
 
     @property
     def stats(self) -> Stats:

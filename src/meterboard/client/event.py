@@ -49,54 +49,51 @@ class Mistake(ValueError):
     """An event that can't be sent: its field, the value, and what would be right."""
 
 
-class Ids:
-    """Ids that nobody else gives out: 96 random bits for this process, and a number."""
+class Stamp:
+    """Gives each event an id that nobody else gives out, 96 random bits for this process and a number, and its time."""
 
     def __init__(self) -> None:
         self._process = token_hex(12)
         self._numbers = count()
+        self._second = ""
+        self._text = ""
 
-    def next(self) -> str:
-        return f"{self._process}-{next(self._numbers):x}"
+    def line(self, fields: str, *, id: bool = True, time: bool = True) -> bytes:
+        """
+        An event as a line that ends in a newline and holds no other; ASCII, with what is not escaped.
+
+        `fields` are encoded ones, each with a comma in front; `id` and `time` tell which of the two it lacks.
+        """
+        now = str(time_ns())  # ten digits of seconds until the year 2286, then nine of nanoseconds
+        second = now[:-9]
+        if second != self._second:
+            self._text = datetime.fromtimestamp(int(second), UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+            self._second = second
+        own_time = f',"time":"{self._text}{now[-9:-3]}Z"' if time else ""
+        if id:
+            return f'{{"id":"{self._process}-{next(self._numbers)}"{own_time}{fields}}}\n'.encode("ascii")
+        return f"{{{(own_time + fields)[1:]}}}\n".encode("ascii")
 
 
-def line(fields: Mapping[str, Any], new_id: Callable[[], str]) -> bytes:
+def encoded(fields: Mapping[str, Any]) -> str:
     """
-    An event as a line that ends in a newline and holds no other; ASCII, with what is not escaped.
+    Fields as they are written in an event, each with a comma in front.
 
     Raises: Mistake: a field that is none, or a value that it can't have.
     """
-    parts = []
-    if fields.get("id") is None:
-        parts.append(f'"id":"{new_id()}"')
-    if fields.get("time") is None:
-        parts.append(_now())
+    text = ""
     for name, value in fields.items():
         start = _TEXTS.get(name)
         if (
             start and type(value) is str and len(value) <= MAX_TEXT
         ):  # nearly always; the rest is the same, slower
-            parts.append(start + quoted(value))
+            text += start + quoted(value)
         elif value is not None:
             encode = _ENCODERS.get(name)
             if encode is None:
                 raise Mistake(f"{name!r} is no field of a usage event: use one of {', '.join(_ENCODERS)}.")
-            parts.append(f'"{name}":{encode(name, value)}')
-    return f"{{{','.join(parts)}}}\n".encode("ascii")
-
-
-def _now() -> str:
-    """The time as a field, to the microsecond; its seconds are written out once each."""
-    global _second
-    second, nanoseconds = divmod(time_ns(), 1_000_000_000)
-    known, start = _second
-    if known != second:
-        start = datetime.fromtimestamp(second, UTC).strftime('"time":"%Y-%m-%dT%H:%M:%S.')
-        _second = second, start
-    return f'{start}{nanoseconds // 1000:06}Z"'
-
-
-_second = (0, "")
+            text += f',"{name}":{encode(name, value)}'
+    return text
 
 
 def _text(name: str, value: object) -> str:
@@ -153,4 +150,4 @@ _ENCODERS: dict[str, Callable[[str, object], str]] = {
     "credits": _number(0, MAX_CREDITS),
     "status": _number(100, 599),
 }
-_TEXTS = {name: f'"{name}":' for name, encode in _ENCODERS.items() if encode is _text}
+_TEXTS = {name: f',"{name}":' for name, encode in _ENCODERS.items() if encode is _text}

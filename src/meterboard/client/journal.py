@@ -45,13 +45,13 @@ class Journal:
 
     def write(self, line: bytes) -> None:
         """Keep an event, or drop and count it when there is no room."""
-        if len(self._arriving) >= MOST_ARRIVING:
+        if len(self._arriving) < MOST_ARRIVING:
+            self._arriving.append(line)
+            self._write_arriving()
+        else:
             with self._counting:
                 self._overflowed += 1
             self.drop(1, "making a file in the spool takes too long")
-        else:
-            self._arriving.append(line)
-            self._write_arriving()
 
     @property
     def recorded(self) -> int:
@@ -61,11 +61,14 @@ class Journal:
     def _write_arriving(self) -> None:
         # Whoever holds the lock looks again after letting go of it, so nothing that arrives meanwhile is left behind,
         # and a signal handler that interrupts a writer need not wait for it.
-        while self._arriving and self._lock.acquire(blocking=False):
+        arriving = self._arriving
+        while arriving and self._lock.acquire(False):
             try:
-                while self._arriving:
-                    self._append(self._arriving[0])
-                    self._arriving.popleft()
+                while arriving:
+                    line = arriving[0]
+                    if not (self._segments and self._segments[-1].append(line)):
+                        self._append_to_next(line)
+                    arriving.popleft()
                     self._taken += 1
             finally:
                 self._lock.release()
@@ -77,9 +80,8 @@ class Journal:
             yield
         self._write_arriving()
 
-    def _append(self, line: bytes) -> None:
-        if self._segments and self._segments[-1].append(line):
-            return
+    def _append_to_next(self, line: bytes) -> None:
+        """The last segment is full: start another, or drop the event."""
         if not self._no_room and not self._closed:
             segment = self._spare or self._new_segment()
             self._spare = None
@@ -161,7 +163,8 @@ class Journal:
         """Keep events again, changed; they are no new ones."""
         with self._turn():
             for line in lines:
-                self._append(line)
+                if not (self._segments and self._segments[-1].append(line)):
+                    self._append_to_next(line)
 
     def _remove_settled(self) -> None:
         with self._turn():

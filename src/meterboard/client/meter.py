@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Never, Self, Unpack
 
-from meterboard.client.event import Ids, Mistake, UsageEvent, line
+from meterboard.client.event import Mistake, Stamp, UsageEvent, encoded
 from meterboard.client.journal import Journal
 from meterboard.client.sender import Sender
 from meterboard.client.spool import Spool, default_folder
@@ -86,7 +86,7 @@ class Meter:
         atexit.register(self.close)
 
     def _begin(self) -> None:
-        self._ids = Ids()
+        self._stamp = Stamp()
         self._mistakes = 0
         self._journal = Journal(self._spool)
         self._sender = Sender(
@@ -103,14 +103,26 @@ class Meter:
         try:
             if positional:
                 raise Mistake(f"record takes no positional arguments, but got {positional[0]!r}.")
-            self._journal.write(line(event, self._ids.next))
-            if not self._sender.awake:
-                self._sender.wake()
+            own = event.get("id") is None, event.get("time") is None
+            self._write(self._stamp.line(encoded(event), id=own[0], time=own[1]))
         except Mistake as mistake:
             self._tell(mistake)
         except Exception:  # the caller's request matters more than its count
             self._mistakes += 1
             log.exception("A usage event could not be recorded")
+
+    def record_encoded(self, fields: str) -> None:
+        """`record` for middleware, which encodes what many calls share only once: see `meterboard.client.event`."""
+        try:
+            self._write(self._stamp.line(fields))
+        except Exception:  # as in `record`
+            self._mistakes += 1
+            log.exception("A usage event could not be recorded")
+
+    def _write(self, line: bytes) -> None:
+        self._journal.write(line)
+        if not self._sender.awake:
+            self._sender.wake()
 
     def _tell(self, mistake: Mistake) -> None:
         self._mistakes += 1

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 from typing import Any, Protocol, TypedDict
 
 from meterboard.client.allowance import AllowanceGuard
-from meterboard.client.event import MAX_TEXT
+from meterboard.client.event import MAX_TEXT, encoded
 from meterboard.client.middleware.address import Addresses, ProxyHeader
 from meterboard.client.middleware.route import Naming, names
 
@@ -30,7 +31,7 @@ class Recorder(Protocol):
     """A `Meter` or an `AsyncMeter`."""
 
     @property
-    def record(self) -> Callable[..., None]: ...
+    def record_encoded(self) -> Callable[[str], None]: ...
 
 
 class Options(TypedDict, total=False):
@@ -70,8 +71,9 @@ class Calls:
             raise TypeError(
                 f"{min(unknown)!r} is no option: use one of {', '.join(Options.__annotations__)}."
             )
-        self._record = meter.record
+        self._record = meter.record_encoded
         self._names = options.get("names", names)
+        self._known = lru_cache(maxsize=4_096)(self._named)
         self._fields: list[tuple[str, FromCall]] = []
         for name, call in options.items():
             if name in FIELDS:
@@ -89,33 +91,50 @@ class Calls:
     ) -> None:
         """Record a call that was answered. Raises nothing: the caller's answer matters more than its count."""
         try:
-            event: dict[str, Any] = {"status": status, "ip": ip}
-            found = self._names(verb, template) if template is not None else None
-            if found is None:
-                event["request"] = {"method": verb[:32], "path": path.replace("\0", "")[:MAX_TEXT]}
-            else:
-                event["version"], event["module"], event["method"] = found
+            fields = self._known(verb, template, status) if template is not None else None
+            if fields is None:
+                fields = encoded({"status": status, "request": _request(verb, path)})
+            if ip is not None:
+                fields += _ip(ip)
             for name, value_of in self._fields:
-                self._add(event, name, value_of, call)
-            self._record(**event)
+                fields += _said(name, value_of, call)
+            self._record(fields)
         except Exception:  # names are the provider's own code
             log.exception("A call could not be recorded")
 
-    @staticmethod
-    def _add(event: dict[str, Any], name: str, value_of: FromCall, call: Any) -> None:
-        try:
-            value = value_of(call)
-        except Exception:  # the provider's own code; the call counts without this field
-            log.exception("The callable for %s failed", name)
-            return
-        if value is not None:
-            event[name] = value
+    def _named(self, verb: str, template: str, status: int) -> str | None:
+        """The fields that calls of one route share, encoded once; None when the schedule is to find them."""
+        found = self._names(verb, template)
+        if found is None:
+            return None
+        version, module, method = found
+        said = {name for name, _ in self._fields}
+        shared = {"version": version, "module": module, "method": method}
+        return encoded({"status": status} | {name: shared[name] for name in shared if name not in said})
 
     def record_refused(self, call: Any, *, verb: str, path: str, ip: str | None) -> None:
         """Record a call that was refused before anybody looked at it, which costs nothing."""
-        event: dict[str, Any] = {"status": 429, "credits": 0, "ip": ip}
+        fields = encoded({"status": 429, "credits": 0, "ip": ip, "request": _request(verb, path)})
         for name, value_of in self._fields:
             if name != "credits":
-                self._add(event, name, value_of, call)
-        request = {"method": verb[:32], "path": path.replace("\0", "")[:MAX_TEXT]}
-        self._record(**event, request=request)
+                fields += _said(name, value_of, call)
+        self._record(fields)
+
+
+def _request(verb: str, path: str) -> dict[str, str]:
+    """Never the query string, which may hold secrets; no longer than Meterboard takes."""
+    return {"method": verb[:32], "path": path.replace("\0", "")[:MAX_TEXT]}
+
+
+@lru_cache(maxsize=65_536)
+def _ip(ip: str) -> str:
+    return encoded({"ip": ip})
+
+
+def _said(name: str, value_of: FromCall, call: Any) -> str:
+    """What a callable says. When it fails, the call counts without its field."""
+    try:
+        return encoded({name: value_of(call)})
+    except Exception:  # the provider's own code
+        log.exception("The callable for %s failed", name)
+        return ""

@@ -20,6 +20,7 @@ VERBS = {
 SILENT = ("api", "rest")
 """Segments that say nothing about what is called."""
 _version = re.compile(r"v\d+(?:\.\d+)?")
+_open_ended = re.compile(r"{(\w+):path}")
 _parameter = re.compile(r"[{<(\[\\]")
 """What makes a segment a parameter in the templates of Starlette, Litestar, Flask and Django, and in Django's regexes."""
 
@@ -59,16 +60,18 @@ def whole_template(template: str, path: str, parameters: Mapping[str, object]) -
 
     What is before it is taken from the path itself, with the values of the parameters in it left out.
     """
-    template, path = template.rstrip("/"), path.rstrip("/")
-    depth = template.count("/")
-    inside = template.count("{")
-    for name, value in parameters.items() if inside else ():
-        if f"{{{name}:path}}" in template:
-            depth += str(value).strip("/").count("/")
-    before = path.rsplit("/", depth)[0] if depth else path
-    if not before:
-        return template
-    if len(parameters) > inside:
-        values = {str(value) for name, value in parameters.items() if f"{{{name}" not in template}
+    ending, depth, inside, open_ended = _shape(template)
+    if open_ended:
+        depth += sum(str(parameters.get(name, "")).strip("/").count("/") for name in open_ended)
+    before = path.rstrip("/").rsplit("/", depth)[0] if depth else path.rstrip("/")
+    if before and len(parameters) > inside:
+        values = {str(value) for name, value in parameters.items() if f"{{{name}" not in ending}
         before = "/".join("{}" if segment in values else segment for segment in before.split("/"))
-    return before + template
+    return before + ending
+
+
+@lru_cache(maxsize=4_096)
+def _shape(template: str) -> tuple[str, int, int, tuple[str, ...]]:
+    """Without a slash at the end; its segments, parameters, and those of them that may hold slashes themselves."""
+    ending = template.rstrip("/")
+    return ending, ending.count("/"), ending.count("{"), tuple(_open_ended.findall(ending))
