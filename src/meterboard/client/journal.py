@@ -157,6 +157,8 @@ class Journal:
         with self._turn():
             if not self._closed:
                 batch.segment.settle(batch)
+                if batch.segment.rewindable and self._segments[-1:] == [batch.segment]:
+                    batch.segment.rewind()
         self._remove_settled()
 
     def rewrite(self, lines: list[bytes]) -> None:
@@ -174,9 +176,9 @@ class Journal:
         for segment in done:
             segment.close()
 
-    def positions(self) -> list[tuple[Segment, int]]:
-        """Up to where each segment is written now."""
-        return [(segment, segment.written) for segment in self._all()]
+    def written(self) -> list[tuple[Segment, int]]:
+        """How many events were written to each segment up to now."""
+        return [(segment, segment.events) for segment in self._all()]
 
     def waiting(self, *, durable: bool) -> int:
         """Events that are not settled, on disk or in memory only."""

@@ -16,7 +16,7 @@ from meterboard.client.transport import Transport
 
 log = logging.getLogger("meterboard.client")
 
-GATHER_SECONDS = 0.1
+GATHER_SECONDS = 0.2
 MOST_LOGGED_MISTAKES = 10
 
 
@@ -104,7 +104,9 @@ class Meter:
             if positional:
                 raise Mistake(f"record takes no positional arguments, but got {positional[0]!r}.")
             own = event.get("id") is None, event.get("time") is None
-            self._write(self._stamp.line(encoded(event), id=own[0], time=own[1]))
+            self._journal.write(self._stamp.line(encoded(event), id=own[0], time=own[1]))
+            if not self._sender.awake:
+                self._sender.wake()
         except Mistake as mistake:
             self._tell(mistake)
         except Exception:  # the caller's request matters more than its count
@@ -114,15 +116,12 @@ class Meter:
     def record_encoded(self, fields: str) -> None:
         """`record` for middleware, which encodes what many calls share only once: see `meterboard.client.event`."""
         try:
-            self._write(self._stamp.line(fields))
+            self._journal.write(self._stamp.line(fields))
+            if not self._sender.awake:
+                self._sender.wake()
         except Exception:  # as in `record`
             self._mistakes += 1
             log.exception("A usage event could not be recorded")
-
-    def _write(self, line: bytes) -> None:
-        self._journal.write(line)
-        if not self._sender.awake:
-            self._sender.wake()
 
     def _tell(self, mistake: Mistake) -> None:
         self._mistakes += 1

@@ -22,6 +22,7 @@ with suppress(ImportError):  # Windows has no such locks, so events are kept in 
 
 SEGMENT_BYTES = 1_000_000
 """One file. The longest possible event takes 600 kB."""
+REWIND_BYTES = 32_768
 _HEADER = struct.Struct("<Q")
 
 
@@ -123,19 +124,31 @@ class Segment:
         return self._events - self._done
 
     @property
-    def written(self) -> int:
-        """The position up to which events were written."""
-        return self._written
+    def events(self) -> int:
+        """How many were ever written to it."""
+        return self._events
 
     @property
-    def settled(self) -> int:
-        """The position up to which events need not be sent any more."""
-        return self._settled
+    def done(self) -> int:
+        """How many of them are settled."""
+        return self._done
 
     @property
     def empty(self) -> bool:
         """Is everything that was written settled?"""
         return self._settled == self._written
+
+    @property
+    def rewindable(self) -> bool:
+        """Is there something to win by starting from the beginning again, and nothing to lose?"""
+        return self.empty and self._written > REWIND_BYTES
+
+    def rewind(self) -> None:
+        """Start again from the beginning, where memory is warm, once everything is settled; needs the journal's lock."""
+        end = self._written
+        self._memory[_HEADER.size : end] = bytes(end - _HEADER.size)
+        self._written = self._settled = self._synced = _HEADER.size
+        _HEADER.pack_into(self._memory, 0, _HEADER.size)
 
     @property
     def half_full(self) -> bool:

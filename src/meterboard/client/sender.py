@@ -61,12 +61,12 @@ class Sender:
 
     def wait(self, seconds: float) -> bool:
         """Wait until everything that is written now is settled; False when it took too long."""
-        positions = self._journal.positions()
+        written = self._journal.written()
         self._hurry.set()
         self._wake.set()
         with self._settled:
             return self._settled.wait_for(
-                lambda: all(segment.settled >= position for segment, position in positions), seconds
+                lambda: all(segment.done >= events for segment, events in written), seconds
             )
 
     def end(self, seconds: float) -> None:
@@ -102,11 +102,14 @@ class Sender:
             self._hurry.wait(self._gather)
         self._hurry.clear()
         while (batch := self._journal.next(self._most)) is not None:
+            full = len(batch.lines) == self._most
             wait = self._send(batch)
             if wait is not None:
                 if self._end.is_set():
                     return False
                 self._pause(wait)
+            elif not full and not self._end.is_set():
+                break  # what came meanwhile is gathered first: many small requests would cost more than they bring
             self._tidy()
         return True
 

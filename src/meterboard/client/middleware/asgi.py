@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Unpack
 
 from meterboard.client.allowance import PROBLEM, Allowance
-from meterboard.client.middleware.call import Calls, Options, Recorder
+from meterboard.client.middleware.call import Calls, Options, Recorder, ip_field
 from meterboard.client.middleware.route import whole_template
 
 Scope = MutableMapping[str, Any]
@@ -50,28 +50,21 @@ class MeterMiddleware:
             await self._app(scope, receive, watch)
         finally:
             path = scope["path"]
-            calls.record(
-                scope,
-                verb=scope["method"],
-                path=path,
-                template=_template(scope, path),
-                status=status,
-                ip=self._ip(scope),
-            )
+            calls.record(scope, scope["method"], path, _template(scope, path), status, self._ip(scope))
 
-    def _ip(self, scope: Scope) -> str | None:
+    def _ip(self, scope: Scope) -> str:
         peer = scope.get("client")
         addresses = self._calls.addresses
-        forwarded = ""
-        if addresses.believes:
-            name = addresses.header.lower().encode()
-            forwarded = ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)
-        return addresses.client(peer[0] if peer else None, forwarded)
+        if not addresses.believes:
+            return ip_field(peer[0]) if peer else ""
+        name = addresses.header.lower().encode()
+        forwarded = ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)
+        return self._calls.ip(peer[0] if peer else None, forwarded)
 
     async def _refuse(self, scope: Scope, send: Send, allowance: Allowance) -> None:
         headers = [*allowance.raw_headers, (b"content-type", PROBLEM.encode())]
         headers.append((b"content-length", str(len(allowance.body)).encode()))
-        self._calls.record_refused(scope, verb=scope["method"], path=scope["path"], ip=self._ip(scope))
+        self._calls.record_refused(scope, scope["method"], scope["path"], self._ip(scope))
         await send({"type": "http.response.start", "status": 429, "headers": headers})
         await send({"type": "http.response.body", "body": allowance.body})
 

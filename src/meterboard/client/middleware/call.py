@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypedDict
 
 from meterboard.client.allowance import AllowanceGuard
 from meterboard.client.event import MAX_TEXT, encoded
-from meterboard.client.middleware.address import Addresses, ProxyHeader
+from meterboard.client.middleware.address import Addresses, ProxyHeader, address
 from meterboard.client.middleware.route import Naming, names
 
 log = logging.getLogger("meterboard.client")
@@ -86,16 +86,17 @@ class Calls:
         self.skip = frozenset(options.get("skip", ()))
         self.guard = options.get("guard")
 
-    def record(
-        self, call: Any, *, verb: str, path: str, template: str | None, status: int, ip: str | None
-    ) -> None:
-        """Record a call that was answered. Raises nothing: the caller's answer matters more than its count."""
+    def record(self, call: Any, verb: str, path: str, template: str | None, status: int, ip: str) -> None:
+        """
+        Record a call that was answered; `ip` is what `ip` answers.
+
+        Raises nothing: the caller's answer matters more than its count.
+        """
         try:
             fields = self._known(verb, template, status) if template is not None else None
             if fields is None:
                 fields = encoded({"status": status, "request": _request(verb, path)})
-            if ip is not None:
-                fields += _ip(ip)
+            fields += ip
             for name, value_of in self._fields:
                 fields += _said(name, value_of, call)
             self._record(fields)
@@ -112,9 +113,13 @@ class Calls:
         shared = {"version": version, "module": module, "method": method}
         return encoded({"status": status} | {name: shared[name] for name in shared if name not in said})
 
-    def record_refused(self, call: Any, *, verb: str, path: str, ip: str | None) -> None:
+    def ip(self, peer: str | None, forwarded: str) -> str:
+        """The field that says where a call came from; empty when that is not known."""
+        return ip_field(self.addresses.client(peer, forwarded) if self.addresses.believes else peer)
+
+    def record_refused(self, call: Any, verb: str, path: str, ip: str) -> None:
         """Record a call that was refused before anybody looked at it, which costs nothing."""
-        fields = encoded({"status": 429, "credits": 0, "ip": ip, "request": _request(verb, path)})
+        fields = encoded({"status": 429, "credits": 0, "request": _request(verb, path)}) + ip
         for name, value_of in self._fields:
             if name != "credits":
                 fields += _said(name, value_of, call)
@@ -127,8 +132,9 @@ def _request(verb: str, path: str) -> dict[str, str]:
 
 
 @lru_cache(maxsize=65_536)
-def _ip(ip: str) -> str:
-    return encoded({"ip": ip})
+def ip_field(text: str | None) -> str:
+    """An address as a field; empty for what is none."""
+    return encoded({"ip": address(text) if text else None})
 
 
 def _said(name: str, value_of: FromCall, call: Any) -> str:

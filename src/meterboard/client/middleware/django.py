@@ -58,13 +58,9 @@ def _asynchronous(calls: Calls, get_response: Callable[[HttpRequest], Awaitable[
 def _answered(calls: Calls, request: HttpRequest, answer: Any, allowance: Allowance | None) -> Any:
     # Django makes answers of exceptions before they get here, so there is an answer to every call.
     match = request.resolver_match
+    template = None if match is None else f"/{match.route}"
     calls.record(
-        request,
-        verb=request.method,
-        path=request.path,
-        template=None if match is None else f"/{match.route}",
-        status=answer.status_code,
-        ip=ip_of(request.META, calls),
+        request, request.method, request.path, template, answer.status_code, ip_of(request.META, calls)
     )
     if allowance is not None:
         for name, value in allowance.headers:
@@ -73,7 +69,7 @@ def _answered(calls: Calls, request: HttpRequest, answer: Any, allowance: Allowa
 
 
 def _refuse(calls: Calls, request: HttpRequest, allowance: Allowance) -> HttpResponse:
-    calls.record_refused(request, verb=request.method, path=request.path, ip=ip_of(request.META, calls))
+    calls.record_refused(request, request.method, request.path, ip_of(request.META, calls))
     answer = HttpResponse(allowance.body, status=429, content_type=PROBLEM)
     for name, value in allowance.headers:
         answer[name] = value

@@ -48,9 +48,7 @@ class MeterMiddleware:
     def _refuse(
         self, environ: Environ, start_response: StartResponse, path: str, allowance: Allowance
     ) -> Iterable[bytes]:
-        self._calls.record_refused(
-            environ, verb=environ["REQUEST_METHOD"], path=path, ip=ip_of(environ, self._calls)
-        )
+        self._calls.record_refused(environ, environ["REQUEST_METHOD"], path, ip_of(environ, self._calls))
         headers = [
             *allowance.headers,
             ("Content-Type", PROBLEM),
@@ -81,14 +79,8 @@ class _Call:
             return
         self._recorded = True
         environ = self._environ
-        self._calls.record(
-            environ,
-            verb=environ["REQUEST_METHOD"],
-            path=self._path,
-            template=self._template,
-            status=self._status,
-            ip=ip_of(environ, self._calls),
-        )
+        ip = ip_of(environ, self._calls)
+        self._calls.record(environ, environ["REQUEST_METHOD"], self._path, self._template, self._status, ip)
 
 
 class _Answer:
@@ -116,11 +108,10 @@ def path_of(environ: Environ) -> str:
     return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
 
 
-def ip_of(environ: Environ, calls: Calls) -> str | None:
-    """Where a call came from. WSGI joins headers of one name by commas."""
+def ip_of(environ: Environ, calls: Calls) -> str:
+    """The field that says where a call came from. WSGI joins headers of one name by commas."""
     header = "HTTP_" + calls.addresses.header.upper().replace("-", "_")
-    forwarded = environ.get(header, "") if calls.addresses.believes else ""
-    return calls.addresses.client(environ.get("REMOTE_ADDR"), forwarded)
+    return calls.ip(environ.get("REMOTE_ADDR"), environ.get(header, ""))
 
 
 def _template(environ: Environ) -> str | None:
