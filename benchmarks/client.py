@@ -24,7 +24,7 @@ from meterboard.settings import Settings
 
 CALLS = 100_000
 ROUNDS = 12
-ROUND_SECONDS = 0.6
+ROUND_SECONDS = 1.0
 CONNECTIONS = 16
 GET = b"GET /crm/v8/Leads/123 HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

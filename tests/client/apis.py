@@ -255,8 +255,14 @@ WSGI: list[Api] = [flask, django_wsgi]
 @contextmanager
 def served(api: Api, meter: Recorder, **options: Any) -> Iterator[str]:
     """An API behind uvicorn or waitress: its address."""
-    app = api(meter, **options)
-    with _uvicorn(app) if api in ASGI else _waitress(app) as url:
+    with served_as("asgi" if api in ASGI else "wsgi", api(meter, **options)) as url:
+        yield url
+
+
+@contextmanager
+def served_as(kind: str, app: Any) -> Iterator[str]:
+    """An application of a kind behind a real server: its address."""
+    with _uvicorn(app) if kind == "asgi" else _waitress(app) as url:
         yield url
 
 
