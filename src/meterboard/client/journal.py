@@ -45,13 +45,20 @@ class Journal:
 
     def write(self, line: bytes) -> None:
         """Keep an event, or drop and count it when there is no room."""
-        if len(self._arriving) < MOST_ARRIVING:
+        if self._lock.acquire(False):
+            try:
+                self._keep(line)
+                self._taken += 1
+            finally:
+                self._lock.release()
+        elif len(self._arriving) < MOST_ARRIVING:
             self._arriving.append(line)
-            self._write_arriving()
         else:
             with self._counting:
                 self._overflowed += 1
             self.drop(1, "making a file in the spool takes too long")
+        if self._arriving:
+            self._write_arriving()
 
     @property
     def recorded(self) -> int:
@@ -61,17 +68,20 @@ class Journal:
     def _write_arriving(self) -> None:
         # Whoever holds the lock looks again after letting go of it, so nothing that arrives meanwhile is left behind,
         # and a signal handler that interrupts a writer need not wait for it.
-        arriving = self._arriving
-        while arriving and self._lock.acquire(False):
+        while self._arriving and self._lock.acquire(False):
             try:
-                while arriving:
-                    line = arriving[0]
-                    if not (self._segments and self._segments[-1].append(line)):
-                        self._append_to_next(line)
-                    arriving.popleft()
+                while self._arriving:
+                    self._keep(self._arriving[0])
+                    self._arriving.popleft()
                     self._taken += 1
             finally:
                 self._lock.release()
+
+    def _keep(self, line: bytes) -> None:
+        """Write to the last segment, or to another; whoever holds the lock may."""
+        segments = self._segments
+        if not (segments and segments[-1].append(line)):
+            self._append_to_next(line)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -165,8 +175,7 @@ class Journal:
         """Keep events again, changed; they are no new ones."""
         with self._turn():
             for line in lines:
-                if not (self._segments and self._segments[-1].append(line)):
-                    self._append_to_next(line)
+                self._keep(line)
 
     def _remove_settled(self) -> None:
         with self._turn():

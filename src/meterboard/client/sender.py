@@ -55,7 +55,14 @@ class Sender:
     def wake(self) -> None:
         """Something was recorded while it slept, or before it was started in this process."""
         if self._thread is None and self._starting.acquire(blocking=False):
-            self.start()
+            try:
+                self.start()
+            except (
+                RuntimeError
+            ) as error:  # the process is ending: what is in the spool is sent by another one
+                self.last_error = f"No thread can be started to send usage events: {error}."
+                self._starting.release()
+                return
         self.awake = True
         self._wake.set()
 

@@ -61,6 +61,8 @@ def whole_template(template: str, path: str, parameters: Mapping[str, object]) -
     What is before it is taken from the path itself, with the values of the parameters in it left out.
     """
     ending, depth, inside, open_ended = _shape(template)
+    if path.count("/") == depth and not open_ended:
+        return ending  # it is mounted under nothing, as nearly always
     if open_ended:
         depth += sum(str(parameters.get(name, "")).strip("/").count("/") for name in open_ended)
     before = path.rstrip("/").rsplit("/", depth)[0] if depth else path.rstrip("/")
