@@ -10,7 +10,7 @@ One API in every framework, counted by the middleware, behind a real server.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from types import ModuleType
 from typing import Any
@@ -297,6 +297,7 @@ def _waitress(app: Any) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        server.trigger.pull_trigger(lambda: [each.close() for each in list(server._map.values())])
+        with suppress(OSError):  # another wake-up came first, so that it is closed already
+            server.trigger.pull_trigger(lambda: [each.close() for each in list(server._map.values())])
         thread.join()
         server.task_dispatcher.shutdown()

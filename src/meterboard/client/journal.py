@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock, RLock
 
-from meterboard.client.segment import Batch, Segment
+from meterboard.client.segment import SEGMENT_BYTES, Batch, Segment
 from meterboard.client.spool import Spool, SpoolFull
 
 log = logging.getLogger("meterboard.client")
@@ -154,8 +154,13 @@ class Journal:
                 self._adopted += found
             self._remove_settled()
 
+    @property
+    def empty(self) -> bool:
+        """Is nothing waiting?"""
+        return all(segment.empty for segment in self._all())
+
     def next(self, most: int) -> Batch | None:
-        """Up to so many events that wait, oldest first."""
+        """Events that wait, oldest first: so many bytes of them at most, but one at least."""
         for segment in self._all():
             batch = segment.next(most)
             if batch is not None:
@@ -218,12 +223,12 @@ class Journal:
 
     def _save(self, segment: Segment) -> None:
         """A last try to bring to disk what is in memory only."""
-        batch = segment.next(-1)
+        batch = segment.next(SEGMENT_BYTES)
         assert batch is not None
         try:
             saved = self._spool.create()
         except (OSError, SpoolFull) as error:
-            self.drop(len(batch.lines), f"the process ended before they could be sent or spooled ({error})")
+            self.drop(batch.events, f"the process ended before they could be sent or spooled ({error})")
             return
         for line in batch.lines:
             saved.append(line + b"\n")

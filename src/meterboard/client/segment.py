@@ -27,11 +27,22 @@ _HEADER = struct.Struct("<Q")
 
 
 class Batch(NamedTuple):
-    """Events to send, without their newlines, and where in the segment they end."""
+    """Events to send, each with a newline behind it; how many; and where in the segment they end."""
 
     segment: "Segment"
-    lines: list[bytes]
+    data: bytes
+    events: int
     end: int
+
+    @property
+    def body(self) -> bytes:
+        """The events as a JSON array."""
+        return b"[" + self.data[:-1].replace(b"\n", b",") + b"]"
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The events one by one."""
+        return self.data.splitlines()
 
 
 class Segment:
@@ -166,18 +177,21 @@ class Segment:
         return True
 
     def next(self, most: int) -> Batch | None:
-        """Up to so many events that wait; None when none do."""
-        if self.empty:
+        """Events that wait: so many bytes of them at most, but one at least; None when none do."""
+        start, end = self._settled, self._written
+        if start == end:
             return None
-        data = bytes(self._memory[self._settled : self._written])
-        *lines, rest = data.split(b"\n", most)
+        data = bytes(self._memory[start:end])
+        if len(data) > most:
+            data = data[: data.rfind(b"\n", 0, most) + 1 or data.find(b"\n") + 1]
+        end = start + len(data)
         if b"\0" in data:
-            lines = [line for line in lines if _whole(line)]
-        return Batch(self, lines, self._settled + len(data) - len(rest))
+            data = b"".join(line + b"\n" for line in data.splitlines() if _whole(line))
+        return Batch(self, data, data.count(b"\n"), end)
 
     def settle(self, batch: Batch) -> None:
         """Remember that these need not be sent again, also for whoever adopts this file."""
-        self._done += len(batch.lines)
+        self._done += batch.events
         self._settled = batch.end
         _HEADER.pack_into(self._memory, 0, batch.end)
 

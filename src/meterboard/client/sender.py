@@ -13,8 +13,8 @@ from meterboard.client.transport import PROBLEM, Answer, NoAnswer, Transport
 log = logging.getLogger("meterboard.client")
 
 PATH = "/v1/events"
-MOST_EVENTS = 1_000
-"""Events in one request."""
+MOST_BYTES = 250_000
+"""Of events in one request: about a thousand of them."""
 SYNC_SECONDS = 1.0
 ADOPT_SECONDS = 10.0
 """How often to look for what other processes left in the spool."""
@@ -37,7 +37,7 @@ class Sender:
         self._end = Event()
         self._held_until = 0.0
         self._starting = Lock()
-        self._most = MOST_EVENTS
+        self._most = MOST_BYTES
         self._adopt_at = 0.0
         self._thread: Thread | None = None
         self.awake = True
@@ -99,7 +99,7 @@ class Sender:
         """One round: sleep until there is something, send it all. False at the end."""
         self.awake = False
         self._tidy()
-        if self._journal.next(1) is None:
+        if self._journal.empty:
             if self._end.is_set():
                 return False
             self._wake.wait(ADOPT_SECONDS)
@@ -109,7 +109,7 @@ class Sender:
             self._hurry.wait(self._gather)
         self._hurry.clear()
         while (batch := self._journal.next(self._most)) is not None:
-            full = len(batch.lines) == self._most
+            full = len(batch.data) > self._most // 2
             wait = self._send(batch)
             if wait is not None:
                 if self._end.is_set():
@@ -141,17 +141,17 @@ class Sender:
 
     def _send(self, batch: Batch) -> float | None:
         """Send a batch. Answers the seconds to wait before another try, None when there is nothing to wait for."""
-        if not batch.lines:
+        if not batch.events:
             self._settle(batch)
             return None
         try:
-            answer = self._transport.post(PATH, b"[" + b",".join(batch.lines) + b"]")
+            answer = self._transport.post(PATH, batch.body)
         except NoAnswer as error:
             self._failed(f"Meterboard does not answer: {error}")
             return self._backoff.next()
         if answer.status == 202 and self._received(batch, answer):
             self._backoff.reset()
-            self._most = min(MOST_EVENTS, self._most * 2)
+            self._most = min(MOST_BYTES, self._most * 2)
             self._worked()
             return None
         if answer.status == 413 or (answer.status == 400 and answer.content_type == PROBLEM):
@@ -170,17 +170,19 @@ class Sender:
             refused = {int(each["index"]): each for each in receipt["rejected"]}
         except (ValueError, KeyError, TypeError):
             return False
-        if accepted + duplicates + len(refused) != len(batch.lines):
+        if accepted + duplicates + len(refused) != batch.events:
             return False
         ahead = [index for index, each in refused.items() if each.get("code") == "in_future"]
         # Nothing was called later than now: the clock here was ahead, and Meterboard's own is taken instead.
-        self._journal.rewrite([_without_time(batch.lines[index]) for index in ahead])
+        if ahead:
+            lines = batch.lines
+            self._journal.rewrite([_without_time(lines[index]) for index in ahead])
         rejected = [each for index, each in refused.items() if index not in ahead]
         if rejected:
             log.error(
                 "Meterboard rejected %d of %d usage events, which will not be counted; the first: %s",
                 len(rejected),
-                len(batch.lines),
+                batch.events,
                 rejected[0].get("message"),
             )
             self.last_error = f"Rejected: {rejected[0].get('message')}"
@@ -192,8 +194,8 @@ class Sender:
 
     def _divide(self, batch: Batch, answer: Answer) -> float | None:
         """Send less at once; a single event that is refused for good is dropped."""
-        if len(batch.lines) > 1:
-            self._most = max(1, len(batch.lines) // 2)
+        if batch.events > 1:
+            self._most = len(batch.data) // 2
             return None
         self._failed(f"Meterboard refused an event for good: {_detail(answer)}")
         self._journal.drop(1, _detail(answer).rstrip("."))
