@@ -186,6 +186,7 @@ _guards: WeakSet[AllowanceGuard] = WeakSet()
 
 def _after_fork() -> None:
     for guard in list(_guards):
+        guard._transport.close()  # this process's end of it; the connection is the parent's
         guard._begin()
 
 

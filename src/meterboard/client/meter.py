@@ -174,6 +174,7 @@ class Meter:
     def _forked(self) -> None:
         """In a forked child: the parent sends what it recorded; here everything starts anew."""
         self._journal.release()
+        self._sender.release()
         self._begin()
         self._sender.awake = False  # its thread starts with the first event, since most children record none
 

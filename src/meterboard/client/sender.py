@@ -84,6 +84,10 @@ class Sender:
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(seconds)
 
+    def release(self) -> None:
+        """Close this process's end of the connection in a forked child, where it is the parent's."""
+        self._transport.close()
+
     def _run(self) -> None:
         going = True
         while going:
