@@ -15,6 +15,7 @@ LAYERS = {
     "api": {"service", "domain", "errors"},
     "web": {"service", "domain", "errors", "__init__"},
     "importers": {"service", "domain", "errors"},
+    "client": set(),
     "commands": {
         "app",
         "server",
