@@ -17,6 +17,8 @@ from meterboard.settings import Settings
 from meterboard.usage.duckdb import FILE
 
 CALLS = 40
+LISTS = ["events?", "events?module=Leads&", "events?user!=maria.silva@acme.example&", "events?user=nobody&"]
+"""The events behind numbers: newest ones, of a module, all but one person's, none."""
 QUESTIONS = [
     "summary?",
     "breakdown?by=caller&limit=5&",
@@ -91,9 +93,9 @@ def main() -> None:
             print(f"idle memory after the start: {resident(pid):.0f} MB (promised: under 200)")
             connection = http.client.HTTPConnection(host, port)
             bearer = {"Authorization": f"Bearer {key}"}
-            for question in QUESTIONS:
+            for question in [*(f"statistics/{question}" for question in QUESTIONS), *LISTS]:
                 for period in ("last_24_hours", "last_30_days"):
-                    path = f"/v1/statistics/{question}period={period}"
+                    path = f"/v1/{question}period={period}"
                     timed(connection, path, bearer)
                     p50, p95, _ = spread([timed(connection, path, bearer) for _ in range(CALLS)])
                     print(f"p50 {p50 * 1e3:5.1f}  p95 {p95 * 1e3:5.1f} ms (promised: 50)  {question}{period}")
@@ -101,7 +103,7 @@ def main() -> None:
             response = connection.getresponse()
             response.read()
             cookie = {"Cookie": (response.getheader("set-cookie") or "").partition(";")[0]}
-            for path in ("/", "/?period=last_30_days", "/table", "/v1/credits"):
+            for path in ("/", "/?period=last_30_days", "/table", "/calls", "/v1/credits"):
                 timed(connection, path, cookie)
                 p50, p95, _ = spread([timed(connection, path, cookie) for _ in range(CALLS)])
                 print(f"p50 {p50 * 1e3:5.1f}  p95 {p95 * 1e3:5.1f} ms (page promised: 150)  {path}")

@@ -40,6 +40,11 @@ def view_details(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def open_reasons(page: Page) -> None:
+    for reason in page.locator("#rows summary").all()[:3]:
+        reason.click()
+
+
 def printed(page: Page) -> None:
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -61,6 +66,7 @@ DEMO: dict[str, tuple[str, Callable[[Page], None]]] = {
     "The table": (f"/table?{MONTH}&columns=module,method,application,user", as_it_is),
     "Choosing columns": (f"/table?{MONTH}", open_popover("Columns")),
     "View Details": (f"/table?{MONTH}&columns=module,method", view_details),
+    "The calls": (f"/calls?{MONTH}", open_reasons),
     "A page that is not there": ("/nowhere", as_it_is),
 }
 

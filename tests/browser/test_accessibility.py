@@ -17,6 +17,8 @@ PAGES = {
     "table": "/table",
     "table, another order": "/table?columns=module,method,status,version&sort=-credits&period=last_30_days",
     "an empty table": "/table?user=nobody",
+    "calls": "/calls?period=last_30_days",
+    "no calls": "/calls?user=nobody",
     "integration tasks": "/tasks?module=Leads",
     "the proof": "/verify",
     "nothing here": "/nowhere",

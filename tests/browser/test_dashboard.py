@@ -176,7 +176,7 @@ def test_the_tops_by_calls_lead_to_the_table_with_their_default_column(
         expect(shown).to_contain_text(row["name"])
         expect(shown).to_contain_text(f"{row['calls']:,} calls")
 
-    rows.first.get_by_role("link").click()
+    rows.first.get_by_role("link").first.click()
     page.wait_for_url("**/table**")
     assert default_column(page).startswith(column)
     assert (by, top[0]["name"]) in asked(page)

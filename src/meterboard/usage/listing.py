@@ -1,6 +1,6 @@
 """The events behind a number, a page at a time, from any store that answers SQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,10 @@ from meterboard.usage import sql_events as sql
 from meterboard.usage.sql import Statement
 from meterboard.usage.store import Listed, Listing
 
+FIRST_LOOK = 3_600_000_000
+"""Microseconds that are searched for a page at first: an hour."""
+WIDER = 12
+"""How many times as much is searched each time that it did not fill the page: 12 hours, 6 days, everything."""
 Ask = Callable[[Statement], list[tuple[Any, ...]]]
 
 
@@ -57,19 +61,39 @@ class _Events:
         return first, of_all - sum(time == first for time in times[:-1])
 
     def _older(self, time: int, passed: int, limit: int) -> list[Listed]:
-        stretch = sql.Stretch(self._since, min(time + 1, self._until))
-        rows = self._ask(sql.page(self._scope, stretch, self._watermark, limit=limit, offset=passed))
+        until = min(time + 1, self._until)
+        rows: list[tuple[Any, ...]] = []
+        for span in _widening(until - self._since):
+            stretch = sql.Stretch(until - span, until)
+            rows = self._ask(sql.page(self._scope, stretch, self._watermark, limit=limit, offset=passed))
+            if len(rows) == limit:
+                break
         return [_listed(row) for row in rows]
 
     def _newer(self, time: int, passed: int, limit: int) -> list[int]:
-        stretch = sql.Stretch(max(time, self._since), self._until)
-        rows = self._ask(sql.newer(self._scope, stretch, self._watermark, limit=limit, offset=passed))
+        since = max(time, self._since)
+        rows: list[tuple[Any, ...]] = []
+        for span in _widening(self._until - since):
+            stretch = sql.Stretch(since, since + span)
+            rows = self._ask(sql.newer(self._scope, stretch, self._watermark, limit=limit, offset=passed))
+            if len(rows) == limit:
+                break
         return [moment for (moment,) in rows]
 
     def _count(self, time: int) -> int:
         stretch = sql.Stretch(max(time, self._since), min(time + 1, self._until))
         ((count,),) = self._ask(sql.count(self._scope, stretch, self._watermark))
         return int(count)
+
+
+def _widening(most: int) -> Iterator[int]:
+    """Ever longer spans of time, up to `most`: what fills a page is nearly always close by."""
+    span = FIRST_LOOK
+    while span < most:
+        yield span
+        span *= WIDER
+    if most > 0:
+        yield most
 
 
 def _listed(row: tuple[Any, ...]) -> Listed:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
 from meterboard.domain.period import DEFAULT_PERIOD
-from meterboard.domain.query import FILTERS, Dimension, Filters
+from meterboard.domain.query import FILTERS, NOT, Dimension, Filters
 from meterboard.errors import InvalidParameter
 
 DASHBOARD = "/"
@@ -96,7 +96,9 @@ class Address:
     def calls(self, filters: Mapping[str, str] | None = None, *, period: str | None = None) -> str:
         """The link to the calls behind a number: those of this period, or another, with these filters added."""
         added = dict(filters or {})
-        kept = [pair for pair in self._pairs if pair[0] in FILTERS and pair[0] not in added]
+        # A value that is let through is one of those let through before; what is kept out is so in addition.
+        let_through = {name for name in added if not name.endswith(NOT)}
+        kept = [pair for pair in self._pairs if pair[0] in FILTERS and pair[0] not in let_through]
         chosen = period or self.get("period")
         return _link(CALLS, [*([("period", chosen)] if chosen else []), *kept, *added.items()])
 

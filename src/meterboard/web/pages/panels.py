@@ -5,6 +5,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
+from meterboard.domain.event import REFUSED
 from meterboard.domain.period import Period
 from meterboard.domain.query import Dimension, Filters
 from meterboard.service.answers import BreakdownAnswer, SeriesAnswer, SeriesPoint, Share, Total
@@ -24,7 +25,11 @@ COLUMNS: dict[Dimension, str] = {
 
 
 class Row(Struct, frozen=True):
-    """A name with its numbers; `width` is its bar's, in per cent of the longest; `colour` counts from 1, 0: none of its own."""
+    """
+    A name with its numbers; `width` is its bar's, in per cent of the longest; `colour` counts from 1, 0: none of its own.
+
+    `url` leads to the rows behind it, `calls_url` to the calls, if filters can say which.
+    """
 
     name: str
     note: str
@@ -34,6 +39,7 @@ class Row(Struct, frozen=True):
     width: float
     colour: int
     url: str
+    calls_url: str = ""
 
 
 class Panel(Struct, frozen=True):
@@ -46,7 +52,7 @@ class Panel(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """A step of the time chart. `refused` are those of the calls that were; `url` is the day's own dashboard, or empty."""
+    """A step of the time chart. `refused` are those of the calls that were; `url` is the day's own dashboard, or empty; the others lead to the calls."""
 
     label: str
     long_label: str
@@ -54,6 +60,8 @@ class Step(Struct, frozen=True):
     credits: int
     refused: int
     url: str
+    calls_url: str = ""
+    refused_url: str = ""
 
 
 def applications(reading: Reading, period: Period, filters: Filters, address: Address) -> Panel:
@@ -73,16 +81,14 @@ def applications(reading: Reading, period: Period, filters: Filters, address: Ad
 def _caller(row: Share, longest: int, colours: Mapping[tuple[str, str], int], address: Address) -> Row:
     kind = row.kind or ""
     value = value_of(row.name)
-    if kind == "function":
-        url = address.rows("function,module", {"function": value})
-    else:
-        # Calls that came from no function: exactly those that the mark stands for.
-        url = address.rows("application,user,ip", {"application": value, "function": ""})
+    # Calls that came from no function, or all of one: exactly those that the mark stands for.
+    filters = {"function": value} if kind == "function" else {"application": value, "function": ""}
+    url = address.rows("function,module" if kind == "function" else "application,user,ip", filters)
     width = row.calls * 100 / longest if longest else 0
     note = "function" if kind == "function" else ""
-    return Row(
-        row.name, note, row.calls, row.credits, row.share, width, colours.get((kind, row.name), 0), url
-    )
+    colour = colours.get((kind, row.name), 0)
+    calls_url = address.calls(filters)
+    return Row(row.name, note, row.calls, row.credits, row.share, width, colour, url, calls_url)
 
 
 def caller_colours(reading: Reading) -> Mapping[tuple[str, str], int]:
@@ -135,6 +141,7 @@ def _ranked(answer: BreakdownAnswer, address: Address, by: Dimension) -> list[Ro
             width=row.calls * 100 / longest if longest else 0,
             colour=0,
             url=address.rows(COLUMNS[by], {by: value_of(row.name)}),
+            calls_url=address.calls({by: value_of(row.name)}),
         )
         for row in answer.rows
     ]
@@ -156,8 +163,11 @@ def _step(point: SeriesPoint, points: Sequence[SeriesPoint], daily: bool, addres
     start = point.start
     if daily:
         label, long_label = f"{start.day} {start:%b}", f"{start:%A}, {date_of(start)}"
-        url = address.change(period=f"{start:%Y-%m-%d}")
-        return Step(label, long_label, point.calls, point.credits, point.refused, url)
+        day = f"{start:%Y-%m-%d}"
+        calls = address.calls(period=day) if point.calls else ""
+        refused = address.calls({"status": REFUSED}, period=day) if point.refused else ""
+        url = address.change(period=day)
+        return Step(label, long_label, point.calls, point.credits, point.refused, url, calls, refused)
     # A repeated hour, when clocks go back, is told apart by its offset.
     twice = (
         sum(

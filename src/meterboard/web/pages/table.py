@@ -1,11 +1,12 @@
 """The table view: the combinations behind every graph."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar import Request, Response, get
 
 from meterboard.domain.access import Viewer
-from meterboard.domain.query import MEASURES, parse_columns, parse_filters, parse_order
+from meterboard.domain.query import MEASURES, NOT, parse_columns, parse_filters, parse_order
 from meterboard.errors import InvalidParameter
 from meterboard.service.answers import TableAnswer
 from meterboard.service.statistics import Statistics
@@ -50,8 +51,19 @@ def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
         order=order[0],
         heads={name: _head(address, name, sort, columns) for name in (*columns, *MEASURES)},
         value_of=words.value_of,
+        calls_of=lambda row, measure: _calls_of(address, columns, row, measure),
         export=lambda form: address.export(form, columns, sort),
     )
+
+
+def _calls_of(address: Address, columns: Sequence[str], row: Mapping[str, str | int], measure: str) -> str:
+    """The link to the calls behind a number of a row; empty where there is none."""
+    if not row["calls"] or (measure == "integration_tasks" and not row[measure]):
+        return ""
+    filters = {column: words.value_of(str(row[column])) for column in columns}
+    if measure == "integration_tasks":
+        filters[f"function{NOT}"] = ""
+    return address.calls(filters)
 
 
 def _page_number(text: str) -> int:
