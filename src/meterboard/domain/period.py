@@ -1,5 +1,5 @@
 """
-Periods: `last_24_hours`, `today`, `yesterday`, `last_30_days`, a date, a range of dates.
+Periods: `last_24_hours`, `today`, `yesterday`, `last_30_days`, a date, a range of dates or of local times.
 
 A period is a half-open stretch of time [start, end) whose days are those of the organisation's time zone.
 No period ends after the watermark, so a period says exactly which time its numbers cover.
@@ -24,18 +24,24 @@ INSTANT = timedelta(microseconds=1)
 """The finest step of time that is told apart."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Unit = Literal["hour", "day"]
+Unit = Literal["quarter_hour", "hour", "day"]
 DEFAULT_PERIOD = "last_24_hours"
 NAMED_PERIODS = ("last_24_hours", "today", "yesterday", "last_30_days")
+MOST_BY_QUARTER = timedelta(hours=2)
+MOST_BY_HOUR = timedelta(hours=48)
+"""Ranges of times up to these lengths have quarters of an hour and hours as their chart's steps, longer ones days."""
+EXAMPLE = "2026-11-03T10:00..2026-11-03T14:00"
 _DATES = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\.\.(\d{4}-\d{2}-\d{2}))?")
+_TIME = r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?:[+-]\d{2}:\d{2})?)"
+_TIMES = re.compile(rf"{_TIME}\.\.{_TIME}")
 
 
 class Period(Struct, frozen=True):
     """
     A half-open stretch of time, aware UTC, on bucket boundaries but for an end at the watermark.
 
-    `unit` is the step of its chart: hours for one day, days for a range. `days` counts the days that it names as far
-    as they had begun at the watermark, at least one.
+    `unit` is the step of its chart: hours for one day, days for a range of them. `days` counts the days that it names
+    as far as they had begun at the watermark, at least one.
     """
 
     name: str
@@ -44,6 +50,29 @@ class Period(Struct, frozen=True):
     zone: ZoneInfo
     unit: Unit
     days: int
+
+    def previous(self) -> "Period":
+        """
+        The stretch of the same length before this one, under a name that `parse_period` reads.
+
+        Whole days come before whole days, however long the clocks make them. A day or range of them that is not over
+        is compared with as much of the one before: today until 10:45 with yesterday until 10:45. Lengths are to the
+        quarter of an hour, which is what statistics are kept by: the quarter that the watermark is in counts whole.
+        """
+        end = bucket_at_or_after(self.end)
+        length = end - self.start
+        if not self._is_of_days:
+            return self._before(self.start - length, self.start)
+        start = midnight(self.start.astimezone(self.zone).date() - self.days * DAY, self.zone)
+        is_over = midnight(end.astimezone(self.zone).date(), self.zone) == end > self.start
+        return self._before(start, self.start if is_over else min(start + length, self.start))
+
+    @property
+    def _is_of_days(self) -> bool:
+        return self.name != "last_24_hours" and "T" not in self.name
+
+    def _before(self, start: datetime, end: datetime) -> "Period":
+        return Period(range_name(start, end, self.zone), start, end, self.zone, self.unit, self.days)
 
 
 def parse_period(text: str, *, zone: ZoneInfo, now: datetime, as_of: datetime) -> Period:
@@ -56,11 +85,81 @@ def parse_period(text: str, *, zone: ZoneInfo, now: datetime, as_of: datetime) -
     """
     if text == "last_24_hours":
         return Period(text, bucket_at_or_after(as_of - DAY), as_of, zone, "hour", 1)
+    if times := _TIMES.fullmatch(text):
+        return _between(text, times[1], times[2], zone, as_of)
     first, last = _dates(text, now.astimezone(zone).date())
     start = midnight(first, zone)
     end = max(start, min(midnight(last + DAY, zone), as_of))
     begun = ((end - INSTANT).astimezone(zone).date() - first).days + 1
     return Period(text, start, end, zone, "hour" if first == last else "day", max(1, begun))
+
+
+def _between(text: str, first: str, last: str, zone: ZoneInfo, as_of: datetime) -> Period:
+    """A range of local times. Its days are counted by the clock, so that 00:00 to 00:00 is one however long it is."""
+    try:
+        start, end = local_moment(first, zone), local_moment(last, zone, is_end=True)
+        shown = end.astimezone(zone).replace(tzinfo=None) - start.astimezone(zone).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
+        raise InvalidParameter(
+            "period",
+            f"period is {text!r}: {error or 'there is no such time'}. Use local times such as {EXAMPLE}.",
+        ) from None
+    if end <= start:
+        raise InvalidParameter("period", f"period is {text!r}: it ends before it starts. Swap the two times.")
+    unit: Unit = "day"
+    if end - start <= MOST_BY_HOUR:
+        unit = "quarter_hour" if end - start <= MOST_BY_QUARTER else "hour"
+    end = max(start, min(end, as_of))
+    begun = -((start - end) // DAY)
+    return Period(text, start, end, zone, unit, max(1, min(begun, -(-shown // DAY))))
+
+
+def local_moment(text: str, zone: ZoneInfo, *, is_end: bool = False) -> datetime:
+    """
+    The moment at which the zone's clocks show a date and time, in UTC.
+
+    A time that they show twice is the first of the two as a start and the second as an end, unless an offset behind it
+    says which; a time that they skip is the moment of the jump.
+
+    Raises: ValueError: there is no such date or time, or it is not on a quarter of an hour.
+    """
+    given = datetime.fromisoformat(text)
+    if not 1971 <= given.year <= 9990:
+        raise ValueError("the year is out of range")
+    if given.tzinfo is None:
+        first, second = (given.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        moment = second if is_end else first
+        if (
+            first > second
+        ):  # skipped: the jump lies between, on a quarter of an hour like every change of the clocks
+            moment = second
+            while moment.astimezone(zone).replace(tzinfo=None) < given:
+                moment += BUCKET
+    else:
+        moment = given.astimezone(UTC)
+    if moment != bucket_at_or_after(moment):
+        raise ValueError("its times are not on quarters of an hour (00, 15, 30, 45)")
+    return moment
+
+
+def range_name(start: datetime, end: datetime, zone: ZoneInfo) -> str:
+    """
+    [start, end) as `parse_period` reads it: whole days as dates, else local times, with an offset where it is needed.
+
+    Both on bucket boundaries.
+    """
+    first, after = start.astimezone(zone), end.astimezone(zone)
+    if start < end and all(midnight(edge.date(), zone) == edge for edge in (first, after)):
+        last = after.date() - DAY
+        if midnight(last, zone) < end:  # else the last is a day that never was
+            return f"{first:%Y-%m-%d}" if last == first.date() else f"{first:%Y-%m-%d}..{last:%Y-%m-%d}"
+    return f"{_written(start, zone)}..{_written(end, zone, is_end=True)}"
+
+
+def _written(moment: datetime, zone: ZoneInfo, *, is_end: bool = False) -> str:
+    local = moment.astimezone(zone)
+    text = f"{local:%Y-%m-%dT%H:%M}"
+    return text if local_moment(text, zone, is_end=is_end) == moment else local.isoformat(timespec="minutes")
 
 
 def _dates(text: str, today: date) -> tuple[date, date]:
@@ -83,7 +182,7 @@ def _dates(text: str, today: date) -> tuple[date, date]:
         raise InvalidParameter(
             "period",
             f"period is {text!r}: use {', '.join(NAMED_PERIODS)}, a date such as 2026-11-03, "
-            "or a range such as 2026-11-03..2026-11-09.",
+            f"a range such as 2026-11-03..2026-11-09, or one of local times such as {EXAMPLE}.",
         ) from None
     if last < first:
         raise InvalidParameter("period", f"period is {text!r}: it ends before it starts. Swap the two dates.")
@@ -129,7 +228,8 @@ def points(period: Period) -> list[Point]:
     Days are the zone's days of 23, 24 or 25 hours. Hours are the clock's: a step begins when the clock shows a new
     hour or jumps, so the first step may start within an hour and a repeated hour is two steps.
     """
-    starts = list(_days(period) if period.unit == "day" else _hours(period))
+    steps = {"quarter_hour": _quarters, "hour": _hours, "day": _days}[period.unit]
+    starts = list(steps(period))
     ends = [*starts[1:], period.end.astimezone(period.zone)]
     return [Point(start, end) for start, end in zip(starts, ends, strict=False)]
 
@@ -140,6 +240,13 @@ def _days(period: Period) -> Iterator[datetime]:
         local = moment.astimezone(period.zone)
         yield local
         moment = midnight(local.date() + DAY, period.zone)
+
+
+def _quarters(period: Period) -> Iterator[datetime]:
+    moment = period.start
+    while moment < period.end:
+        yield moment.astimezone(period.zone)
+        moment += BUCKET
 
 
 def _hours(period: Period) -> Iterator[datetime]:
