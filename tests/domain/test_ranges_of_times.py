@@ -64,7 +64,7 @@ def test_a_range_of_times_is_from_when_clocks_first_show_its_start_to_when_they_
     assert asked.unit == ("quarter_hour" if length <= 2 * HOUR else "hour" if length <= 2 * DAY else "day")
     shown = points(asked)
     assert [point.end for point in shown[:-1]] == [point.start for point in shown[1:]]
-    assert (shown[0].start, shown[-1].end) == (start, end)
+    assert (shown[0].start.astimezone(UTC), shown[-1].end.astimezone(UTC)) == (start, end)
     longest = {"quarter_hour": BUCKET, "hour": HOUR, "day": 25 * HOUR}[asked.unit]
     assert all(
         timedelta(0) < point.end.astimezone(UTC) - point.start.astimezone(UTC) <= longest for point in shown

@@ -54,6 +54,18 @@ def period(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime
         "yesterday": (today - timedelta(days=1),) * 2,
         "last_30_days": (today - timedelta(days=29), today),
     }
+    if "T" in text:
+        first_shown, last_shown = (datetime.fromisoformat(edge) for edge in text.split(".."))
+        minutes = [now - timedelta(days=40) + timedelta(minutes=n) for n in range(42 * 1440)]
+        whole = [minute.replace(second=0, microsecond=0) for minute in minutes]
+        shown = [(minute, minute.astimezone(zone).replace(tzinfo=None)) for minute in whole]
+        starts = [minute for minute, local in shown if local >= first_shown]
+        ends = [minute for minute, local in shown if local == last_shown] or [
+            minute for minute, local in shown if local >= last_shown
+        ]
+        start = starts[0]
+        end = ends[-1] if shown[whole.index(ends[-1])][1] == last_shown else ends[0]
+        return start, max(start, min(end, now))
     first, last = named.get(text) or tuple(date.fromisoformat(day) for day in (text.split("..") * 2)[:2])
     start = datetime.combine(first, time(), zone).astimezone(UTC)
     end = datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)

@@ -135,6 +135,9 @@ def check_all(services, acme, model: Model, zone: ZoneInfo, now: datetime, data:
                 "last_30_days",
                 f"{day}",
                 f"{day - timedelta(days=3)}..{day}",
+                f"{day}T{data.draw(st.sampled_from(['00:00', '01:30', '10:15']), label='from')}"
+                f"..{day}T{data.draw(st.sampled_from(['11:00', '12:45', '23:45']), label='to')}",
+                f"{day - timedelta(days=3)}T09:45..{day}T01:30",
             ]
         ),
         label="period",
@@ -185,7 +188,12 @@ def check_all(services, acme, model: Model, zone: ZoneInfo, now: datetime, data:
         edges = [p.start.astimezone(UTC) for p in series.points] + [end]
         for point, left, right in zip(series.points, edges, edges[1:], strict=False):
             assert point.calls == sum(left <= call.time < right for call in within)
-            assert right - left <= timedelta(hours=25 if series.unit == "day" else 1)
+            longest = {
+                "day": timedelta(hours=25),
+                "hour": timedelta(hours=1),
+                "quarter_hour": timedelta(minutes=15),
+            }
+            assert right - left <= longest[series.unit]
 
         table = reading.table(asked, filters, columns=("user", "ip", "module"), page_size=None)
         assert total == (sum(int(r["calls"]) for r in table.rows), sum(int(r["credits"]) for r in table.rows))

@@ -8,6 +8,7 @@ from litestar import Response
 
 from meterboard.service.answers import (
     BreakdownAnswer,
+    FlowsAnswer,
     SeriesAnswer,
     Summary,
     TableAnswer,
@@ -17,7 +18,9 @@ from meterboard.service.events import Event, EventsAnswer
 from meterboard.service.export import Value, to_csv, to_parquet
 
 Format = Literal["json", "csv", "parquet"]
-Answer = Summary | BreakdownAnswer | SeriesAnswer | TableAnswer | TasksAnswer | EventsAnswer
+Answer = Summary | BreakdownAnswer | SeriesAnswer | TableAnswer | FlowsAnswer | TasksAnswer | EventsAnswer
+OTHERS = "(others)"
+"""What files call the names that are not told apart."""
 ESTIMATED = "estimated_calls"
 """A column of the table that is there when the price of any of its calls is an estimate."""
 EVENT_COLUMNS: dict[str, type] = {
@@ -54,11 +57,16 @@ def _flat(answer: Answer) -> Flat:
     if isinstance(answer, Summary):
         return _summary(answer)
     if isinstance(answer, BreakdownAnswer):
-        share_columns = {"name": str, "kind": str, "calls": int, "credits": int, "share": float}
-        return Flat(share_columns, [[r.name, r.kind, r.calls, r.credits, r.share] for r in answer.rows])
+        return _breakdown(answer)
     if isinstance(answer, SeriesAnswer):
-        point_columns = {"start": datetime, "calls": int, "credits": int}
-        return Flat(point_columns, [[p.start, p.calls, p.credits] for p in answer.points])
+        return _series(answer)
+    if isinstance(answer, FlowsAnswer):
+        flow_columns: dict[str, type] = {column.by: str for column in answer.columns}
+        paths: list[list[Value]] = [
+            [*(OTHERS if name is None else name for name in path.names), path.calls, path.credits]
+            for path in answer.paths
+        ]
+        return Flat(flow_columns | {"calls": int, "credits": int}, paths)
     if isinstance(answer, TasksAnswer):
         task_columns = {"function": str, "module": str, "tasks": int, "credits": int}
         return Flat(task_columns, [[r.function, r.module, r.tasks, r.credits] for r in answer.rows])
@@ -92,6 +100,31 @@ def _event(event: Event) -> list[Value]:
     ]
 
 
+def _breakdown(answer: BreakdownAnswer) -> Flat:
+    columns: dict[str, type] = {"name": str, "kind": str, "calls": int, "credits": int, "share": float}
+    rows: list[list[Value]] = [[r.name, r.kind, r.calls, r.credits, r.share] for r in answer.rows]
+    if answer.previous is None:
+        return Flat(columns, rows)
+    for row, share in zip(rows, answer.rows, strict=True):
+        before = share.previous
+        row += [before.calls, before.credits] if before else [None, None]
+    return Flat(columns | {"previous_calls": int, "previous_credits": int}, rows)
+
+
+def _series(answer: SeriesAnswer) -> Flat:
+    """A row for each step; or for each step and name, the others behind them."""
+    if answer.by is None:
+        return Flat(
+            {"start": datetime, "calls": int, "credits": int},
+            [[p.start, p.calls, p.credits] for p in answer.points],
+        )
+    rows: list[list[Value]] = []
+    for point in answer.points:
+        rows += [[point.start, p.name, p.kind, p.calls, p.credits] for p in point.parts or ()]
+        rows += [[point.start, OTHERS, None, p.calls, p.credits] for p in [point.others] if p]
+    return Flat({"start": datetime, "name": str, "kind": str, "calls": int, "credits": int}, rows)
+
+
 def _summary(answer: Summary) -> Flat:
     columns = {
         "as_of": datetime,
@@ -119,4 +152,7 @@ def _summary(answer: Summary) -> Flat:
         answer.average_calls_per_day,
         answer.average_over_days,
     ]
-    return Flat(columns, [row])
+    if answer.previous is None:
+        return Flat(columns, [row])
+    before: list[Value] = [answer.previous.calls, answer.previous.credits_used]
+    return Flat(columns | {"previous_calls": int, "previous_credits_used": int}, [row + before])

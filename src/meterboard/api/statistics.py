@@ -1,11 +1,12 @@
 """GET /v1/statistics/…: a question in, its answer out as JSON, CSV or Parquet."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get
 from litestar.openapi import ResponseSpec
 from litestar.params import Parameter
 from msgspec import Struct
+from msgspec.structs import replace
 
 from meterboard.api.answers import Format, respond
 from meterboard.domain.organization import Organization
@@ -21,10 +22,18 @@ from meterboard.domain.query import (
     parse_order,
 )
 from meterboard.errors import InvalidParameter
-from meterboard.service.answers import BreakdownAnswer, SeriesAnswer, Summary, TableAnswer, TasksAnswer
+from meterboard.service.answers import (
+    BreakdownAnswer,
+    FlowsAnswer,
+    SeriesAnswer,
+    Summary,
+    TableAnswer,
+    TasksAnswer,
+)
 from meterboard.service.statistics import Statistics
 
 MOST_ROWS = 10_000
+MOST_PARTS = 50
 MOST_PAGES = 1_000_000_000
 
 Values = Annotated[
@@ -46,9 +55,21 @@ PageSize = Annotated[
 PeriodText = Annotated[
     str,
     Parameter(
-        description="last_24_hours, today, yesterday, last_30_days, 2026-11-03 or 2026-11-03..2026-11-09."
+        description="last_24_hours, today, yesterday, last_30_days, 2026-11-03, 2026-11-03..2026-11-09, "
+        "or local times on quarters of an hour such as 2026-11-03T10:00..2026-11-03T14:00."
     ),
 ]
+Compare = Annotated[
+    Literal["previous"] | None,
+    Parameter(description="previous: with the usage of the period of the same length before."),
+]
+By = Annotated[
+    Breakdown | None,
+    Parameter(
+        description="With the usage of the names that have the most calls, and of all others, in each step."
+    ),
+]
+Few = Annotated[int, Parameter(ge=1, le=MOST_PARTS, description="How many names are told apart.")]
 
 
 class Asked(Struct, frozen=True):
@@ -96,12 +117,16 @@ def summary(
     organization: Organization,
     statistics: Statistics,
     asked: Asked,
+    compare: Compare = None,
     format: Format = "json",
 ) -> Response[bytes]:
     """Calls, credits used and allowed, average calls a day."""
-    only(request)
+    only(request, "compare")
     with statistics.read(organization) as reading:
-        answer = reading.summary(reading.period(asked.period), asked.filters)
+        period = reading.period(asked.period)
+        answer = reading.summary(period, asked.filters)
+        if compare:
+            answer = replace(answer, previous=reading.summary_before(period, asked.filters))
     return respond(answer, form=format, name="summary")
 
 
@@ -117,16 +142,19 @@ def breakdown(
     limit: Limit = None,
     offset: Offset = 0,
     sort: Sort = "-calls",
+    compare: Compare = None,
     format: Format = "json",
 ) -> Response[bytes]:
     """Most calls first, ties by name. `by=function` counts integration tasks alone."""
-    only(request, "by", "limit", "offset", "sort")
+    only(request, "by", "limit", "offset", "sort", "compare")
     names = ("name", "kind") if by == "caller" else ("name",)
     order = parse_order(sort, allowed=(*names, *MEASURES))
     with statistics.read(organization) as reading:
         period = reading.period(asked.period)
         rows = limit if limit is not None or not offset else MOST_ROWS
         answer = reading.breakdown(period, asked.filters, by, limit=rows, offset=offset, order=order)
+        if compare:
+            answer = reading.compared(answer, period, asked.filters)
     return respond(answer, form=format, name=f"usage-by-{by}")
 
 
@@ -136,13 +164,33 @@ def series(
     organization: Organization,
     statistics: Statistics,
     asked: Asked,
+    by: By = None,
+    limit: Few = 5,
     format: Format = "json",
 ) -> Response[bytes]:
-    """By hour for one day, by day for a range; empty steps included."""
-    only(request)
+    """By hour for one day, by day for a range; empty steps included. `by` tells the most used names apart."""
+    only(request, "by", "limit")
     with statistics.read(organization) as reading:
-        answer = reading.series(reading.period(asked.period), asked.filters)
+        answer = reading.series(reading.period(asked.period), asked.filters, by, limit=limit)
     return respond(answer, form=format, name="usage-over-time")
+
+
+@get("/flows", summary="How names are connected", responses=_described(FlowsAnswer), sync_to_thread=True)
+def flows(
+    request: Request[Any, Any, Any],
+    organization: Organization,
+    statistics: Statistics,
+    asked: Asked,
+    columns: Columns = "application,user,module",
+    limit: Few = 8,
+    format: Format = "json",
+) -> Response[bytes]:
+    """What the most used names of each column have in common, all other names of a column as one."""
+    only(request, "columns", "limit")
+    chosen = parse_columns(columns)
+    with statistics.read(organization) as reading:
+        answer = reading.flows(reading.period(asked.period), asked.filters, chosen, limit=limit)
+    return respond(answer, form=format, name="connections")
 
 
 @get("/table", summary="Combinations that occurred", responses=_described(TableAnswer), sync_to_thread=True)

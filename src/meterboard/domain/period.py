@@ -148,11 +148,11 @@ def range_name(start: datetime, end: datetime, zone: ZoneInfo) -> str:
 
     Both on bucket boundaries.
     """
-    first, after = start.astimezone(zone), end.astimezone(zone)
-    if start < end and all(midnight(edge.date(), zone) == edge for edge in (first, after)):
-        last = after.date() - DAY
+    first, after = start.astimezone(zone).date(), end.astimezone(zone).date()
+    if start < end and midnight(first, zone) == start and midnight(after, zone) == end:
+        last = after - DAY
         if midnight(last, zone) < end:  # else the last is a day that never was
-            return f"{first:%Y-%m-%d}" if last == first.date() else f"{first:%Y-%m-%d}..{last:%Y-%m-%d}"
+            return f"{first}" if last == first else f"{first}..{last}"
     return f"{_written(start, zone)}..{_written(end, zone, is_end=True)}"
 
 

@@ -1,6 +1,6 @@
 """What the statistics answer: the one set of shapes behind the JSON, the CSV, the pages and the OpenAPI document."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from msgspec import Struct
 
@@ -51,8 +51,30 @@ class PeriodAnswer(Struct, frozen=True):
     time_zone: str
 
 
-class Summary(Struct, frozen=True):
-    """Totals of a period. `credits_allowed` and `credits_unused` are None when unlimited."""
+class Previous(Struct, frozen=True):
+    """
+    The period of the same length before the one asked about.
+
+    `complete`: all of it is still kept. Else there is nothing to compare with, since part of its usage is deleted.
+    """
+
+    period: PeriodAnswer
+    complete: bool
+
+
+class PreviousSummary(Previous, frozen=True):
+    """Totals of the period before; None when it is not complete."""
+
+    calls: int | None
+    credits_used: int | None
+
+
+class Summary(Struct, frozen=True, omit_defaults=True):
+    """
+    Totals of a period. `credits_allowed` and `credits_unused` are None when unlimited.
+
+    `previous` is there when it was asked to compare.
+    """
 
     as_of: datetime
     next_refresh: datetime
@@ -63,16 +85,36 @@ class Summary(Struct, frozen=True):
     credits_unused: int | None
     average_calls_per_day: float
     average_over_days: int
+    previous: PreviousSummary | None = None
 
 
-class Share(Struct, frozen=True):
-    """One name of a breakdown. `share` is calls / total calls; `kind` is set by `caller` alone."""
+class DayOfCalls(Struct, frozen=True):
+    """A day of the organisation's calendar and its calls."""
+
+    day: date
+    calls: int
+
+
+class Total(Struct, frozen=True):
+    """Calls and credits of everything asked about."""
+
+    calls: int
+    credits: int
+
+
+class Share(Struct, frozen=True, omit_defaults=True):
+    """
+    One name of a breakdown. `share` is calls / total calls; `kind` is set by `caller` alone.
+
+    `previous` is the name's usage in the period before, when it was asked to compare and all of that is kept.
+    """
 
     name: str
     kind: str | None
     calls: int
     credits: int
     share: float
+    previous: Total | None = None
 
 
 class Others(Struct, frozen=True):
@@ -83,14 +125,7 @@ class Others(Struct, frozen=True):
     credits: int
 
 
-class Total(Struct, frozen=True):
-    """Calls and credits of everything asked about."""
-
-    calls: int
-    credits: int
-
-
-class BreakdownAnswer(Struct, frozen=True):
+class BreakdownAnswer(Struct, frozen=True, omit_defaults=True):
     """Usage by one dimension, most calls first unless asked otherwise. rows + others = total."""
 
     as_of: datetime
@@ -98,23 +133,74 @@ class BreakdownAnswer(Struct, frozen=True):
     rows: list[Share]
     others: Others
     total: Total
+    previous: Previous | None = None
 
 
-class SeriesPoint(Struct, frozen=True, omit_defaults=True):
-    """The usage of one step of time, from `start` to the next point's start; `refused` where calls were (status 429)."""
+class SeriesPart(Struct, frozen=True, omit_defaults=True):
+    """What one name had in a step of time. `kind` is set by `caller` alone."""
 
-    start: datetime
+    name: str
+    kind: str | None
     calls: int
     credits: int
     refused: int = 0
 
 
-class SeriesAnswer(Struct, frozen=True):
-    """Usage over time, every step of the period in order, empty ones included."""
+class SeriesOthers(Struct, frozen=True, omit_defaults=True):
+    """What all names had in a step of time that are not among its parts."""
+
+    calls: int
+    credits: int
+    refused: int = 0
+
+
+class SeriesPoint(Struct, frozen=True, omit_defaults=True):
+    """
+    The usage of one step of time, from `start` to the next point's start; `refused` where calls were (status 429).
+
+    `parts` and `others` are there when it was asked `by` something; they add up to the point.
+    """
+
+    start: datetime
+    calls: int
+    credits: int
+    refused: int = 0
+    parts: list[SeriesPart] | None = None
+    others: SeriesOthers | None = None
+
+
+class SeriesAnswer(Struct, frozen=True, omit_defaults=True):
+    """Usage over time, every step of the period in order, empty ones included; the same parts in each of them."""
 
     as_of: datetime
     unit: Unit
     points: list[SeriesPoint]
+    by: str | None = None
+
+
+class FlowColumn(Struct, frozen=True):
+    """A column of the connections: the names that are told apart, most calls first, and how many others there are."""
+
+    by: str
+    names: list[str]
+    others: int
+
+
+class FlowPath(Struct, frozen=True):
+    """The usage that one name of each column has in common, in the order of the columns; None: any of the others."""
+
+    names: list[str | None]
+    calls: int
+    credits: int
+
+
+class FlowsAnswer(Struct, frozen=True):
+    """How the columns' names are connected, most calls first. The paths add up to the total."""
+
+    as_of: datetime
+    columns: list[FlowColumn]
+    paths: list[FlowPath]
+    total: Total
 
 
 class TableAnswer(Struct, frozen=True):

@@ -5,19 +5,24 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from meterboard.clock import Clock
 from meterboard.domain.allowance import Allowance, allowed_in
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.event import UNKNOWN
 from meterboard.domain.organization import Organization
-from meterboard.domain.period import Period, bucket_number, bucket_start, parse_period, points
-from meterboard.domain.query import Breakdown, Dimension, Filters, Order, Scope
+from meterboard.domain.period import Period, midnight, parse_period
+from meterboard.domain.query import BREAKDOWNS, Breakdown, Dimension, Filters, Order, Scope
 from meterboard.service.answers import (
     BreakdownAnswer,
+    DayOfCalls,
+    FlowsAnswer,
     Others,
     PeriodAnswer,
+    Previous,
+    PreviousSummary,
     SeriesAnswer,
-    SeriesPoint,
     Share,
     Summary,
     TableAnswer,
@@ -27,12 +32,16 @@ from meterboard.service.answers import (
     Total,
 )
 from meterboard.service.events import EventsAnswer, events_answer
+from meterboard.service.flows import flows
 from meterboard.service.refresh import Refresh
-from meterboard.usage.store import Group, Snapshot, Usage, UsageStore
+from meterboard.service.series import series
+from meterboard.usage.store import Group, Groups, Named, Snapshot, Usage, UsageStore
 
 T = TypeVar("T")
 MOST_KEPT = 1_000
 """Organisations for which something is kept until their statistics move."""
+MOST_NAMED = 1_000
+"""Names that are asked for by name; of more, everything is asked for."""
 MOST_CALLS_FIRST = (Order("calls", descending=True),)
 
 
@@ -130,17 +139,15 @@ class Reading:
         # What is left is left for everybody, whoever is asked about.
         charged = self._snapshot.charged(self._scope(period, {}))
         allowed = allowed_in(self._allowances, period)
-        if period.unit == "day":
+        if period.unit == "day" or period.days > 1:
             calls, days = total.calls, period.days
         else:
-            calls, days = self._retained_calls_and_days(filters)
-        zone = self._organization.zone
+            with_calls = [day.calls for day in self.days(filters) if day.calls]
+            calls, days = sum(with_calls), len(with_calls)
         return Summary(
             as_of=self.as_of,
             next_refresh=self.next_refresh,
-            period=PeriodAnswer(
-                period.name, period.start.astimezone(zone), period.end.astimezone(zone), zone.key
-            ),
+            period=self._told(period),
             calls=total.calls,
             credits_used=total.credits,
             credits_allowed=allowed,
@@ -149,16 +156,58 @@ class Reading:
             average_over_days=days,
         )
 
-    def _retained_calls_and_days(self, filters: Filters) -> tuple[int, int]:
-        """Calls of everything retained, and on how many of the zone's days there were any."""
+    def _told(self, period: Period) -> PeriodAnswer:
+        zone = self._organization.zone
+        return PeriodAnswer(period.name, period.start.astimezone(zone), period.end.astimezone(zone), zone.key)
+
+    def days(self, filters: Filters) -> list[DayOfCalls]:
+        """The retained days of the organisation's calendar, the oldest first, with their calls."""
+        return self.kept("days", lambda: self._days({})) if not filters else self._days(filters)
+
+    def _days(self, filters: Filters) -> list[DayOfCalls]:
         end = self._snapshot.watermark
-        # A bucket earlier than the retention: what retention has not deleted yet is still in every other answer.
-        everything = Period(
-            "retained", end - self._retention - timedelta(days=1), end, self._organization.zone, "day", 1
+        # A day earlier than the retention: what retention has not deleted yet is still in every other answer.
+        first = (end - self._retention - timedelta(days=1)).astimezone(self._organization.zone).date()
+        retained = Period(
+            "retained", midnight(first, self._organization.zone), end, self._organization.zone, "day", 1
         )
-        usage = self._snapshot.buckets(self._scope(everything, filters))
-        days = {bucket_start(bucket).astimezone(self._organization.zone).date() for bucket in usage}
-        return sum(of.calls for of in usage.values()), len(days)
+        return [
+            DayOfCalls(point.start.date(), point.calls) for point in self.series(retained, filters).points
+        ]
+
+    def before(self, period: Period) -> Previous:
+        """The period of the same length before one, and whether all of it is still kept."""
+        previous = period.previous()
+        return Previous(self._told(previous), self._is_kept(previous))
+
+    def _is_kept(self, period: Period) -> bool:
+        return period.start >= self._now - self._retention
+
+    def summary_before(self, period: Period, filters: Filters) -> PreviousSummary:
+        """Totals of the period before, to compare with."""
+        previous = period.previous()
+        if not self._is_kept(previous):
+            return PreviousSummary(self._told(previous), False, None, None)
+        total = self._snapshot.total(self._scope(previous, filters))
+        return PreviousSummary(self._told(previous), True, total.calls, total.credits)
+
+    def compared(self, answer: BreakdownAnswer, period: Period, filters: Filters) -> BreakdownAnswer:
+        """A breakdown with what each of its names had in the period before, if all of that is kept."""
+        previous = period.previous()
+        before = self.before(period)
+        if not before.complete:
+            return replace(answer, previous=before)
+        by: Breakdown = next(by for by in BREAKDOWNS if by == answer.by)
+        if by != "caller" and len(answer.rows) <= MOST_NAMED:
+            filters = {**filters, by: tuple(_value(row.name) for row in answer.rows)}
+        found = (
+            self._groups(self._scope(previous, filters), by, MOST_CALLS_FIRST, None) if answer.rows else None
+        )
+        usage = (
+            {_key(group.values): Total(group.calls, group.credits) for group in found.rows} if found else {}
+        )
+        rows = [replace(row, previous=usage.get((row.name, row.kind), Total(0, 0))) for row in answer.rows]
+        return replace(answer, rows=rows, previous=before)
 
     def breakdown(
         self,
@@ -171,15 +220,9 @@ class Reading:
         order: Sequence[Order] | None = None,
     ) -> BreakdownAnswer:
         """Usage by one dimension, or by caller. `function` counts integration tasks alone."""
-        scope = self._scope(period, filters)
-        order = MOST_CALLS_FIRST if order is None else order
-        if by == "caller":
-            found = self._snapshot.callers(scope, order=order, limit=limit, offset=offset)
-        else:
-            order = [Order(by, key.descending) if key.column == "name" else key for key in order]
-            found = self._snapshot.groups(
-                scope, [by], order=order, limit=limit, offset=offset, tasks_only=by == "function"
-            )
+        found = self._groups(
+            self._scope(period, filters), by, MOST_CALLS_FIRST if order is None else order, limit, offset
+        )
         calls = sum(row.calls for row in found.rows)
         credits = sum(row.credits for row in found.rows)
         total = found.total
@@ -191,20 +234,32 @@ class Reading:
             total=Total(total.calls, total.credits),
         )
 
-    def series(self, period: Period, filters: Filters) -> SeriesAnswer:
-        """Usage over time."""
-        usage = self._snapshot.buckets(self._scope(period, filters))
-        steps = points(period)
-        starts = [bucket_number(step.start) for step in steps]
-        ends = [*starts[1:], bucket_number(period.end) + 1][: len(steps)]
-        answered: list[SeriesPoint] = []
-        for step, start, end in zip(steps, starts, ends, strict=True):
-            within = [usage[bucket] for bucket in range(start, end) if bucket in usage]
-            calls, credits, refused = (
-                (sum(sums) for sums in zip(*within, strict=True)) if within else (0, 0, 0)
-            )
-            answered.append(SeriesPoint(step.start, calls, credits, refused))
-        return SeriesAnswer(self.as_of, period.unit, answered)
+    def _groups(
+        self, scope: Scope, by: Breakdown, order: Sequence[Order], limit: int | None, offset: int = 0
+    ) -> Groups:
+        if by == "caller":
+            return self._snapshot.callers(scope, order=order, limit=limit, offset=offset)
+        order = [Order(by, key.descending) if key.column == "name" else key for key in order]
+        return self._snapshot.groups(
+            scope, [by], order=order, limit=limit, offset=offset, tasks_only=by == "function"
+        )
+
+    def series(
+        self, period: Period, filters: Filters, by: Breakdown | None = None, *, limit: int = 5
+    ) -> SeriesAnswer:
+        """Usage over time; `by`: with that of the `limit` names with the most calls, and of the others."""
+        scope = self._scope(period, filters)
+        named = Named(by, self._named(scope, by, limit)) if by else None
+        return series(self._snapshot, scope, as_of=self.as_of, named=named)
+
+    def _named(self, scope: Scope, by: Breakdown, limit: int) -> list[tuple[str, ...]]:
+        return [group.values for group in self._groups(scope, by, MOST_CALLS_FIRST, limit).rows]
+
+    def flows(
+        self, period: Period, filters: Filters, columns: Sequence[Dimension], *, limit: int
+    ) -> FlowsAnswer:
+        """How the `limit` most used names of each column are connected with each other, all others as one."""
+        return flows(self._snapshot, self._scope(period, filters), columns, as_of=self.as_of, limit=limit)
 
     def table(
         self,
@@ -259,10 +314,18 @@ def _name(value: str) -> str:
     return value or UNKNOWN
 
 
+def _value(name: str) -> str:
+    return "" if name == UNKNOWN else name
+
+
+def _key(values: tuple[str, ...]) -> tuple[str, str | None]:
+    name, *kind = values
+    return _name(name), kind[0] if kind else None
+
+
 def _share(group: Group, total: Usage) -> Share:
-    name, *kind = group.values
     share = group.calls / total.calls if total.calls else 0.0
-    return Share(_name(name), kind[0] if kind else None, group.calls, group.credits, share)
+    return Share(*_key(group.values), group.calls, group.credits, share)
 
 
 def _row(columns: Sequence[Dimension], group: Group) -> dict[str, str | int]:

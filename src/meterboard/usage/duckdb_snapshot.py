@@ -11,7 +11,7 @@ from meterboard.domain.query import Dimension, Order, Scope
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage import sql
 from meterboard.usage.listing import listing
-from meterboard.usage.store import Bucket, Difference, Group, Groups, Listing, Usage
+from meterboard.usage.store import Bucket, Difference, Group, Groups, Listing, Named, Usage
 
 
 class DuckDBSnapshot:
@@ -67,9 +67,15 @@ class DuckDBSnapshot:
         found = [Group(tuple(map(str, row[:width])), *map(_int, row[width : width + 4])) for row in rows]
         return Groups(found, _int(count), Usage(_int(calls), _int(credits)))
 
-    def buckets(self, scope: Scope) -> dict[int, Bucket]:
-        rows = self._rows(*sql.buckets(scope))
-        return {_int(bucket): Bucket(*map(_int, sums)) for bucket, *sums in rows}
+    def sums(
+        self, scope: Scope, columns: Sequence[Named] = (), *, grain: int | None = None
+    ) -> dict[tuple[int, ...], Bucket]:
+        rows = self._rows(*sql.sums(scope, columns, grain=grain))
+        return {
+            tuple(map(_int, keys)): Bucket(*map(_int, sums))
+            for *keys, calls, credits, refused in rows
+            for sums in [(calls, credits, refused)]
+        }
 
     def events(self, scope: Scope, *, limit: int, cursor: Cursor | None = None) -> Listing:
         return listing(lambda statement: self._rows(*statement), scope, self.watermark, limit, cursor)

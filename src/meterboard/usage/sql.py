@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from meterboard.domain.event import REFUSED, UNKNOWN
 from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY
-from meterboard.domain.query import NOT, Dimension, Order, Scope
+from meterboard.domain.query import NOT, Breakdown, Dimension, Order, Scope
+from meterboard.usage.store import Named
 
 Parameter = int | str
 CALLER = (
@@ -40,14 +41,52 @@ def charged(scope: Scope) -> Statement:
     return Statement(f"select coalesce(sum(charged), 0) from ({rows}) as usage", parameters)
 
 
-def buckets(scope: Scope) -> Statement:
-    """Usage by bucket, with the calls that were refused."""
-    rows, parameters = _part(scope, "rollup", "bucket", *bucket_range(scope), ("bucket", "status"))
+def sums(scope: Scope, columns: Sequence[Named], *, grain: int | None) -> Statement:
+    """
+    Calls, credits and refused calls by time and by the place that a value has in `values`, the others' after the last.
+
+    `grain`: by steps of so many buckets, counted from the period's first and named by theirs; None: not by time.
+    """
+    dimensions = dict.fromkeys(name for column in columns for name in _columns_of(column.by))
+    needed = [*dimensions, *(["status"] if '"status"' not in dimensions else [])]
+    first, after = bucket_range(scope)
+    steps: list[Parameter] = []
+    if grain is None:
+        usage = _usage(scope, needed)
+        chosen = []
+    else:
+        usage = _part(scope, "rollup", "bucket", first, after, ["bucket", *needed])
+        chosen = ["bucket - (bucket - ?) % ?"]
+        steps = [first, grain]
+    places = [_place(column) for column in columns]
+    chosen += [place.sql for place in places]
+    named = ", ".join(f"{expression} as k{number}" for number, expression in enumerate(chosen))
+    keys = ", ".join(f"k{number}" for number in range(len(chosen)))
     return Statement(
-        "select bucket, sum(calls), sum(credits),"
-        f" sum(case when status = '{REFUSED}' then calls else 0 end) from ({rows}) as usage group by bucket",
-        parameters,
+        f"select {keys}, sum(calls), sum(credits), sum(refused) from ("
+        f"select {named}, calls, credits, case when status = '{REFUSED}' then calls else 0 end as refused"
+        f" from ({usage.sql}) as usage) as placed group by {keys}",
+        [*steps, *(value for place in places for value in place.parameters), *usage.parameters],
     )
+
+
+def _columns_of(by: Breakdown) -> tuple[str, ...]:
+    return ("application", "function") if by == "caller" else (f'"{by}"',)
+
+
+def _place(column: Named) -> Statement:
+    """The place of a row's value among those named."""
+    if not column.values:
+        return Statement("0", ())
+    if column.by == "caller":
+        test = {"function": "function = ?", "application": "function = '' and application = ?"}
+        cases = [f"when {test[kind]} then {place}" for place, (_, kind) in enumerate(column.values)]
+        opening = "case"
+    else:
+        cases = [f"when ? then {place}" for place in range(len(column.values))]
+        opening = f'case "{column.by}"'
+    sql = f"{opening} {' '.join(cases)} else {len(column.values)} end"
+    return Statement(sql, [name for name, *_ in column.values])
 
 
 def groups(

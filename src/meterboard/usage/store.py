@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.event import EventBatch
-from meterboard.domain.query import Dimension, Order, Scope
+from meterboard.domain.query import Breakdown, Dimension, Order, Scope
 
 
 class Usage(NamedTuple):
@@ -24,8 +24,19 @@ class Usage(NamedTuple):
     credits: int
 
 
+class Named(NamedTuple):
+    """
+    Values of a column that are told apart; all its others are one, whose place is behind the last.
+
+    They are in the shape of `Group.values`: (value,), or for callers (name, kind).
+    """
+
+    by: Breakdown
+    values: Sequence[tuple[str, ...]]
+
+
 class Bucket(NamedTuple):
-    """The usage of a bucket; `refused` are those of its calls that were (status 429)."""
+    """The usage of a stretch of time; `refused` are those of its calls that were (status 429)."""
 
     calls: int
     credits: int
@@ -120,8 +131,15 @@ class Snapshot(Protocol):
         """Applications and functions together: values are (name, kind). An integration task is its function's."""
         ...
 
-    def buckets(self, scope: Scope) -> dict[int, Bucket]:
-        """Sums by bucket number, of the buckets that have any."""
+    def sums(
+        self, scope: Scope, columns: Sequence[Named] = (), *, grain: int | None = None
+    ) -> dict[tuple[int, ...], Bucket]:
+        """
+        Sums of what there is any of, by the places of its values among those named, in the order of `columns`.
+
+        With `grain` the keys begin with a bucket number: of the first of each `grain` buckets, counted from the
+        period's first.
+        """
         ...
 
     def events(self, scope: Scope, *, limit: int, cursor: Cursor | None = None) -> Listing:

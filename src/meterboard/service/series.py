@@ -1,0 +1,52 @@
+"""Usage over time: every step of a period, and in each how much came from the names that are told apart."""
+
+from bisect import bisect_right
+from datetime import datetime
+from math import gcd
+
+from meterboard.domain.event import UNKNOWN
+from meterboard.domain.period import bucket_at_or_after, bucket_number, points
+from meterboard.domain.query import Scope
+from meterboard.service.answers import SeriesAnswer, SeriesOthers, SeriesPart, SeriesPoint
+from meterboard.usage.store import Bucket, Named, Snapshot
+
+NOTHING = Bucket(0, 0, 0)
+
+
+def series(snapshot: Snapshot, scope: Scope, *, as_of: datetime, named: Named | None = None) -> SeriesAnswer:
+    """The steps in order, empty ones included; `named`: with the usage of each name, in its order, and of the others."""
+    steps = points(scope.period)
+    starts = [bucket_number(step.start) for step in steps]
+    places = len(named.values) + 1 if named else 1
+    by_step = [[NOTHING] * places for _ in steps]
+    if steps:
+        end = bucket_number(bucket_at_or_after(scope.period.end))
+        found = snapshot.sums(scope, [named] if named else [], grain=_grain(starts, end))
+        for (bucket, *place), usage in found.items():
+            row, position = by_step[bisect_right(starts, bucket) - 1], place[0] if place else 0
+            row[position] = _added(row[position], usage)
+    answered = [_point(step.start, usages, named) for step, usages in zip(steps, by_step, strict=True)]
+    return SeriesAnswer(as_of, scope.period.unit, answered, by=named.by if named else None)
+
+
+def _grain(starts: list[int], end: int) -> int:
+    """The most buckets that can be counted together so that every step is whole ones of them, but for the last."""
+    return gcd(*(start - starts[0] for start in starts)) or max(1, end - starts[0])
+
+
+def _point(start: datetime, usages: list[Bucket], named: Named | None) -> SeriesPoint:
+    whole = NOTHING
+    for usage in usages:
+        whole = _added(whole, usage)
+    if named is None:
+        return SeriesPoint(start, *whole)
+    *usages, rest = usages
+    parts = [
+        SeriesPart(values[0] or UNKNOWN, values[1] if len(values) > 1 else None, *usage)
+        for values, usage in zip(named.values, usages, strict=True)
+    ]
+    return SeriesPoint(start, *whole, parts=parts, others=SeriesOthers(*rest))
+
+
+def _added(one: Bucket, other: Bucket) -> Bucket:
+    return Bucket(one.calls + other.calls, one.credits + other.credits, one.refused + other.refused)
