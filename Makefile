@@ -14,7 +14,7 @@ install-test: .venv/installed-test
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed: .venv/bin/python pyproject.toml package-lock.json hatch_build.py $(wildcard src/meterboard/web/assets/*)
+.venv/installed: .venv/bin/python pyproject.toml package-lock.json hatch_build.py $(wildcard src/meterboard/web/assets/*) $(wildcard src/meterboard/web/assets/*/*)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 

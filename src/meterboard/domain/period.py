@@ -61,14 +61,15 @@ class Period(Struct, frozen=True):
         """
         end = bucket_at_or_after(self.end)
         length = end - self.start
-        if not self._is_of_days:
+        if not self.is_of_days:
             return self._before(self.start - length, self.start)
         start = midnight(self.start.astimezone(self.zone).date() - self.days * DAY, self.zone)
         is_over = midnight(end.astimezone(self.zone).date(), self.zone) == end > self.start
         return self._before(start, self.start if is_over else min(start + length, self.start))
 
     @property
-    def _is_of_days(self) -> bool:
+    def is_of_days(self) -> bool:
+        """Is it named by days of the calendar, not by times?"""
         return self.name != "last_24_hours" and "T" not in self.name
 
     def _before(self, start: datetime, end: datetime) -> "Period":
@@ -153,7 +154,12 @@ def range_name(start: datetime, end: datetime, zone: ZoneInfo) -> str:
         last = after - DAY
         if midnight(last, zone) < end:  # else the last is a day that never was
             return f"{first}" if last == first else f"{first}..{last}"
-    return f"{_written(start, zone)}..{_written(end, zone, is_end=True)}"
+    return "..".join(local_times(start, end, zone))
+
+
+def local_times(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[str, str]:
+    """The two ends of a range as `parse_period` reads them. Both on bucket boundaries."""
+    return _written(start, zone), _written(end, zone, is_end=True)
 
 
 def _written(moment: datetime, zone: ZoneInfo, *, is_end: bool = False) -> str:

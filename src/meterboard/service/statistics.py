@@ -116,6 +116,7 @@ class Reading:
         self.as_of = snapshot.watermark.astimezone(organization.zone)
         self.next_refresh = next_refresh
         self.is_live = is_live
+        self.today = now.astimezone(organization.zone).date()
         self.first_day = (now - retention).astimezone(organization.zone).date()
 
     def period(self, text: str) -> Period:

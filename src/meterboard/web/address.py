@@ -1,17 +1,20 @@
 """Addresses of pages. A page's address holds its whole state, so every link is the present state with a change."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from urllib.parse import urlencode
 
 from meterboard.domain.period import DEFAULT_PERIOD
-from meterboard.domain.query import FILTERS, NOT, Dimension, Filters
+from meterboard.domain.query import DIMENSIONS, FILTERS, NOT, Dimension, Filters
 from meterboard.errors import InvalidParameter
 
 DASHBOARD = "/"
 TABLE = "/table"
 TASKS = "/tasks"
 CALLS = "/calls"
+CONNECTIONS = "/connections"
 EXPORT = "/v1/statistics/table"
+QUESTIONS = "/v1/statistics"
 EXPORT_CALLS = "/v1/events"
 PLACES = ("page", "cursor")
 """Where in a list a page begins; whatever else changes, it begins anew."""
@@ -19,10 +22,14 @@ PANELS = ("applications", "time", "modules", "ips", "users")
 SWITCHES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(PANELS, ("graph", "list")),
     "measure": ("calls", "credits"),
+    "stack": ("caller", *DIMENSIONS, "nothing"),
+    "compare": ("nothing", "previous"),
 }
 """How a page shows what: `applications=list` …, `measure=credits`. The first is what is shown unasked."""
 ASKED_FIELD, ASKED_VALUE = "where", "is"
 """The two fields of the form that adds a filter; `settled` makes a filter of them."""
+RANGE_FIELDS = ("from", "from_time", "to", "to_time")
+"""The fields of the form that sets a range; `settled` makes a period of them."""
 
 
 class Address:
@@ -102,6 +109,26 @@ class Address:
         chosen = period or self.get("period")
         return _link(CALLS, [*([("period", chosen)] if chosen else []), *kept, *added.items()])
 
+    def among(self, columns: str, filters: Iterable[tuple[str, str]], *, path: str = TABLE) -> str:
+        """
+        The link to the rows that all of several filters let through, in this period: those that are set and these.
+
+        A value that is let through takes the place of others of its dimension; values kept out come on top.
+        """
+        added = list(filters)
+        replaced = {name for name, _ in added if not name.endswith(NOT)}
+        kept = [
+            (name, value)
+            for name, value in self._pairs
+            if name == "period" or (name in FILTERS and name not in replaced and (name, value) not in added)
+        ]
+        return _link(path, [*kept, ("columns", columns), *added])
+
+    def data(self, question: str, form: str, **parameters: str) -> str:
+        """The link to the API's answer about this period with these filters: summary, breakdown, series …"""
+        kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
+        return _link(f"{QUESTIONS}/{question}", [*kept, *parameters.items(), ("format", form)])
+
     def tasks(self, module: str) -> str:
         """The link to the integration tasks in a module, in this period and with these filters."""
         kept = [
@@ -124,19 +151,45 @@ class Address:
 
 def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:
     """
-    The address that the form which adds a filter means: `where=ip&is=::1` -> `ip=::1`. None: it was not that form.
+    The address that a form means whose fields are parts of a parameter. None: it was not such a form.
 
-    Raises: InvalidParameter: there is nothing of that name to filter by.
+    `where=ip&is=::1` -> `ip=::1`; `from=2026-11-03&to=2026-11-09` -> `period=2026-11-03..2026-11-09`.
+
+    Raises: InvalidParameter: there is nothing of that name to filter by, or a range lacks one of its ends.
     """
     pairs = list(given)
-    fields = [value for name, value in pairs if name == ASKED_FIELD]
-    if not fields:
-        return None
-    field, value = fields[-1], next((value for name, value in pairs if name == ASKED_VALUE), "")
+    names = {name for name, _ in pairs}
+    if ASKED_FIELD in names:
+        return _filter_asked(path, pairs)
+    if names & set(RANGE_FIELDS):
+        return _range_asked(path, pairs)
+    return None
+
+
+def _filter_asked(path: str, pairs: list[tuple[str, str]]) -> str:
+    field = [value for name, value in pairs if name == ASKED_FIELD][-1]
+    value = next((value for name, value in pairs if name == ASKED_VALUE), "")
     if field not in FILTERS:
         raise InvalidParameter(ASKED_FIELD, f"where is {field!r}: use one of {', '.join(FILTERS)}.")
     kept = [(n, v) for n, v in pairs if n not in (ASKED_FIELD, ASKED_VALUE) and (n, v) != (field, value)]
     return _link(path, [*kept, (field, value.strip())])
+
+
+def _range_asked(path: str, pairs: list[tuple[str, str]]) -> str:
+    """Whole days unless a time is given; a missing time is the beginning of the first day or the end of the last."""
+    fields = {name: value.strip() for name, value in pairs if name in RANGE_FIELDS}
+    first, last = fields.get("from", ""), fields.get("to", "")
+    try:
+        after = date.fromisoformat(last) + timedelta(days=1)
+        date.fromisoformat(first)
+    except (ValueError, OverflowError):
+        raise InvalidParameter("period", f"The range is from {first!r} to {last!r}: use two dates.") from None
+    period = first if first == last else f"{first}..{last}"
+    if fields.get("from_time") or fields.get("to_time"):
+        end = f"{last}T{fields['to_time']}" if fields.get("to_time") else f"{after}T00:00"
+        period = f"{first}T{fields.get('from_time') or '00:00'}..{end}"
+    kept = [(name, value) for name, value in pairs if name not in (*RANGE_FIELDS, "period", "page")]
+    return _link(path, [*kept, ("period", period)])
 
 
 def chips(filters: Filters, address: Address) -> list[tuple[str, str, str]]:

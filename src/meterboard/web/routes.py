@@ -17,6 +17,7 @@ from meterboard.errors import Forbidden, MeterboardError, NotFound, Unauthentica
 from meterboard.web.address import settled
 from meterboard.web.live import live
 from meterboard.web.pages.calls import calls
+from meterboard.web.pages.connections import connections
 from meterboard.web.pages.dashboard import dashboard
 from meterboard.web.pages.table import table
 from meterboard.web.pages.tasks import tasks
@@ -46,7 +47,17 @@ def pages() -> list[Router]:
     return [
         Router(
             "/",
-            route_handlers=[dashboard, table, calls, tasks, verification, live, sign_in, sign_out],
+            route_handlers=[
+                dashboard,
+                table,
+                calls,
+                connections,
+                tasks,
+                verification,
+                live,
+                sign_in,
+                sign_out,
+            ],
             dependencies={"viewer": Provide(provide_viewer)},
             exception_handlers={MeterboardError: on_error, Exception: on_fault},
             before_request=_settle,

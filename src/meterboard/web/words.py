@@ -13,6 +13,7 @@ LABELS = {
     "version": "Version",
     "ip": "IP address",
     "user": "User",
+    "caller": "Application or function",
     "status": "Status",
     "calls": "Calls",
     "credits": "Credits",
@@ -24,6 +25,7 @@ PERIODS = {
     "yesterday": "Yesterday",
     "last_30_days": "Last 30 days",
 }
+UNITS = {"quarter_hour": "quarter of an hour", "hour": "hour", "day": "day"}
 CLOSE = 80
 """Per cent of the allowance from which on it is "close": the first of the original's notices."""
 
@@ -62,8 +64,24 @@ def day_of(moment: date, now: date) -> str:
 
 
 def period_name(text: str) -> str:
-    """Today; 3 Nov 2026; 3 Nov 2026 to 9 Nov 2026. `text` is a period as the address has it, and a right one."""
-    return PERIODS.get(text) or " to ".join(date_of(date.fromisoformat(day)) for day in text.split(".."))
+    """
+    Today; 3 Nov 2026; 3 Nov 2026 to 9 Nov 2026; 3 Nov 2026, 10:00 to 14:00.
+
+    `text` is a period as the address has it, and a right one.
+    """
+    if text in PERIODS:
+        return PERIODS[text]
+    edges = text.split("..")
+    if "T" not in text:
+        return " to ".join(date_of(date.fromisoformat(day)) for day in edges)
+    first, last = (datetime.fromisoformat(edge) for edge in edges)
+    until = _time(last) if first.date() == last.date() else f"{date_of(last)}, {_time(last)}"
+    return f"{date_of(first)}, {_time(first)} to {until}"
+
+
+def _time(moment: datetime) -> str:
+    """10:00, with its offset when the text that it comes from needs one to tell it from another 10:00."""
+    return f"{moment:%H:%M}" if moment.tzinfo is None else f"{moment:%H:%M} {moment:%z}"
 
 
 def in_sentence(label: str) -> str:

@@ -33,6 +33,14 @@ function copy(button) {
   );
 }
 
+function copyLink(button) {
+  const link = document.getElementById(button.dataset.copyLink);
+  navigator.clipboard.writeText(link.href).then(
+    () => (button.textContent = "Copied"),
+    () => (button.textContent = "Copy it from the link"),
+  );
+}
+
 function closePopovers(but) {
   for (const open of document.querySelectorAll("details.popover[open]")) {
     if (!open.contains(but)) open.open = false;
@@ -43,6 +51,8 @@ document.addEventListener("click", ({ target }) => {
   if (target.closest("[data-theme-switch]")) switchTheme();
   const copying = target.closest("[data-copy]");
   if (copying) copy(copying);
+  const linking = target.closest("[data-copy-link]");
+  if (linking) copyLink(linking);
   closePopovers(target);
 });
 
@@ -71,6 +81,6 @@ darkByDefault.addEventListener("change", showTheme);
 
 changeInPlace(() => {
   showTheme();
-  for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
+  for (const button of document.querySelectorAll("[data-copy], [data-copy-link]")) button.hidden = !navigator.clipboard;
   keepCounting();
 });

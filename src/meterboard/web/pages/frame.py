@@ -1,17 +1,23 @@
 """What every page carries around its content: whose it is, the period, the filters, how fresh the numbers are."""
 
 from collections.abc import Set
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from litestar import Request
 
 from meterboard.domain.access import Viewer
+from meterboard.domain.period import bucket_at_or_after, range_name
 from meterboard.domain.query import DIMENSIONS, FILTERS, Filters
 from meterboard.errors import InvalidParameter
 from meterboard.service.answers import Summary
 from meterboard.service.statistics import Reading
 from meterboard.web import words
-from meterboard.web.address import Address, chips
+from meterboard.web.address import CONNECTIONS, Address, chips
+from meterboard.web.pages.calendar import calendar
+
+INSTANT = timedelta(microseconds=1)
 
 
 def address_of(request: Request[Any, Any, Any], more: Set[str] = frozenset()) -> Address:
@@ -38,6 +44,7 @@ def frame(
         "viewer": viewer,
         "address": address,
         "path": address.path,
+        "connections_url": address.among("application,user,module", [], path=CONNECTIONS),
         "periods": words.PERIODS,
         "period": address.period,
         "period_name": words.period_name(address.period),
@@ -48,4 +55,39 @@ def frame(
         "summary": summary,
         "freshness": words.freshness(summary, reading.is_live),
         "covered": words.covered(summary),
+        "calendar": calendar(reading, address, summary),
+        "ends": _ends(reading, address, summary),
+        "shares": _shares(address, summary),
     }
+
+
+def _ends(reading: Reading, address: Address, summary: Summary) -> dict[str, str]:
+    """What the fields of the form that sets a range start with: the period's own ends, as days or as times."""
+    start, end = summary.period.start, summary.period.end
+    last = (end - INSTANT).date() if end > start else start.date()
+    has_times = "T" in address.period
+    until = bucket_at_or_after(end).astimezone(end.tzinfo)
+    return {
+        "back_to": words.date_of(reading.first_day),
+        "first": f"{start:%Y-%m-%d}",
+        "last": f"{until if has_times else last:%Y-%m-%d}",
+        "first_time": f"{start:%H:%M}" if has_times else "",
+        "last_time": f"{until:%H:%M}" if has_times else "",
+    }
+
+
+def _shares(address: Address, summary: Summary) -> list[tuple[str, str]]:
+    """
+    Links to hand on: what they show, and the address. A period such as "today" is also there as the time that it is now.
+    """
+    told = words.period_name(address.period)
+    if address.period not in words.PERIODS:
+        return [(told, address.change(period=address.period))]
+    start, end = bucket_at_or_after(summary.period.start), bucket_at_or_after(summary.period.end)
+    links = [(f"{told}, whenever it is opened", address.change(period=address.period))]
+    if start < end:
+        zone = summary.period.start.tzinfo
+        assert isinstance(zone, ZoneInfo)
+        name = range_name(start, end, zone)
+        links.append((f"{words.period_name(name)}, as it is now", address.change(period=name)))
+    return links

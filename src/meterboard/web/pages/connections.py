@@ -1,0 +1,140 @@
+"""Connections as a picture: what the names of two or three columns have in common. Every flow is also in a list."""
+
+from collections import defaultdict
+from typing import Any
+
+from litestar import Request, Response, get
+from msgspec import Struct
+
+from meterboard.domain.access import Viewer
+from meterboard.domain.query import DIMENSIONS, NOT, parse_columns, parse_filters
+from meterboard.service.answers import FlowColumn, FlowsAnswer
+from meterboard.service.statistics import Reading, Statistics
+from meterboard.web import words
+from meterboard.web.address import TABLE, Address
+from meterboard.web.pages.colours import colours_of
+from meterboard.web.pages.frame import address_of, frame
+from meterboard.web.pages.states import nothing
+from meterboard.web.render import page
+
+DEFAULT_COLUMNS = "application,user,module"
+TOP = 8
+KNOWN = frozenset({"columns", "measure"})
+
+
+class Node(Struct, frozen=True):
+    """A name of a column, or its others as one; `colour` 0 is grey."""
+
+    name: str
+    calls: int
+    credits: int
+    colour: int
+    url: str
+
+
+class Column(Struct, frozen=True):
+    """A column of the picture, most calls first, the others last."""
+
+    by: str
+    nodes: list[Node]
+
+
+class Link(Struct, frozen=True):
+    """What a name of the column `depth` has in common with one of the next: places of nodes, and their usage."""
+
+    depth: int
+    source: int
+    target: int
+    calls: int
+    credits: int
+    url: str
+
+
+@get("/connections", include_in_schema=False, sync_to_thread=True)
+def connections(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
+    """Which names of the columns chosen are connected, and by how much."""
+    address = address_of(request, KNOWN)
+    measure = address.shows("measure")
+    filters = parse_filters(address.pairs())
+    chosen = parse_columns(",".join(address.all("columns")) or DEFAULT_COLUMNS)
+    with statistics.read(viewer.organization) as reading:
+        period = reading.period(address.period)
+        answer = reading.flows(period, filters, chosen, limit=TOP)
+        summary = reading.summary(period, filters)
+        columns = _columns(reading, answer, address)
+        values = {
+            **frame(viewer, address, reading, summary, filters),
+            "nothing": nothing(reading, period, summary, address),
+        }
+    links = _links(answer, columns, address)
+    return page(
+        "connections.html",
+        **values,
+        chosen=chosen,
+        measure=measure,
+        total=answer.total,
+        columns=columns,
+        links=links,
+    )
+
+
+def _filters(column: FlowColumn, place: int) -> list[tuple[str, str]]:
+    """What lets through exactly the rows that a node stands for."""
+    if place < len(column.names):
+        return [(column.by, words.value_of(column.names[place]))]
+    return [(column.by + NOT, words.value_of(name)) for name in column.names]
+
+
+def _door(address: Address, answer: FlowsAnswer, filters: list[tuple[str, str]]) -> str:
+    return address.among(",".join(column.by for column in answer.columns), filters, path=TABLE)
+
+
+def _columns(reading: Reading, answer: FlowsAnswer, address: Address) -> list[Column]:
+    columns = []
+    for depth, column in enumerate(answer.columns):
+        sums: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+        for path in answer.paths:
+            place = _place(column, path.names[depth])
+            sums[place][0] += path.calls
+            sums[place][1] += path.credits
+        colours = _colours(reading, column.by)
+        nodes = []
+        for place, (calls, credits) in sorted(sums.items()):
+            is_named = place < len(column.names)
+            others = f"{column.others:,} {'other' if column.others == 1 else 'others'}"
+            name = column.names[place] if is_named else others
+            colour = colours.get(name, 0) if is_named else 0
+            nodes.append(Node(name, calls, credits, colour, _door(address, answer, _filters(column, place))))
+        columns.append(Column(column.by, nodes))
+    return columns
+
+
+def _colours(reading: Reading, by: str) -> dict[str, int]:
+    """An application has the colour that it has on the dashboard."""
+    dimension = next(dimension for dimension in DIMENSIONS if dimension == by)
+    shown = {name: colour for (_, name), colour in colours_of(reading, dimension).items()}
+    if by == "application":
+        shown |= {n: c for (kind, n), c in colours_of(reading, "caller").items() if kind == "application"}
+    return shown
+
+
+def _place(column: FlowColumn, name: str | None) -> int:
+    return len(column.names) if name is None else column.names.index(name)
+
+
+def _links(answer: FlowsAnswer, columns: list[Column], address: Address) -> list[Link]:
+    """The most calls first, column by column."""
+    links = []
+    for depth in range(len(columns) - 1):
+        left, right = answer.columns[depth], answer.columns[depth + 1]
+        sums: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
+        for path in answer.paths:
+            pair = _place(left, path.names[depth]), _place(right, path.names[depth + 1])
+            sums[pair][0] += path.calls
+            sums[pair][1] += path.credits
+        for (source, target), (calls, credits) in sorted(
+            sums.items(), key=lambda item: (-item[1][0], item[0])
+        ):
+            url = _door(address, answer, [*_filters(left, source), *_filters(right, target)])
+            links.append(Link(depth, source, target, calls, credits, url))
+    return links

@@ -1,0 +1,59 @@
+"""
+How a person likes the dashboard to show things, remembered by the browser in a cookie.
+
+The address holds the whole state and always wins: what is remembered only completes an address that does not say.
+"""
+
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from litestar import Request, Response
+from litestar.datastructures import Cookie
+
+from meterboard.web.address import SWITCHES, Address
+
+COOKIE = "meterboard-view"
+REMEMBERED = tuple(switch for switch in SWITCHES if switch != "compare")
+"""Comparing is a question that somebody asks, not a way of showing."""
+YEAR_SECONDS = 31_536_000
+
+
+def remembered(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """The forms that were chosen before, the usual ones left out. What can't be read is not there."""
+    pairs = parse_qsl(request.cookies.get(COOKIE, ""))
+    return {name: value for name, value in pairs if name in REMEMBERED and value in SWITCHES[name][1:]}
+
+
+def completed(address: Address, kept: dict[str, str]) -> str | None:
+    """The address with the forms that it does not say and that are not the usual ones; None: it is complete."""
+    missing = {name: value for name, value in kept.items() if not address.get(name)}
+    return address.change(**missing) if missing else None
+
+
+def remember(
+    response: Response[Any], request: Request[Any, Any, Any], address: Address, kept: dict[str, str]
+) -> None:
+    """
+    Keep the forms that were just chosen.
+
+    A switch was used when the page before, of this very site, showed something else: a link that somebody sent, or
+    that leads on from it, changes nobody's preferences.
+    """
+    before = urlsplit(request.headers.get("referer", ""))
+    if before.netloc != request.headers.get("host"):
+        return
+    shown = dict(parse_qsl(before.query))
+    chosen = {name: address.shows(name) for name in REMEMBERED if address.get(name)}
+    used = {name: value for name, value in chosen.items() if value != shown.get(name, SWITCHES[name][0])}
+    unusual = {name: value for name, value in (kept | used).items() if value != SWITCHES[name][0]}
+    if unusual != kept:
+        response.set_cookie(
+            Cookie(
+                COOKIE,
+                value=urlencode(unusual),
+                max_age=YEAR_SECONDS if unusual else 0,
+                httponly=True,
+                samesite="lax",
+                secure=request.url.scheme == "https",
+            )
+        )
