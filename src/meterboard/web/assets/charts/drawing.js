@@ -23,8 +23,14 @@ export function token(name) {
   const probe = document.createElement("i");
   probe.style.color = `var(${name})`;
   document.body.append(probe);
-  pixel.fillStyle = getComputedStyle(probe).color;
+  const colour = plain(getComputedStyle(probe).color);
   probe.remove();
+  return colour;
+}
+
+// A colour as every program reads it.
+export function plain(colour) {
+  pixel.fillStyle = colour;
   pixel.fillRect(0, 0, 1, 1);
   const [red, green, blue] = pixel.getImageData(0, 0, 1, 1).data;
   return `rgb(${red},${green},${blue})`;

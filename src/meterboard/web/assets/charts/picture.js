@@ -1,5 +1,5 @@
 // A graph as a picture to take along: SVG or PNG, with its title, its legend and the colours that the page has now.
-import { token } from "./drawing.js";
+import { plain, token } from "./drawing.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const EDGE = 24;
@@ -29,7 +29,7 @@ document.addEventListener("click", ({ target }) => {
 function drawn(panel) {
   const chart = panel.querySelector(".chart svg");
   const legend = [...panel.querySelectorAll(".legend li, .stack-legend li")].map(entry);
-  const width = Math.max(640, (chart?.clientWidth ?? 0) + 2 * EDGE);
+  const width = Math.max(panel.querySelector(".doughnut") ? 800 : 640, (chart?.clientWidth ?? 0) + 2 * EDGE);
   const picture = element("svg", { xmlns: SVG, width, "font-family": getComputedStyle(document.body).fontFamily });
   picture.append(element("rect", { width: "100%", height: "100%", fill: token("--n0") }));
   picture.append(...title(panel));
@@ -57,7 +57,17 @@ function element(tag, attributes, words) {
 }
 
 const words = (text, x, y, more = {}) => element("text", { x, y, "font-size": 13, fill: token("--n7"), ...more }, text);
-const squeezed = (node) => node?.textContent.replace(/\s+/g, " ").trim() ?? "";
+
+// What a part of the page says, without what it says to readers alone.
+function squeezed(node) {
+  if (!node) return "";
+  const copy = node.cloneNode(true);
+  for (const spoken of copy.querySelectorAll(".spoken")) spoken.remove();
+  return copy.textContent.replace(/\s+/g, " ").trim();
+}
+
+const figuresOf = (item) => [...item.querySelectorAll(".figures > *")].map(squeezed).join("  ·  ") || squeezed(item.querySelector(".figures"));
+
 
 function title(panel) {
   const organization = squeezed(document.querySelector(".organization"));
@@ -85,17 +95,8 @@ function entry(item) {
   return {
     colour: dot?.classList.contains("refused") ? token("--grey") : plain(getComputedStyle(dot).backgroundColor),
     name: squeezed(item.querySelector(".name") ?? item).slice(0, 60),
-    figures: squeezed(item.querySelector(".figures")),
+    figures: figuresOf(item),
   };
-}
-
-// Colours as every program reads them: the page's own are in OKLCH.
-function plain(colour) {
-  measuring.canvas.width = measuring.canvas.height = 1;
-  measuring.fillStyle = colour;
-  measuring.fillRect(0, 0, 1, 1);
-  const [red, green, blue] = measuring.getImageData(0, 0, 1, 1).data;
-  return `rgb(${red},${green},${blue})`;
 }
 
 function line({ colour, name, figures }, x, y, right) {
@@ -111,7 +112,7 @@ function inRows(picture, legend, width, top) {
   measuring.font = `13px ${getComputedStyle(document.body).fontFamily}`;
   let [x, y] = [EDGE, top + 16];
   for (const { colour, name, figures } of legend) {
-    const label = figures ? `${name}  ${figures}` : name;
+    const label = figures ? `${name}: ${figures}` : name;
     const needed = 18 + measuring.measureText(label).width + EDGE;
     if (x > EDGE && x + needed > width) [x, y] = [EDGE, y + LINE];
     picture.append(
@@ -131,7 +132,7 @@ function barsOf(panel, picture, width, top) {
     const fill = plain(getComputedStyle(row.querySelector(".bar")).fill);
     picture.append(
       words(squeezed(row.querySelector(".name")).slice(0, 60), EDGE, y, { fill: token("--n9") }),
-      words(squeezed(row.querySelector(".figures")), width - EDGE, y, { "text-anchor": "end" }),
+      words(figuresOf(row), width - EDGE, y, { "text-anchor": "end" }),
       element("rect", { x: EDGE, y: y + 8, width: (width - 2 * EDGE) * share, height: 10, fill }),
     );
   });
