@@ -23,6 +23,7 @@ QUESTIONS = {
     "breakdown": "breakdown?by=user&",
     "series": "series?",
     "table": "table?columns=user,ip,application&",
+    "flows": "flows?columns=application,user&limit=1&",
     "integration-tasks": "integration-tasks?",
 }
 
@@ -122,7 +123,7 @@ def test_integration_tasks_are_per_function_and_module(server: Server) -> None:
 def test_csv_and_parquet_say_what_json_says(server: Server, name: str) -> None:
     question = QUESTIONS[name]
     answer = ask(server, question)
-    rows = answer.get("rows") or answer.get("points") or [answer]
+    rows = answer.get("rows") or answer.get("points") or answer.get("paths") or [answer]
 
     text = server.get(f"/v1/statistics/{question}format=csv")
     table = pyarrow.parquet.read_table(
@@ -144,6 +145,16 @@ def test_csv_and_parquet_say_what_json_says(server: Server, name: str) -> None:
         ("summary?aplication=Sync", "aplication"),
         ("summary?ip=nowhere", "ip"),
         ("summary?format=xml", "format"),
+        ("summary?compare=tomorrow", "compare"),
+        ("breakdown?by=user&compare=", "compare"),
+        ("series?by=colour", "by"),
+        ("series?by=user&limit=0", "limit"),
+        ("series?by=user&limit=51", "limit"),
+        ("series?compare=previous", "compare"),
+        ("flows?columns=user", "columns"),
+        ("flows?columns=user,ip,module,method", "columns"),
+        ("summary?period=2026-11-03T10:07..2026-11-03T11:00", "period"),
+        ("summary?period=2026-11-03T11:00..2026-11-03T10:00", "period"),
         ("breakdown", "by"),
         ("breakdown?by=colour", "by"),
         ("breakdown?by=user&limit=0", "limit"),
@@ -231,3 +242,69 @@ def test_a_filter_with_an_exclamation_mark_keeps_values_out(server: Server) -> N
     assert ask(server, "summary?user!=maria")["calls"] == 4
     assert ask(server, "summary?user!=maria&user!=")["calls"] == 1
     assert ask(server, "summary?user!=maria&module=Deals")["calls"] == 2
+
+
+# -- Comparing, taking apart, connecting; the numbers themselves are in tests/flows ---------------------------------------
+
+
+def test_a_summary_has_the_period_before_only_when_asked_to_compare(server: Server) -> None:
+    assert "previous" not in ask(server, "summary")
+    previous = ask(server, "summary?compare=previous")["previous"]
+
+    assert (previous["complete"], previous["calls"], previous["credits_used"]) == (True, 0, 0)
+    start, end = (datetime.fromisoformat(previous["period"][edge]) for edge in ("start", "end"))
+    assert (end - start).total_seconds() == 86_400
+    assert ask(server, f"summary?period={previous['period']['name']}".replace("+", "%2B"))["calls"] == 0
+
+
+def test_a_period_before_that_is_no_longer_kept_is_null(server: Server) -> None:
+    previous = ask(server, "summary?compare=previous&period=last_30_days")["previous"]
+
+    assert (previous["complete"], previous["calls"], previous["credits_used"]) == (False, None, None)
+    rows = ask(server, "breakdown?by=user&compare=previous&period=last_30_days")
+    assert rows["previous"]["complete"] is False
+    assert not [row for row in rows["rows"] if "previous" in row]
+
+
+def test_a_breakdown_has_each_name_s_usage_before_only_when_asked(server: Server) -> None:
+    assert not [row for row in ask(server, "breakdown?by=caller")["rows"] if "previous" in row]
+    compared = ask(server, "breakdown?by=caller&compare=previous&limit=2")
+
+    assert [row["previous"] for row in compared["rows"]] == [{"calls": 0, "credits": 0}] * 2
+    text = server.get("/v1/statistics/breakdown?by=caller&compare=previous&format=csv").text
+    assert text.splitlines()[0] == "name,kind,calls,credits,share,previous_calls,previous_credits"
+
+
+def test_a_series_is_taken_apart_only_when_asked(server: Server) -> None:
+    assert set(ask(server, "series")["points"][0]) == {"start", "calls", "credits"}
+    series = ask(server, "series?by=caller&limit=2")
+    sums = [
+        sum(part["calls"] for point in series["points"] for part in point["parts"] if part["name"] == name)
+        for name in ("Assign", "Sync")
+    ]
+
+    assert sums == [2, 2]
+    assert sum(point["others"]["calls"] for point in series["points"]) == 2
+    assert [part["kind"] for part in series["points"][0]["parts"]] == ["function", "application"]
+
+
+def test_a_series_taken_apart_is_a_file_of_a_row_for_each_step_and_name(server: Server) -> None:
+    text = server.get("/v1/statistics/series?by=module&limit=1&format=csv").text
+    rows = list(csv.DictReader(io.StringIO(text)))
+
+    assert {row["name"] for row in rows} == {"Leads", "(others)"}
+    assert sum(int(row["calls"]) for row in rows) == 6
+
+
+def test_flows_are_what_names_have_in_common(server: Server) -> None:
+    flows = ask(server, "flows?columns=application,user&limit=1")
+
+    assert [(column["by"], column["names"], column["others"]) for column in flows["columns"]] == [
+        ("application", ["(unknown)"], 2),
+        ("user", ["(unknown)"], 2),
+    ]
+    assert [(path["names"], path["calls"]) for path in flows["paths"]] == [
+        (["(unknown)", "(unknown)"], 3),
+        ([None, None], 3),
+    ]
+    assert flows["total"] == {"calls": 6, "credits": 10}

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from meterboard.domain.event import NO_ID, Combination, EventBatch, identity
-from meterboard.domain.period import micros, parse_period
+from meterboard.domain.period import bucket_number, micros, parse_period
 from meterboard.domain.query import Filters, Order, Scope
 from meterboard.domain.reason import GIVEN
 from meterboard.usage.duckdb import FILE, DuckDBStore
-from meterboard.usage.store import Usage, UsageStore
+from meterboard.usage.store import Named, Usage, UsageStore
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -283,3 +283,29 @@ def test_the_latest_moment_survives_a_restart(store: UsageStore, reopen: Reopen)
     store.refresh(NOW)
 
     assert reopen().latest() == NOW + MINUTE
+
+
+def test_sums_are_by_steps_and_by_the_names_that_are_told_apart(store: UsageStore) -> None:
+    for hours, user in ((0, "maria"), (1, "maria"), (1, "arjun"), (2, "zoe"), (30, "maria")):
+        store.append(batch(NOW - hours * 60 * MINUTE, user=user, credits=2), received_at=NOW)
+    store.refresh(NOW + MINUTE)
+    with store.snapshot() as snapshot:
+        period = parse_period("last_30_days", zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
+        scope = Scope(ACME, period, {})
+        users, callers = Named("user", [("arjun",), ("maria",)]), Named("caller", [("desk", "application")])
+
+        assert snapshot.sums(scope, [users]) == {(0,): (1, 2, 0), (1,): (3, 6, 0), (2,): (1, 2, 0)}
+        assert snapshot.sums(scope, [users, callers]) == {
+            (0, 0): (1, 2, 0),
+            (1, 0): (3, 6, 0),
+            (2, 0): (1, 2, 0),
+        }
+        days = snapshot.sums(scope, [users], grain=96)
+        today = bucket_number(period.start) + 29 * 96
+        assert days == {
+            (today, 0): (1, 2, 0),
+            (today, 1): (2, 4, 0),
+            (today - 96, 1): (1, 2, 0),
+            (today, 2): (1, 2, 0),
+        }
+        assert sum(usage.calls for usage in snapshot.sums(scope, grain=1).values()) == 5

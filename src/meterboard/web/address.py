@@ -35,8 +35,11 @@ RANGE_FIELDS = ("from", "from_time", "to", "to_time")
 class Address:
     """The state of the page that is being shown, and the links that lead on from it."""
 
-    def __init__(self, path: str, given: Iterable[tuple[str, str]]) -> None:
+    def __init__(
+        self, path: str, given: Iterable[tuple[str, str]], *, remembered: Mapping[str, str] | None = None
+    ) -> None:
         self.path = path
+        self.remembered = dict(remembered or {})
         self._pairs = [(name, value) for name, value in given if name in FILTERS or value]
 
     def get(self, name: str, default: str = "") -> str:
@@ -62,6 +65,18 @@ class Address:
     @property
     def has_filters(self) -> bool:
         return any(name in FILTERS for name, _ in self._pairs)
+
+    @property
+    def is_bare(self) -> bool:
+        """Does it say nothing, so that what was chosen before may say it?"""
+        return not self._pairs
+
+    def dashboard(self) -> str:
+        """The link to the dashboard, shown as it was chosen before; from itself, to its beginning."""
+        if self.path == DASHBOARD:
+            return DASHBOARD
+        kept = [pair for pair in self._pairs if pair[0] in ("period", *FILTERS)]
+        return _link(DASHBOARD, [*kept, *self.remembered.items()])
 
     @property
     def period(self) -> str:
@@ -188,7 +203,7 @@ def _range_asked(path: str, pairs: list[tuple[str, str]]) -> str:
     if fields.get("from_time") or fields.get("to_time"):
         end = f"{last}T{fields['to_time']}" if fields.get("to_time") else f"{after}T00:00"
         period = f"{first}T{fields.get('from_time') or '00:00'}..{end}"
-    kept = [(name, value) for name, value in pairs if name not in (*RANGE_FIELDS, "period", "page")]
+    kept = [(name, value) for name, value in pairs if name not in (*RANGE_FIELDS, *PLACES, "period")]
     return _link(path, [*kept, ("period", period)])
 
 

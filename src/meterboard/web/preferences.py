@@ -1,7 +1,8 @@
 """
 How a person likes the dashboard to show things, remembered by the browser in a cookie.
 
-The address holds the whole state and always wins: what is remembered only completes an address that does not say.
+The address holds the whole state and always wins: what is remembered completes the bare address of the dashboard, and
+the links that lead to it from other pages.
 """
 
 from typing import Any
@@ -24,15 +25,7 @@ def remembered(request: Request[Any, Any, Any]) -> dict[str, str]:
     return {name: value for name, value in pairs if name in REMEMBERED and value in SWITCHES[name][1:]}
 
 
-def completed(address: Address, kept: dict[str, str]) -> str | None:
-    """The address with the forms that it does not say and that are not the usual ones; None: it is complete."""
-    missing = {name: value for name, value in kept.items() if not address.get(name)}
-    return address.change(**missing) if missing else None
-
-
-def remember(
-    response: Response[Any], request: Request[Any, Any, Any], address: Address, kept: dict[str, str]
-) -> None:
+def remember(response: Response[Any], request: Request[Any, Any, Any], address: Address) -> None:
     """
     Keep the forms that were just chosen.
 
@@ -45,6 +38,7 @@ def remember(
     shown = dict(parse_qsl(before.query))
     chosen = {name: address.shows(name) for name in REMEMBERED if address.get(name)}
     used = {name: value for name, value in chosen.items() if value != shown.get(name, SWITCHES[name][0])}
+    kept = address.remembered
     unusual = {name: value for name, value in (kept | used).items() if value != SWITCHES[name][0]}
     if unusual != kept:
         response.set_cookie(

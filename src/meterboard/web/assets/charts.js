@@ -41,7 +41,8 @@ function open(place) {
     zoomByDragging(chart, () => chart.getOption().series[0].data.map(({ step }) => step), follow);
   }
   else chart.on("click", ({ data: mark }) => follow(mark?.url));
-  new ResizeObserver(() => chart.resize({ silent: true })).observe(canvas);
+  // What has left the page, or is not shown, has no size: there is nothing to draw.
+  new ResizeObserver(() => canvas.clientWidth && chart.resize({ silent: true })).observe(canvas);
   drawn.set(place, chart);
   return chart;
 }

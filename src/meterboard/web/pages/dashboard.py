@@ -19,7 +19,7 @@ from meterboard.web.pages.frame import address_of, frame
 from meterboard.web.pages.returns import coming
 from meterboard.web.pages.states import first_call, nothing
 from meterboard.web.pages.timechart import peak, time_chart
-from meterboard.web.preferences import completed, remember, remembered
+from meterboard.web.preferences import remember
 from meterboard.web.render import page
 
 KNOWN = frozenset(SWITCHES)
@@ -32,10 +32,8 @@ def dashboard(
     """Where the credits went, and how many are left."""
     address = address_of(request, KNOWN)
     forms = {switch: address.shows(switch) for switch in SWITCHES}
-    kept = remembered(request)
-    whole = completed(address, kept)
-    if whole is not None:
-        return Redirect(whole, status_code=303)
+    if address.is_bare and address.remembered:
+        return Redirect(address.change(**address.remembered), status_code=303)
     filters = parse_filters(address.pairs())
     with statistics.read(viewer.organization) as reading:
         credits = live_credits.now(viewer.organization)
@@ -62,7 +60,7 @@ def dashboard(
         is_new=not (summary.average_over_days or summary.calls or credits.calls or filters),
         example=first_call(f"{request.url.scheme}://{request.headers.get('host', '')}", viewer),
     )
-    remember(response, request, address, kept)
+    remember(response, request, address)
     return response
 
 

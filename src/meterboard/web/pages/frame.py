@@ -16,6 +16,7 @@ from meterboard.service.statistics import Reading
 from meterboard.web import words
 from meterboard.web.address import CONNECTIONS, Address, chips
 from meterboard.web.pages.calendar import calendar
+from meterboard.web.preferences import remembered
 
 INSTANT = timedelta(microseconds=1)
 
@@ -33,7 +34,7 @@ def address_of(request: Request[Any, Any, Any], more: Set[str] = frozenset()) ->
             raise InvalidParameter(
                 name, f"There is no parameter {name!r} on this page. Use {', '.join(sorted(known))}."
             )
-    return Address(request.url.path, given)
+    return Address(request.url.path, given, remembered=remembered(request))
 
 
 def frame(
