@@ -28,6 +28,9 @@ QUESTIONS = [
     "breakdown?by=user&limit=3&",
     "series?",
     "series?module=Leads&",
+    "series?by=caller&",
+    "breakdown?by=ip&limit=5&compare=previous&",
+    "flows?columns=application,user,module&",
     "table?columns=user,ip,application&",
     "table?columns=module,method,user&user=maria.silva@acme.example&",
     "integration-tasks?",
@@ -103,7 +106,8 @@ def main() -> None:
             response = connection.getresponse()
             response.read()
             cookie = {"Cookie": (response.getheader("set-cookie") or "").partition(";")[0]}
-            for path in ("/", "/?period=last_30_days", "/table", "/calls", "/v1/credits"):
+            pages = ("/", "/?period=last_30_days", "/?compare=previous", "/connections", "/table", "/calls")
+            for path in (*pages, "/v1/credits"):
                 timed(connection, path, cookie)
                 p50, p95, _ = spread([timed(connection, path, cookie) for _ in range(CALLS)])
                 print(f"p50 {p50 * 1e3:5.1f}  p95 {p95 * 1e3:5.1f} ms (page promised: 150)  {path}")
