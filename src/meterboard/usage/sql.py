@@ -47,26 +47,29 @@ def sums(scope: Scope, columns: Sequence[Named], *, grain: int | None) -> Statem
 
     `grain`: by steps of so many buckets, counted from the period's first and named by theirs; None: not by time.
     """
-    dimensions = dict.fromkeys(name for column in columns for name in _columns_of(column.by))
+    dimensions = list(dict.fromkeys(name for column in columns for name in _columns_of(column.by)))
     needed = [*dimensions, *(["status"] if '"status"' not in dimensions else [])]
     first, after = bucket_range(scope)
-    steps: list[Parameter] = []
     if grain is None:
-        usage = _usage(scope, needed)
-        chosen = []
+        usage, step, steps = _usage(scope, needed), [], []
     else:
         usage = _part(scope, "rollup", "bucket", first, after, ["bucket", *needed])
-        chosen = ["bucket - (bucket - ?) % ?"]
-        steps = [first, grain]
+        step, steps = ["bucket - (bucket - ?) % ? as step"], [first, grain]
+    names = [*(["step"] if step else []), *dimensions]
+    # Rows are joined first and told apart then: comparing values is dear, and there are few to compare by then.
+    joined = (
+        f"select {', '.join([*step, *dimensions])}, sum(calls) as joined_calls, sum(credits) as joined_credits,"
+        f" sum(case when status = '{REFUSED}' then calls else 0 end) as refused"
+        f" from ({usage.sql}) as usage group by {', '.join(names)}"
+    )
     places = [_place(column) for column in columns]
-    chosen += [place.sql for place in places]
+    chosen = [*(["step"] if step else []), *(place.sql for place in places)]
     named = ", ".join(f"{expression} as k{number}" for number, expression in enumerate(chosen))
     keys = ", ".join(f"k{number}" for number in range(len(chosen)))
     return Statement(
-        f"select {keys}, sum(calls), sum(credits), sum(refused) from ("
-        f"select {named}, calls, credits, case when status = '{REFUSED}' then calls else 0 end as refused"
-        f" from ({usage.sql}) as usage) as placed group by {keys}",
-        [*steps, *(value for place in places for value in place.parameters), *usage.parameters],
+        f"select {keys}, sum(joined_calls), sum(joined_credits), sum(refused) from ("
+        f"select {named}, joined_calls, joined_credits, refused from ({joined}) as joined) as placed group by {keys}",
+        [*(value for place in places for value in place.parameters), *steps, *usage.parameters],
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from meterboard.domain.period import Period, Unit, bucket_at_or_after, local_times, range_name
+from meterboard.domain.period import NAMED_PERIODS, Period, Unit, bucket_at_or_after, local_times, range_name
 from meterboard.domain.query import BREAKDOWNS, Breakdown, Filters
 from meterboard.service.answers import SeriesAnswer, SeriesPoint
 from meterboard.service.statistics import Reading
@@ -19,7 +19,7 @@ PARTS = 5
 
 class Step(Struct, frozen=True):
     """
-    A step of the time chart; `url` is its own dashboard.
+    A step of the time chart; `url` is its own dashboard, the other links lead to its calls if it has any.
 
     `first` and `last` name the step, so that "first of one..last of another" is the period from one to the other.
     `parts` are calls, credits and refused calls of each part, the others behind them.
@@ -34,6 +34,8 @@ class Step(Struct, frozen=True):
     first: str
     last: str
     parts: list[tuple[int, int, int]]
+    calls_url: str
+    refused_url: str
 
 
 class Part(Struct, frozen=True):
@@ -60,7 +62,7 @@ def time_chart(reading: Reading, period: Period, filters: Filters, address: Addr
     """Calls and credits over time, stacked as the address says."""
     stack = address.shows("stack")
     by: Breakdown | None = next((by for by in BREAKDOWNS if by == stack), None)
-    series = reading.series(period, filters, by, limit=PARTS)
+    series = _series(reading, period, filters, by)
     ends = [point.start for point in series.points[1:]] + [bucket_at_or_after(period.end)]
     steps = []
     for point, end in zip(series.points, ends, strict=True):
@@ -73,6 +75,16 @@ def time_chart(reading: Reading, period: Period, filters: Filters, address: Addr
             Step(label, long_label, point.calls, point.credits, point.refused, url, first, last, parts)
         )
     return TimeChart(series.unit, steps, _parts(reading, series, by, address), _wider(period, address))
+
+
+def _series(reading: Reading, period: Period, filters: Filters, by: Breakdown | None) -> SeriesAnswer:
+    """What everybody sees first is worked out once until the statistics move."""
+    if filters or period.name not in NAMED_PERIODS:
+        return reading.series(period, filters, by, limit=PARTS)
+    return reading.kept(
+        f"series of {period.name} from {period.start} by {by}",
+        lambda: reading.series(period, filters, by, limit=PARTS),
+    )
 
 
 def _names(period: Period, start: datetime, end: datetime) -> tuple[str, str, str]:
