@@ -15,6 +15,8 @@ PAGES = {
     "table": "/table?columns=module,method,user",
     "table, filtered": "/table?period=last_30_days&columns=function,application&function!=&user!=",
     "table, filtered twice": "/table?columns=user,ip&user=&user=sync@acme.example&application!=Nightly+sync",
+    "dashboard, every hour": "/?period=yesterday&stack=module&time=list",
+    "connections": "/connections?period=last_30_days&module!=Leads",
     "details": "/tasks?module=Leads&period=last_30_days",
 }
 NUMBER = re.compile(r"(?<![\d.])\d[\d,]*(?! ?[%\d])")

@@ -126,7 +126,7 @@ class Address:
 
     def among(self, columns: str, filters: Iterable[tuple[str, str]], *, path: str = TABLE) -> str:
         """
-        The link to the rows that all of several filters let through, in this period: those that are set and these.
+        The link to what all of several filters let through, in this period: those that are set and these.
 
         A value that is let through takes the place of others of its dimension; values kept out come on top.
         """
@@ -137,7 +137,7 @@ class Address:
             for name, value in self._pairs
             if name == "period" or (name in FILTERS and name not in replaced and (name, value) not in added)
         ]
-        return _link(path, [*kept, ("columns", columns), *added])
+        return _link(path, [*kept, *([("columns", columns)] if columns else []), *added])
 
     def data(self, question: str, form: str, **parameters: str) -> str:
         """The link to the API's answer about this period with these filters: summary, breakdown, series …"""

@@ -11,7 +11,7 @@ from meterboard.domain.query import DIMENSIONS, NOT, parse_columns, parse_filter
 from meterboard.service.answers import FlowColumn, FlowsAnswer
 from meterboard.service.statistics import Reading, Statistics
 from meterboard.web import words
-from meterboard.web.address import TABLE, Address
+from meterboard.web.address import CALLS, TABLE, Address
 from meterboard.web.pages.colours import colours_of
 from meterboard.web.pages.frame import address_of, frame
 from meterboard.web.pages.states import nothing
@@ -30,6 +30,7 @@ class Node(Struct, frozen=True):
     credits: int
     colour: int
     url: str
+    calls_url: str
 
 
 class Column(Struct, frozen=True):
@@ -48,6 +49,7 @@ class Link(Struct, frozen=True):
     calls: int
     credits: int
     url: str
+    calls_url: str
 
 
 @get("/connections", include_in_schema=False, sync_to_thread=True)
@@ -85,8 +87,10 @@ def _filters(column: FlowColumn, place: int) -> list[tuple[str, str]]:
     return [(column.by + NOT, words.value_of(name)) for name in column.names]
 
 
-def _door(address: Address, answer: FlowsAnswer, filters: list[tuple[str, str]]) -> str:
-    return address.among(",".join(column.by for column in answer.columns), filters, path=TABLE)
+def _doors(address: Address, answer: FlowsAnswer, filters: list[tuple[str, str]]) -> tuple[str, str]:
+    """The table of some rows, and their calls."""
+    columns = ",".join(column.by for column in answer.columns)
+    return address.among(columns, filters, path=TABLE), address.among("", filters, path=CALLS)
 
 
 def _columns(reading: Reading, answer: FlowsAnswer, address: Address) -> list[Column]:
@@ -104,7 +108,8 @@ def _columns(reading: Reading, answer: FlowsAnswer, address: Address) -> list[Co
             others = f"{column.others:,} {'other' if column.others == 1 else 'others'}"
             name = column.names[place] if is_named else others
             colour = colours.get(name, 0) if is_named else 0
-            nodes.append(Node(name, calls, credits, colour, _door(address, answer, _filters(column, place))))
+            doors = _doors(address, answer, _filters(column, place))
+            nodes.append(Node(name, calls, credits, colour, *doors))
         columns.append(Column(column.by, nodes))
     return columns
 
@@ -135,6 +140,6 @@ def _links(answer: FlowsAnswer, columns: list[Column], address: Address) -> list
         for (source, target), (calls, credits) in sorted(
             sums.items(), key=lambda item: (-item[1][0], item[0])
         ):
-            url = _door(address, answer, [*_filters(left, source), *_filters(right, target)])
-            links.append(Link(depth, source, target, calls, credits, url))
+            doors = _doors(address, answer, [*_filters(left, source), *_filters(right, target)])
+            links.append(Link(depth, source, target, calls, credits, *doors))
     return links

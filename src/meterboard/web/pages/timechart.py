@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from meterboard.domain.event import REFUSED
 from meterboard.domain.period import NAMED_PERIODS, Period, Unit, bucket_at_or_after, local_times, range_name
 from meterboard.domain.query import BREAKDOWNS, Breakdown, Filters
 from meterboard.service.answers import SeriesAnswer, SeriesPoint
@@ -64,17 +65,29 @@ def time_chart(reading: Reading, period: Period, filters: Filters, address: Addr
     by: Breakdown | None = next((by for by in BREAKDOWNS if by == stack), None)
     series = _series(reading, period, filters, by)
     ends = [point.start for point in series.points[1:]] + [bucket_at_or_after(period.end)]
-    steps = []
-    for point, end in zip(series.points, ends, strict=True):
-        label, long_label = _labels(point, series.points, series.unit)
-        name, first, last = _names(period, point.start, end)
-        usages = [*(point.parts or ()), *([point.others] if point.others else [])]
-        parts = [(usage.calls, usage.credits, usage.refused) for usage in usages]
-        url = address.change(period=name)
-        steps.append(
-            Step(label, long_label, point.calls, point.credits, point.refused, url, first, last, parts)
-        )
+    steps = [
+        _step(point, end, series, period, address) for point, end in zip(series.points, ends, strict=True)
+    ]
     return TimeChart(series.unit, steps, _parts(reading, series, by, address), _wider(period, address))
+
+
+def _step(point: SeriesPoint, end: datetime, series: SeriesAnswer, period: Period, address: Address) -> Step:
+    label, long_label = _labels(point, series.points, series.unit)
+    name, first, last = _names(period, point.start, end)
+    usages = [*(point.parts or ()), *([point.others] if point.others else [])]
+    return Step(
+        label,
+        long_label,
+        point.calls,
+        point.credits,
+        point.refused,
+        url=address.change(period=name),
+        first=first,
+        last=last,
+        parts=[(usage.calls, usage.credits, usage.refused) for usage in usages],
+        calls_url=address.calls(period=name) if point.calls else "",
+        refused_url=address.calls({"status": REFUSED}, period=name) if point.refused else "",
+    )
 
 
 def _series(reading: Reading, period: Period, filters: Filters, by: Breakdown | None) -> SeriesAnswer:
