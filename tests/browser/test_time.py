@@ -84,7 +84,7 @@ def test_an_hour_leads_to_its_quarters_of_an_hour(visit: Open, demo: Site) -> No
     day = days_ago(page, 1)
     row = panel(page, "time").locator("tbody tr").nth(11)
     calls = row.locator("td").first.inner_text()
-    row.get_by_role("link").click()
+    row.get_by_role("link").first.click()
     page.wait_for_url(HOURS)
 
     assert period_of(page) == f"{day}T11:00..{day}T12:00"

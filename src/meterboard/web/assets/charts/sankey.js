@@ -20,6 +20,7 @@ export function sankey({ measure, columns, links }, width) {
   );
   const named = Object.fromEntries(nodes.map((node) => [node.name, node.of.name]));
   return {
+    animation: false, // it would uncover the picture from left to right, and leave its edge covered for a while
     tooltip: {
       ...tooltip(),
       trigger: "item",
