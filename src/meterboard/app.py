@@ -4,6 +4,7 @@ The composition root: settings -> stores -> services -> ASGI application.
 The only file that builds things with a lifetime.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import lru_cache
 from importlib.resources import files
@@ -23,11 +24,14 @@ from meterboard.accounts.database import Database
 from meterboard.accounts.keys import Keys
 from meterboard.accounts.organizations import OWN, Organizations
 from meterboard.accounts.people import People
+from meterboard.api.body import Bodies
 from meterboard.api.ingest import PATH as EVENTS_PATH
 from meterboard.api.ingest import EventsApp
 from meterboard.api.problems import on_http_exception
 from meterboard.api.routes import PROBLEMS, api
 from meterboard.api.schema import EventSchema
+from meterboard.api.traces import PATH as TRACES_PATH
+from meterboard.api.traces import TracesApp
 from meterboard.clock import Clock, SystemClock
 from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import DataFolderError, ScheduleError
@@ -158,13 +162,19 @@ class Services:
 
 def asgi(services: Services) -> ASGIApp:
     """The application on running services, which it does not close."""
-    events, others = EventsApp(services.access, services.ingest), _litestar(services)
+    bodies = Bodies()
+    own: dict[str, Callable[[HTTPScope, Receive, Send], Awaitable[None]]] = {
+        EVENTS_PATH: EventsApp(services.access, services.ingest, bodies),
+        TRACES_PATH: TracesApp(services.access, services.ingest, bodies),
+    }
+    others = _litestar(services)
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         # What has no method is a socket or the start of the server; events are listed by the framework.
         http = cast(HTTPScope, scope) if "method" in scope else None
-        if http is not None and http["path"] == EVENTS_PATH and http["method"] != "GET":
-            await events(http, receive, send)
+        app = own.get(http["path"]) if http else None
+        if http and app and (http["method"] != "GET" or http["path"] != EVENTS_PATH):
+            await app(http, receive, send)
         else:
             await others(scope, receive, send)
 
