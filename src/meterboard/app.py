@@ -5,7 +5,7 @@ The only file that builds things with a lifetime.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +25,7 @@ from meterboard.accounts.keys import Keys
 from meterboard.accounts.organizations import OWN, Organizations
 from meterboard.accounts.people import People
 from meterboard.api.body import Bodies
+from meterboard.api.counted import counted
 from meterboard.api.ingest import PATH as EVENTS_PATH
 from meterboard.api.ingest import EventsApp
 from meterboard.api.problems import on_http_exception
@@ -37,6 +38,7 @@ from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import DataFolderError, ScheduleError
 from meterboard.service.access import Access
 from meterboard.service.credits import LiveCredits
+from meterboard.service.health import Health
 from meterboard.service.ingest import Ingest
 from meterboard.service.jobs import Job, every
 from meterboard.service.meter import Meter
@@ -109,7 +111,19 @@ class Services:
         self._own_schedules: dict[str, CreditSchedule] = {}
         allowances = self.accounts.organizations.allowances
         self.store = DuckDBStore(data, memory=settings.memory)
-        self.meter = Meter(self.store, clock, most_waiting=settings.queue_events)
+        self.health = Health(__version__, clock)
+        self.meter = Meter(
+            self.store,
+            clock,
+            most_waiting=settings.queue_events,
+            committed=self.health.committed,
+            failed=self.health.commit_failed,
+        )
+        self.health.watch(
+            waiting=lambda: self.meter.waiting,
+            most_waiting=settings.queue_events,
+            watermark=self._watermark,
+        )
         self.refresh = Refresh(self.meter, clock, settings.refresh_interval)
         self.retention = Retention(self.meter, clock, retention)
         self.ingest = Ingest(
@@ -118,6 +132,7 @@ class Services:
             retention=retention,
             schedule=self.schedule,
             organization=self.accounts.organizations.named,
+            answered=self.health.received,
         )
         self.live_credits = LiveCredits(self.store, self.meter, clock, allowances=allowances)
         self.statistics = Statistics(
@@ -142,16 +157,21 @@ class Services:
             )
         return self._own_schedules[reference]
 
+    def _watermark(self) -> datetime:
+        with self.store.snapshot() as snapshot:
+            return snapshot.watermark
+
     def jobs(self) -> list[Job]:
         """What happens by itself."""
         refresh = self.refresh
         due = refresh.next_after if refresh.interval else every(timedelta(minutes=1))
-        return [
+        jobs = [
             Job("refresh", refresh.on_schedule if refresh.interval else refresh.now, due),
             Job("retention", self.retention.enforce, every(timedelta(hours=1))),
             Job("merge", self.retention.merge, every(timedelta(hours=1))),
             Job("rest", self.retention.rest, every(timedelta(minutes=1))),
         ]
+        return [self.health.watched(job) for job in jobs]
 
     def close(self) -> None:
         """Store what is waiting, then let go of the folder."""
@@ -178,13 +198,15 @@ def asgi(services: Services) -> ASGIApp:
         else:
             await others(scope, receive, send)
 
-    return route
+    return counted(route, services.health.answered)
 
 
 def _litestar(services: Services) -> Litestar:
     held = {
         "access": services.access,
+        "health": services.health,
         "live_credits": services.live_credits,
+        "metrics_for": services.settings.metrics,
         "statistics": services.statistics,
         "verify": services.verify,
     }
