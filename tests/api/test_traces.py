@@ -5,6 +5,7 @@ import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -161,6 +162,14 @@ def test_refused_spans_are_told_and_cost_no_other(server: Server) -> None:
     assert partial["errorMessage"].startswith(
         "2 of 3 HTTP server spans were refused; the first, span 000000000000000a: time is "
     )
+
+
+def test_the_example_of_the_documentation_is_taken(server: Server) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "opentelemetry.md").read_text()
+    body = page.partition(" -d '")[2].partition("'")[0]
+
+    assert send(server, body.encode(), JSON).json() == {}
+    assert calls(server, module="Leads", method="get", version="v8", status="200") >= 1
 
 
 def test_nothing_to_count_is_a_success(server: Server) -> None:

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,20 @@ def test_a_call_that_never_reached_the_api_is_not_counted_one_without_answer_is(
     assert away.get("/x", headers={"u": "away"}).status_code == 502
     assert away.stop() == 0  # what it counted is delivered
     assert server.get("/v1/events", params={"user": "away"}).json()["events"] == []
+
+
+def test_a_call_that_is_cut_off_by_the_end_of_the_proxy_is_counted(
+    server: Server, upstream: Upstream
+) -> None:
+    proxy = Proxy(server, upstream.url, "--user-header", "u")
+    before = upstream.state()["waiting"]
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(proxy.get, "/wait", headers={"u": "cut off"})
+        until(lambda: upstream.state()["waiting"] > before)
+        assert proxy.stop() == 0
+        assert call.result().status_code == 500
+
+    assert events(server, "cut off")[0]["status"] is None
 
 
 def test_no_token_is_ever_stored_or_said(tmp_path: Path, upstream: Upstream) -> None:

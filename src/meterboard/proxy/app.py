@@ -29,8 +29,11 @@ class CallerGone(Exception):
 class Call:
     """What is known of one call, to be counted when it is over."""
 
-    def __init__(self, copies: Copies, headers: dict[str, str]) -> None:
+    def __init__(self, copies: Copies, scope: HTTPScope) -> None:
         self.time = datetime.now(UTC)
+        self.scope = scope
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = self.headers
         self.reached = True
         """The API may have got it; one that it can't have got is not counted."""
         self.status: int | None = None
@@ -63,6 +66,7 @@ class ProxyApp:
         self._records = records.split(".")
         self._user_header = user_header.lower() if user_header else None
         self._copies = Copies()
+        self._under_way: set[Call] = set()
         self._counting: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,8 +78,8 @@ class ProxyApp:
             await self._pass_on(scope, receive, send)
 
     async def _pass_on(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        call = Call(self._copies, headers)
+        call = Call(self._copies, scope)
+        self._under_way.add(call)
         upload = Upload(receive, call.request.add)
         exchange = asyncio.ensure_future(self._exchange(scope, upload, call, send))
         gone = asyncio.ensure_future(upload.caller_gone())
@@ -85,7 +89,7 @@ class ProxyApp:
             for task in (exchange, gone):
                 task.cancel()
             outcome, _ = await asyncio.gather(exchange, gone, return_exceptions=True)
-            self._count_later(scope, headers, call)
+            self._count_later(call)
         if isinstance(outcome, Exception) and not isinstance(outcome, CallerGone):
             log.warning("An answer of %s broke off: %s", self._upstream.name, type(outcome).__name__)
             raise outcome  # the server ends the connection, so that the caller sees an answer cut off, not a whole one
@@ -119,12 +123,15 @@ class ProxyApp:
             await response.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _count_later(self, scope: HTTPScope, headers: dict[str, str], call: Call) -> None:
-        task = asyncio.get_running_loop().create_task(self._count(scope, headers, call))
-        self._counting.add(task)
-        task.add_done_callback(self._counting.discard)
+    def _count_later(self, call: Call) -> None:
+        if call in self._under_way:  # else the proxy has ended
+            self._under_way.discard(call)
+            task = asyncio.get_running_loop().create_task(self._count(call))
+            self._counting.add(task)
+            task.add_done_callback(self._counting.discard)
 
-    async def _count(self, scope: HTTPScope, headers: dict[str, str], call: Call) -> None:
+    async def _count(self, call: Call) -> None:
+        scope, headers = call.scope, call.headers
         try:
             if call.reached:
                 records = await self._records_of(call)
@@ -162,7 +169,9 @@ class ProxyApp:
         return f"{path}?{b'&'.join(names).decode('latin-1')}" if names else path
 
     async def close(self) -> None:
-        """Count what is over, then end the connections to the API."""
+        """Count what is over and what is cut off now, then end the connections to the API."""
+        for call in list(self._under_way):
+            self._count_later(call)
         await asyncio.gather(*self._counting)
         await self._upstream.close()
 

@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 
 from granian.constants import HTTPModes, Interfaces
@@ -44,6 +45,9 @@ async def _serve(make: Callable[[], ProxyApp], host: str, port: int, ready: Call
         loop.add_signal_handler(number, server.stop)
     ready()
     try:
-        await server.serve()
+        with suppress(asyncio.TimeoutError):  # calls that did not end in time
+            await server.serve()
+        # The server goes on to tell the loop of calls that were cut off, who does not want to know any more.
+        loop.set_exception_handler(lambda *_: None)
     finally:
         await app.close()
