@@ -16,6 +16,7 @@ LAYERS = {
     "web": {"service", "domain", "errors", "__init__"},
     "importers": {"service", "domain", "errors"},
     "client": set(),
+    "proxy": {"client", "domain", "errors"},
     "commands": {
         "app",
         "server",
@@ -24,6 +25,8 @@ LAYERS = {
         "api",
         "web",
         "importers",
+        "proxy",
+        "client",
         "service",
         "domain",
         "errors",

@@ -4,7 +4,8 @@ The composition root: settings -> stores -> services -> ASGI application.
 The only file that builds things with a lifetime.
 """
 
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -23,16 +24,21 @@ from meterboard.accounts.database import Database
 from meterboard.accounts.keys import Keys
 from meterboard.accounts.organizations import OWN, Organizations
 from meterboard.accounts.people import People
+from meterboard.api.body import Bodies
+from meterboard.api.counted import counted
 from meterboard.api.ingest import PATH as EVENTS_PATH
 from meterboard.api.ingest import EventsApp
 from meterboard.api.problems import on_http_exception
 from meterboard.api.routes import PROBLEMS, api
 from meterboard.api.schema import EventSchema
+from meterboard.api.traces import PATH as TRACES_PATH
+from meterboard.api.traces import TracesApp
 from meterboard.clock import Clock, SystemClock
 from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import DataFolderError, ScheduleError
 from meterboard.service.access import Access
 from meterboard.service.credits import LiveCredits
+from meterboard.service.health import Health
 from meterboard.service.ingest import Ingest
 from meterboard.service.jobs import Job, every
 from meterboard.service.meter import Meter
@@ -105,7 +111,19 @@ class Services:
         self._own_schedules: dict[str, CreditSchedule] = {}
         allowances = self.accounts.organizations.allowances
         self.store = DuckDBStore(data, memory=settings.memory)
-        self.meter = Meter(self.store, clock, most_waiting=settings.queue_events)
+        self.health = Health(__version__, clock)
+        self.meter = Meter(
+            self.store,
+            clock,
+            most_waiting=settings.queue_events,
+            committed=self.health.committed,
+            failed=self.health.commit_failed,
+        )
+        self.health.watch(
+            waiting=lambda: self.meter.waiting,
+            most_waiting=settings.queue_events,
+            watermark=self._watermark,
+        )
         self.refresh = Refresh(self.meter, clock, settings.refresh_interval)
         self.retention = Retention(self.meter, clock, retention)
         self.ingest = Ingest(
@@ -114,6 +132,7 @@ class Services:
             retention=retention,
             schedule=self.schedule,
             organization=self.accounts.organizations.named,
+            answered=self.health.received,
         )
         self.live_credits = LiveCredits(self.store, self.meter, clock, allowances=allowances)
         self.statistics = Statistics(
@@ -138,16 +157,21 @@ class Services:
             )
         return self._own_schedules[reference]
 
+    def _watermark(self) -> datetime:
+        with self.store.snapshot() as snapshot:
+            return snapshot.watermark
+
     def jobs(self) -> list[Job]:
         """What happens by itself."""
         refresh = self.refresh
         due = refresh.next_after if refresh.interval else every(timedelta(minutes=1))
-        return [
+        jobs = [
             Job("refresh", refresh.on_schedule if refresh.interval else refresh.now, due),
             Job("retention", self.retention.enforce, every(timedelta(hours=1))),
             Job("merge", self.retention.merge, every(timedelta(hours=1))),
             Job("rest", self.retention.rest, every(timedelta(minutes=1))),
         ]
+        return [self.health.watched(job) for job in jobs]
 
     def close(self) -> None:
         """Store what is waiting, then let go of the folder."""
@@ -158,23 +182,31 @@ class Services:
 
 def asgi(services: Services) -> ASGIApp:
     """The application on running services, which it does not close."""
-    events, others = EventsApp(services.access, services.ingest), _litestar(services)
+    bodies = Bodies()
+    own: dict[str, Callable[[HTTPScope, Receive, Send], Awaitable[None]]] = {
+        EVENTS_PATH: EventsApp(services.access, services.ingest, bodies),
+        TRACES_PATH: TracesApp(services.access, services.ingest, bodies),
+    }
+    others = _litestar(services)
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         # What has no method is a socket or the start of the server; events are listed by the framework.
         http = cast(HTTPScope, scope) if "method" in scope else None
-        if http is not None and http["path"] == EVENTS_PATH and http["method"] != "GET":
-            await events(http, receive, send)
+        app = own.get(http["path"]) if http else None
+        if http and app and (http["method"] != "GET" or http["path"] != EVENTS_PATH):
+            await app(http, receive, send)
         else:
             await others(scope, receive, send)
 
-    return route
+    return counted(route, services.health.answered)
 
 
 def _litestar(services: Services) -> Litestar:
     held = {
         "access": services.access,
+        "health": services.health,
         "live_credits": services.live_credits,
+        "metrics_for": services.settings.metrics,
         "statistics": services.statistics,
         "verify": services.verify,
     }

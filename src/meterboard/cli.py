@@ -11,6 +11,7 @@ from meterboard.app import Services
 from meterboard.commands.base import OneLineErrors, data_option
 from meterboard.commands.doctor import doctor
 from meterboard.commands.organizations import key, org, user
+from meterboard.commands.proxy import proxy
 from meterboard.commands.running import open_services
 from meterboard.commands.schedules import schedule
 from meterboard.commands.usage import export, import_files, verify
@@ -26,7 +27,7 @@ def main() -> None:
     """Meterboard: where do the API credits go?"""
 
 
-for command in (org, key, user, schedule, import_files, export, verify, doctor):
+for command in (org, key, user, schedule, import_files, export, verify, proxy, doctor):
     main.add_command(command)
 
 

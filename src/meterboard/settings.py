@@ -21,6 +21,7 @@ from meterboard.errors import SettingError
 LONGEST_INTERVAL = timedelta(days=1)
 FILE = "meterboard.toml"
 PREFIX = "METERBOARD_"
+METRICS = ("off", "local", "key")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -36,6 +37,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Days that events and statistics are kept. The original's figure."""
     queue_events: int = 200_000
     """Events that may wait for a commit before senders are asked to come back: about a second's work, 200 MB at most."""
+    metrics: str = "key"
+    """Who may read /metrics: key (a provider-wide one), local (this machine) or off. Nobody without being asked to."""
     memory: str = "512MB"
     """What the usage store may hold in memory at most, as DuckDB reads it."""
 
@@ -91,5 +94,7 @@ def _check(settings: Settings) -> None:
             raise SettingError(f"{name} is {value}: use a number from {least:,} to {most:,}.")
     if settings.refresh_interval > LONGEST_INTERVAL:
         raise SettingError("refresh_interval is longer than a day: use at most 24h.")
+    if settings.metrics not in METRICS:
+        raise SettingError(f"metrics is {settings.metrics!r}: use one of {', '.join(METRICS)}.")
     if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", settings.memory):
         raise SettingError(f"memory is {settings.memory!r}: use a size such as 512MB.")

@@ -1,5 +1,6 @@
 """CloudEvents 1.0 over HTTP, in all three modes."""
 
+import base64
 import json
 from typing import Any
 
@@ -92,3 +93,41 @@ def test_what_is_wrong_is_told_and_costs_no_other(server: Server, change: dict[s
 def test_a_body_that_is_none_is_unreadable(server: Server, content_type: str) -> None:
     for body in (b"", b"7", b"{", b"\xff"):
         assert server.post(content=body, headers={"Content-Type": content_type}).status_code == 400
+
+
+def test_data_in_base64_is_read_as_sdks_send_bytes(server: Server) -> None:
+    content_type = "application/cloudevents+json"
+    data = base64.b64encode(b'{"user": "in base64"}').decode()
+    sent = ENVELOPE | {"id": "base64", "data_base64": data}
+
+    assert send(server, sent, content_type)["accepted"] == 1
+    assert server.get("/v1/statistics/summary?user=in base64").json()["calls"] == 1
+    for wrong in ("no base64", base64.b64encode(b"no JSON").decode(), 7):
+        refused = send(server, sent | {"id": "wrong", "data_base64": wrong}, content_type)["rejected"]
+        assert f"data is {json.dumps(wrong)}: expected a usage event" in refused[0]["message"]
+
+
+@pytest.mark.parametrize("other", ["avro", "protobuf", "xml", "batch+avro"])
+def test_another_format_of_cloudevents_is_refused_by_its_name(server: Server, other: str) -> None:
+    content_type = f"application/cloudevents{'-' if other.startswith('batch') else '+'}{other}"
+    answer = server.post(content=b"{}", headers={"Content-Type": content_type})
+
+    assert answer.status_code == 400
+    assert f"Content-Type is {content_type}: send CloudEvents as" in answer.json()["detail"]
+
+
+def test_binary_mode_takes_headers_that_are_percent_encoded_and_extensions(server: Server) -> None:
+    answer = send(
+        server,
+        {"user": "encoded"},
+        "application/json",
+        ce_specversion="1.0",
+        ce_type="api.call",
+        ce_source="/gateway/%E2%82%AC",
+        ce_id="1",
+        ce_time="2001-01-01T00:00:00Z",
+        ce_traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    )
+    assert answer["rejected"][0]["code"] == "too_old"
+    again = [envelope("1", user="encoded") | {"source": "/gateway/€"}] * 2
+    assert send(server, again, "application/cloudevents-batch+json")["accepted"] == 1

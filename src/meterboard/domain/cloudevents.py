@@ -5,6 +5,7 @@ The usage event's own `id` and `time` win over the envelope's. An envelope's id 
 both together make the id. See the CloudEvents specification 1.0.2, its JSON format and its HTTP protocol binding.
 """
 
+from base64 import b64decode
 from collections.abc import Mapping
 from hashlib import blake2b
 
@@ -13,6 +14,8 @@ from meterboard.errors import UnreadableBody
 
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
+OTHER_FORMATS = "application/cloudevents"
+"""How the types of the other formats begin, such as Avro's, that are not understood."""
 PREFIX = "ce-"
 """Of the headers that carry the attributes in binary mode."""
 REQUIRED = ("specversion", "id", "source", "type")
@@ -51,12 +54,22 @@ def _event(envelope: object) -> object:
     if envelope["specversion"] != "1.0":
         return Fault("invalid_value", f"specversion is {shown(envelope['specversion'])}: expected 1.0.")
     data = envelope.get("data")
+    if data is None and envelope.get("data_base64") is not None:
+        data = _from_base64(envelope["data_base64"])
     if not isinstance(data, dict):
         return Fault("invalid_value", f"data is {shown(data)}: expected a usage event, a JSON object.")
     own = {"id": _id(envelope["source"], envelope["id"])}
     if envelope.get("time") is not None:
         own["time"] = envelope["time"]
     return own | data
+
+
+def _from_base64(text: object) -> object:
+    """What SDKs make of data that they were given as bytes; as it is when it holds no JSON."""
+    try:
+        return value_in(b64decode(text, validate=True)) if isinstance(text, str) else text
+    except (ValueError, UnreadableBody):
+        return text
 
 
 def _id(source: str, event_id: str) -> str:

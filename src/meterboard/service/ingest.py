@@ -59,13 +59,15 @@ class Ingest:
         retention: timedelta,
         schedule: Callable[[str], CreditSchedule],
         organization: Callable[[str], Organization],
+        answered: Callable[[Receipt], None] = lambda _: None,
     ) -> None:
-        """`schedule` and `organization` find one by its name; the latter raises NotFound."""
+        """`schedule` and `organization` find one by its name; the latter raises NotFound. `answered` hears of receipts."""
         self._meter = meter
         self._clock = clock
         self._retention = retention
         self._schedule = schedule
         self._organization = organization
+        self._answered = answered
 
     async def accept(self, key: ApiKey, sent: Sent) -> Receipt:
         """
@@ -77,12 +79,17 @@ class Ingest:
 
     async def store(self, priced: Priced) -> Receipt:
         """Store what was priced; answers when it is durable. Raises: Overloaded, StoreFailed: nothing counts."""
-        return priced.receipt(await self._meter.commit(priced.batch))
+        return self._answer(priced, await self._meter.commit(priced.batch))
 
     def accept_and_wait(self, key: ApiKey, sent: Sent) -> Receipt:
         """`accept` for a caller outside the event loop."""
         priced = self.price(key, sent)
-        return priced.receipt(self._meter.submit(priced.batch).result())
+        return self._answer(priced, self._meter.submit(priced.batch).result())
+
+    def _answer(self, priced: Priced, new: Answer) -> Receipt:
+        receipt = priced.receipt(new)
+        self._answered(receipt)
+        return receipt
 
     def price(self, key: ApiKey, sent: Sent) -> Priced:
         """

@@ -43,11 +43,25 @@ class _Waiting(NamedTuple):
 class Meter:
     """Owns the writing side of a usage store. Safe to call from any thread."""
 
-    def __init__(self, store: UsageStore, clock: Clock, *, most_waiting: int) -> None:
-        """`most_waiting` events may wait for the next commit; more are turned away."""
+    def __init__(
+        self,
+        store: UsageStore,
+        clock: Clock,
+        *,
+        most_waiting: int,
+        committed: Callable[[int, float], None] = lambda events, seconds: None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        `most_waiting` events may wait for the next commit; more are turned away.
+
+        `committed` hears of each commit's events and how many seconds it took, `failed` of each that failed.
+        """
         self._store = store
         self._clock = clock
         self._most_waiting = most_waiting
+        self._committed = committed
+        self._failed = failed
         self._waiting: deque[_Waiting] = deque()
         self._waiting_events = 0
         self._jobs: deque[tuple[Callable[[UsageStore], Any], Future[Any]]] = deque()
@@ -106,6 +120,11 @@ class Meter:
             self._changed.notify()
         return answer
 
+    @property
+    def waiting(self) -> int:
+        """Events that wait for the next commit."""
+        return self._waiting_events
+
     def version(self, organization: int) -> int:
         """A number that changes with every commit that holds events of the organisation."""
         return self._versions.get(organization, 0)
@@ -158,16 +177,20 @@ class Meter:
         if len(group) > 1:
             for waiting in group:
                 together.extend(waiting.batch)
+        began = monotonic()
         try:
             new = self._store.append(together, received_at=self._moment())
         except MeterboardError as error:
+            self._failed()
             _settle(group, error)
         except Exception as error:  # noqa: BLE001  # whoever waits must hear of it, and the thread must live on
+            self._failed()
             _settle(group, StoreFailed(f"The events could not be stored, so none of them counts: {error}"))
         else:
             for organization in {combination[0] for combination in together.combinations}:
                 self._versions[organization] += 1
             _settle(group, new)
+            self._committed(len(together), monotonic() - began)
 
     def _moment(self) -> datetime:
         """Now, but always later than the moment before, whatever the machine's clock does."""

@@ -1,0 +1,20 @@
+"""An ASGI application whose answers are counted by their status."""
+
+from collections.abc import Callable
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+
+def counted(app: ASGIApp, answered: Callable[[int], None]) -> ASGIApp:
+    """The same application; `answered` hears the status of each HTTP request."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        async def watch(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered(message["status"])
+            await send(message)
+
+        await app(scope, receive, watch if scope["type"] == ScopeType.HTTP else send)
+
+    return call

@@ -1,0 +1,49 @@
+"""GET /metrics: how Meterboard itself is doing, for Prometheus."""
+
+import asyncio
+from ipaddress import ip_address
+from typing import Any
+
+from litestar import Request, Response, get
+
+from meterboard.api.auth import HOW_TO, key_of
+from meterboard.errors import Forbidden, NotFound, Unauthenticated
+from meterboard.service.access import Access
+from meterboard.service.health import Health
+
+PATH = "/metrics"
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+"""Headers that tell of a proxy in front, behind which everybody seems to be on this machine."""
+
+
+@get(PATH, include_in_schema=False)
+async def metrics(
+    request: Request[Any, Any, Any], access: Access, health: Health, metrics_for: str
+) -> Response[bytes]:
+    """Raises: NotFound, Unauthenticated, Forbidden: as the setting `metrics` says."""
+    await _check(request, access, metrics_for)
+    content, content_type = await asyncio.to_thread(health.told, request.headers.get("accept", ""))
+    return Response(content, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+
+async def _check(request: Request[Any, Any, Any], access: Access, metrics_for: str) -> None:
+    if metrics_for == "off":
+        raise NotFound(f"There is nothing at {PATH}: the setting metrics is off.")
+    if metrics_for == "local":
+        if not _is_local(request):
+            raise Forbidden(f"{PATH} answers this machine alone: the setting metrics is local.")
+        return
+    header = request.headers.get("authorization")
+    if header is None:
+        raise Unauthenticated(f"No key was sent. {HOW_TO}")
+    key = await key_of(header, access)
+    if key.organization is not None:
+        raise Forbidden(
+            f"{PATH} is about the server, not about an organisation. Use a provider-wide key: meterboard key create '*'"
+        )
+
+
+def _is_local(request: Request[Any, Any, Any]) -> bool:
+    if request.client is None or any(name in request.headers for name in FORWARDED):
+        return False
+    return ip_address(request.client.host).is_loopback

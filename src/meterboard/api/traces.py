@@ -1,0 +1,194 @@
+"""
+POST /v1/traces: OpenTelemetry's protocol over HTTP (OTLP/HTTP), in protobuf and JSON.
+
+Every answer, errors too, is in the encoding of the request, as the protocol demands.
+"""
+
+import asyncio
+import json
+import logging
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+from google.rpc.code_pb2 import Code
+from google.rpc.status_pb2 import Status
+from litestar.types import HTTPScope, Receive, Send
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from meterboard.api.auth import HOW_TO, key_of
+from meterboard.api.body import BRIEF_BYTES, Bodies, Body
+from meterboard.api.ingest import answer
+from meterboard.api.problems import problem_of
+from meterboard.domain.access import ApiKey
+from meterboard.domain.event import MAX_EVENTS
+from meterboard.domain.spans import Calls, calls_in
+from meterboard.domain.wire import Fault, each
+from meterboard.errors import MeterboardError, Unauthenticated, UnreadableBody
+from meterboard.service.access import Access
+from meterboard.service.ingest import Ingest, Priced
+
+log = logging.getLogger("meterboard.api")
+
+PATH = "/v1/traces"
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+MAX_BYTES = 20 * 2**20
+"""Of a body, expanded or not: what the protocol recommends, since senders drop what is refused for its size."""
+CODES = {
+    400: Code.INVALID_ARGUMENT,
+    401: Code.UNAUTHENTICATED,
+    403: Code.PERMISSION_DENIED,
+    405: Code.UNIMPLEMENTED,
+    413: Code.INVALID_ARGUMENT,
+    415: Code.INVALID_ARGUMENT,
+    503: Code.UNAVAILABLE,
+}
+
+
+class Refusal(NamedTuple):
+    """An answer that nothing of the request counts."""
+
+    status: int
+    message: str
+    headers: dict[str, str]
+
+
+class TracesApp:
+    """`POST /v1/traces` as an ASGI application of its own, as that of events is."""
+
+    def __init__(self, access: Access, ingest: Ingest, bodies: Bodies) -> None:
+        self._access = access
+        self._ingest = ingest
+        self._bodies = bodies
+
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Spans; answered when the calls among them are durable on disk."""
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        encoding = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+        outcome: ExportTraceServiceResponse | Refusal
+        if scope["method"] != "POST":
+            message = f"{scope['method']} can't be used at {PATH}: send traces with POST."
+            outcome = Refusal(405, message, {"Allow": "POST"})
+        elif encoding not in (PROTOBUF, JSON):
+            outcome = Refusal(415, f"Content-Type is {encoding!r}: use {PROTOBUF} or {JSON}.", {})
+        else:
+            try:
+                outcome = await self._accept(headers, encoding, receive)
+            except Exception as error:  # noqa: BLE001  # whoever sent spans must hear what became of them
+                outcome = _refusal(error)
+        await _answer(send, outcome, encoding)
+
+    async def _accept(
+        self, headers: dict[bytes, str], encoding: str, receive: Receive
+    ) -> ExportTraceServiceResponse:
+        if b"authorization" not in headers:
+            raise Unauthenticated(f"No key was sent. {HOW_TO}")
+        key = await key_of(headers[b"authorization"], self._access)
+        held = Body(self._bodies, MAX_BYTES)
+        try:
+            body = await held.read(headers, receive)
+            if len(body) <= BRIEF_BYTES:
+                calls = calls_in(_decoded(body, encoding))
+            else:
+                calls = await asyncio.to_thread(lambda: calls_in(_decoded(body, encoding)))
+            return await self._store(key, calls)
+        finally:
+            held.let_go()
+
+    async def _store(self, key: ApiKey, calls: Calls) -> ExportTraceServiceResponse:
+        """All of them, in steps of what one request of events may carry: sent again, none of them counts twice."""
+        refused: list[tuple[str, str]] = []
+        events = iter(calls.events)
+        done = 0
+        while step := list(islice(events, MAX_EVENTS)):
+            priced = await self._priced(key, step)
+            await self._ingest.store(priced)
+            refused += [(calls.spans[done + each.index], each.message) for each in priced.rejected]
+            done += len(step)
+        answer = ExportTraceServiceResponse()
+        if refused:
+            span, message = refused[0]
+            answer.partial_success.rejected_spans = len(refused)
+            answer.partial_success.error_message = f"{len(refused):,} of {done:,} HTTP server spans were refused; the first, span {span}: {message}"
+        return answer
+
+    async def _priced(self, key: ApiKey, step: Sequence[dict[str, object] | Fault]) -> Priced:
+        if len(step) <= BRIEF_BYTES // 1_000:
+            return self._ingest.price(key, each(step))
+        return await asyncio.to_thread(lambda: self._ingest.price(key, each(step)))
+
+
+def _decoded(body: bytes, encoding: str) -> ExportTraceServiceRequest:
+    """Raises: UnreadableBody."""
+    try:
+        if encoding == PROTOBUF:
+            return ExportTraceServiceRequest.FromString(body)
+        value = json.loads(body)
+        if not isinstance(value, dict):
+            raise TypeError("it is no JSON object")
+        for span in _spans_of(value):
+            for name in ("traceId", "spanId", "parentSpanId"):
+                text = span.get(name)
+                if isinstance(text, str):
+                    span[name] = b64encode(bytes.fromhex(text)).decode()
+        return json_format.ParseDict(value, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+    except (
+        DecodeError,
+        json_format.ParseError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        what = " ".join(str(error).split())[:300] or type(error).__name__
+        raise UnreadableBody(
+            f"The body can't be read as an ExportTraceServiceRequest in {encoding}: {what}."
+        ) from error
+
+
+def _spans_of(value: object) -> Iterator[dict[str, object]]:
+    """
+    The spans of a request in JSON.
+
+    OTLP writes ids in hexadecimal, where JSON's usual form of protobuf has base64.
+    """
+    for group in _list(value, "resourceSpans"):
+        for scope in _list(group, "scopeSpans"):
+            for span in _list(scope, "spans"):
+                if isinstance(span, dict):
+                    yield span
+
+
+def _list(value: object, name: str) -> list[object]:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _refusal(error: Exception) -> Refusal:
+    """As any other problem of the API is told."""
+    problem = problem_of(error)
+    if isinstance(error, MeterboardError):
+        return Refusal(problem.status, str(error), problem.headers)
+    log.error("POST %s failed", PATH, exc_info=error)
+    return Refusal(problem.status, "Meterboard failed to answer. The server's log says why.", problem.headers)
+
+
+async def _answer(send: Send, outcome: ExportTraceServiceResponse | Refusal, encoding: str) -> None:
+    message: Message
+    status, headers = 200, dict[str, str]()
+    if isinstance(outcome, Refusal):
+        status, text, headers = outcome
+        message = Status(code=CODES.get(status, Code.INTERNAL), message=text)
+    else:
+        message = outcome
+    if encoding == PROTOBUF:
+        await answer(send, status, PROTOBUF, message.SerializeToString(), headers)
+    else:
+        body = json_format.MessageToJson(message, indent=None).encode()
+        await answer(send, status, JSON, body, headers)

@@ -1,0 +1,130 @@
+"""`meterboard proxy`: counting the calls to an API that is somebody else's."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from meterboard.app import prepare_folder
+from meterboard.client import Meter
+from meterboard.commands.base import data_option, open_accounts
+from meterboard.commands.running import passing_key
+from meterboard.errors import SettingError
+from meterboard.proxy.app import ProxyApp
+from meterboard.proxy.identity import Applications, fingerprint_secret
+from meterboard.proxy.run import run_proxy
+from meterboard.proxy.upstream import Upstream
+from meterboard.server import address_of, address_of_running, free_port
+from meterboard.settings import read_settings
+
+SPOOL = "proxy-spool"
+"""The folder in the data folder that keeps events while Meterboard is away; in it, one for each receiver."""
+CLOSE_SECONDS = 5.0
+
+
+@click.command()
+@click.option("--upstream", required=True, metavar="URL", help="The API: https://www.zohoapis.com")
+@click.option("--org", "organization", metavar="ORG", help="Whose calls they are.")
+@click.option(
+    "--server", metavar="URL", help="A Meterboard elsewhere.  [default: the one of the data folder]"
+)
+@click.option(
+    "--key", envvar="METERBOARD_KEY", show_envvar=True, help="With --server: a key that may send events."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=int, default=8080, show_default=True, help="Port to listen on; 0 takes a free one."
+)
+@click.option(
+    "--timeout", type=click.FloatRange(min=0.1), default=60.0, show_default=True, help="Seconds to wait."
+)
+@click.option("--application", metavar="NAME", help="The application of every call.")
+@click.option("--application-header", metavar="HEADER", help="A header that names the application.")
+@click.option("--name", "names", multiple=True, metavar="FINGERPRINT=NAME", help="The name of a fingerprint.")
+@click.option("--user-header", metavar="HEADER", help="A header that names the user.")
+@click.option(
+    "--records", default="data", show_default=True, metavar="PATH", help="The array in bodies to count."
+)
+@data_option
+def proxy(
+    upstream: str,
+    organization: str | None,
+    server: str | None,
+    key: str | None,
+    host: str,
+    port: int,
+    timeout: float,
+    application: str | None,
+    application_header: str | None,
+    names: tuple[str, ...],
+    user_header: str | None,
+    records: str,
+    data: Path,
+) -> None:
+    """
+    Pass calls on to an API and count each.
+
+    Callers use the proxy's address in place of the API's. Tokens are neither stored nor logged.
+    """
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    port = free_port(host, port)
+    named = dict(_pair(name) for name in names)
+
+    def make() -> ProxyApp:
+        api = Upstream(upstream, timeout=timeout)
+        return ProxyApp(api, meter, applications, records=records, user_header=user_header)
+
+    Upstream(upstream, timeout=timeout)  # what is wrong with it is told before anything begins
+    with _meter(data, organization, server, key) as meter:
+        applications = Applications(
+            fingerprint_secret(data), always=application, header=application_header, names=named
+        )
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        said = f"Calls to {address} go on to {upstream} and are counted at {meter.url}."
+        run_proxy(make, host=address_of(host), port=port, ready=lambda: click.echo(said))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    fingerprint, equals, name = text.partition("=")
+    if not (equals and fingerprint and name):
+        raise SettingError(f"--name is {text!r}: use FINGERPRINT=NAME, such as token-3f2a90c1b7de=Backup.")
+    return fingerprint, name
+
+
+@contextmanager
+def _meter(data: Path, name: str | None, server: str | None, key: str | None) -> Iterator[Meter]:
+    """What counts: at another server with its key, else at the data folder's own, running or not yet."""
+    if server is not None:
+        if not key:
+            raise SettingError("--server needs the key of an organisation there: give it as METERBOARD_KEY.")
+        prepare_folder(data)
+        with _closing(server, key, data / SPOOL / "elsewhere") as meter:
+            yield meter
+        return
+    if name is None:
+        raise SettingError(
+            "Whose calls are they? Name the organisation with --org, or a server with --server."
+        )
+    with open_accounts(data) as accounts:
+        organization = accounts.organizations.named(name)
+    settings = read_settings(data)
+    address = address_of_running(data) or f"http://{settings.host}:{settings.port}"
+    with (
+        passing_key(data, organization, "proxy", "ingest") as secret,
+        _closing(address, secret, data / SPOOL / str(organization.id)) as meter,
+    ):
+        yield meter
+
+
+@contextmanager
+def _closing(url: str, key: str, spool: Path) -> Iterator[Meter]:
+    try:
+        meter = Meter(url, key, spool=spool)
+    except ValueError as error:
+        raise SettingError(f"The server can't be used: {error}") from error
+    try:
+        yield meter
+    finally:
+        meter.close(CLOSE_SECONDS)
