@@ -15,9 +15,19 @@ from meterboard.service.answers import (
 )
 from meterboard.service.events import Event, EventsAnswer
 from meterboard.service.export import Value, to_csv, to_parquet
+from meterboard.service.linked import ConnectionsAnswer, ValuesAnswer
 
 Format = Literal["json", "csv", "parquet"]
-Answer = Summary | BreakdownAnswer | SeriesAnswer | TableAnswer | TasksAnswer | EventsAnswer
+Answer = (
+    Summary
+    | BreakdownAnswer
+    | SeriesAnswer
+    | TableAnswer
+    | TasksAnswer
+    | EventsAnswer
+    | ConnectionsAnswer
+    | ValuesAnswer
+)
 ESTIMATED = "estimated_calls"
 """A column of the table that is there when the price of any of its calls is an estimate."""
 EVENT_COLUMNS: dict[str, type] = {
@@ -60,8 +70,17 @@ def _flat(answer: Answer) -> Flat:
         point_columns = {"start": datetime, "calls": int, "credits": int}
         return Flat(point_columns, [[p.start, p.calls, p.credits] for p in answer.points])
     if isinstance(answer, TasksAnswer):
-        task_columns = {"function": str, "module": str, "tasks": int, "credits": int}
-        return Flat(task_columns, [[r.function, r.module, r.tasks, r.credits] for r in answer.rows])
+        task_columns = {"function": str, "module": str, "tasks": int, "credits": int, "last_use": datetime}
+        return Flat(
+            task_columns, [[r.function, r.module, r.tasks, r.credits, r.last_use] for r in answer.rows]
+        )
+    if isinstance(answer, ValuesAnswer):
+        value_columns = {"name": str, "calls": int, "credits": int}
+        return Flat(value_columns, [[r.name, r.calls, r.credits] for r in answer.rows])
+    if isinstance(answer, ConnectionsAnswer):
+        connection_columns = {"column": str, "name": str, "calls": int, "credits": int}
+        pairs = [(of.column, value) for of in answer.columns for value in of.rows]
+        return Flat(connection_columns, [[column, v.name, v.calls, v.credits] for column, v in pairs])
     if isinstance(answer, EventsAnswer):
         return Flat(EVENT_COLUMNS, [_event(event) for event in answer.events])
     names: dict[str, type] = dict.fromkeys(answer.columns, str)

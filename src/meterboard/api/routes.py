@@ -8,6 +8,7 @@ from litestar.types import ExceptionHandlersMap
 from meterboard.api.auth import provide_key, provide_organization
 from meterboard.api.credits import credits, credits_returns
 from meterboard.api.events import events
+from meterboard.api.linked import connections, values
 from meterboard.api.problems import on_anything_else, on_http_exception, on_meterboard_error
 from meterboard.api.statistics import breakdown, integration_tasks, provide_asked, series, summary, table
 from meterboard.api.verify import verification
@@ -24,7 +25,7 @@ def api() -> list[Router]:
     """Every address that answers in JSON, but for `POST /v1/events`, which is `meterboard.api.ingest.EventsApp`."""
     statistics = Router(
         "/v1/statistics",
-        route_handlers=[summary, breakdown, series, table, integration_tasks],
+        route_handlers=[summary, breakdown, series, table, integration_tasks, connections, values],
         dependencies={"asked": Provide(provide_asked)},
         tags=["Statistics"],
     )
