@@ -135,7 +135,7 @@ def connected(scope: Scope, columns: Sequence[Dimension], *, limit: int) -> Stat
 def last_tasks(scope: Scope) -> Statement:
     """Function, module, and the last bucket that has a task of theirs."""
     rows, parameters = _part(
-        scope, "rollup", "bucket", *_bucket_range(scope), ("function", "module", "bucket"), "function <> ''"
+        scope, "rollup", "bucket", *bucket_range(scope), ("function", "module", "bucket"), "function <> ''"
     )
     return Statement(
         f"select function, module, max(bucket) from ({rows}) as usage group by function, module", parameters

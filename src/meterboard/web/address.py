@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
 from meterboard.domain.period import DEFAULT_PERIOD
-from meterboard.domain.query import FILTERS, NOT, Dimension, Filters
+from meterboard.domain.query import DIMENSIONS, FILTERS, NOT, Dimension, Filters
 from meterboard.errors import InvalidParameter
 
 DASHBOARD = "/"
@@ -15,14 +15,19 @@ EXPORT = "/v1/statistics/table"
 EXPORT_CALLS = "/v1/events"
 PLACES = ("page", "cursor")
 """Where in a list a page begins; whatever else changes, it begins anew."""
+CONNECTIONS = "/v1/statistics/connections"
 PANELS = ("applications", "time", "modules", "ips", "users")
 SWITCHES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(PANELS, ("graph", "list")),
     "measure": ("calls", "credits"),
 }
 """How a page shows what: `applications=list` …, `measure=credits`. The first is what is shown unasked."""
-ASKED_FIELD, ASKED_VALUE = "where", "is"
-"""The two fields of the form that adds a filter; `settled` makes a filter of them."""
+ASKED_FIELD, ASKED_VALUE, ASKED_HOW = "where", "is", "how"
+"""The fields of the form that sets the filters of a column; `settled` makes filters of them."""
+OUT = "out"
+"""What ASKED_HOW is when the values are to be kept out."""
+FINDING = (ASKED_FIELD, ASKED_VALUE, ASKED_HOW, "of", "find", "show")
+"""All fields of that form. With `show` it only asks for values to choose from, and no link carries them on."""
 
 
 class Address:
@@ -30,7 +35,9 @@ class Address:
 
     def __init__(self, path: str, given: Iterable[tuple[str, str]]) -> None:
         self.path = path
-        self._pairs = [(name, value) for name, value in given if name in FILTERS or value]
+        pairs = list(given)
+        self._pairs = [(n, value) for n, value in pairs if n in FILTERS or (value and n not in FINDING)]
+        self._finding = [(name, value) for name, value in pairs if name in FINDING]
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of a parameter."""
@@ -52,6 +59,10 @@ class Address:
             raise InvalidParameter(switch, f"{switch} is {value!r}: use {' or '.join(forms)}.")
         return value
 
+    def finding(self, name: str) -> list[str]:
+        """The values of a field of the form that sets filters, when that form is open."""
+        return [value for key, value in self._finding if key == name]
+
     @property
     def has_filters(self) -> bool:
         return any(name in FILTERS for name, _ in self._pairs)
@@ -69,10 +80,14 @@ class Address:
         kept = [(name, value) for name, value in self._pairs if name not in changes and name not in PLACES]
         return _link(path or self.path, [*kept, *((n, v) for n, v in changes.items() if v is not None)])
 
-    def filtered(self, **filters: str) -> str:
-        """The link to this state with more filters; an empty value is "did not say"."""
-        kept = [(name, value) for name, value in self._pairs if name not in filters and name not in PLACES]
-        return _link(self.path, [*kept, *filters.items()])
+    def toggled(self, name: str, value: str) -> str:
+        """The link to this state with one value of a parameter more, or without it; the page stays."""
+        kept = [pair for pair in self._pairs if pair != (name, value)]
+        return _link(self.path, kept if len(kept) < len(self._pairs) else [*kept, (name, value)])
+
+    def choosing(self, dimension: str) -> str:
+        """The link to this state with the form open that sets the filters of a column."""
+        return _link(self.path, [*self._pairs, (ASKED_FIELD, dimension), ("show", "values")])
 
     def without(self, dimension: str, value: str) -> str:
         """The link to this state without one filter."""
@@ -102,14 +117,19 @@ class Address:
         chosen = period or self.get("period")
         return _link(CALLS, [*([("period", chosen)] if chosen else []), *kept, *added.items()])
 
-    def tasks(self, module: str) -> str:
-        """The link to the integration tasks in a module, in this period and with these filters."""
+    def tasks(self, dimension: str, value: str) -> str:
+        """The link to the integration tasks in a module or of a function, in this period and with these filters."""
         kept = [
             pair
             for pair in self._pairs
-            if pair[0] == "period" or (pair[0] in FILTERS and pair[0] != "module")
+            if pair[0] == "period" or (pair[0] in FILTERS and pair[0] != dimension)
         ]
-        return _link(TASKS, [*kept, ("module", module)])
+        return _link(TASKS, [*kept, (dimension, value)])
+
+    def connections(self, columns: Iterable[Dimension]) -> str:
+        """The link to what is connected in this period and with these filters, which the script adds a value to."""
+        kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
+        return _link(CONNECTIONS, [*kept, ("columns", ",".join(columns))])
 
     def export(self, form: str, columns: Iterable[Dimension], sort: str) -> str:
         """The link to the rows on screen, all pages of them, as a file."""
@@ -124,19 +144,24 @@ class Address:
 
 def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:
     """
-    The address that the form which adds a filter means: `where=ip&is=::1` -> `ip=::1`. None: it was not that form.
+    The address that the form which sets a column's filters means: `where=ip&is=::1` -> `ip=::1`.
 
+    None: it was not that form, or it only asks for values to choose from.
     Raises: InvalidParameter: there is nothing of that name to filter by.
     """
     pairs = list(given)
-    fields = [value for name, value in pairs if name == ASKED_FIELD]
-    if not fields:
-        return None
-    field, value = fields[-1], next((value for name, value in pairs if name == ASKED_VALUE), "")
-    if field not in FILTERS:
-        raise InvalidParameter(ASKED_FIELD, f"where is {field!r}: use one of {', '.join(FILTERS)}.")
-    kept = [(n, v) for n, v in pairs if n not in (ASKED_FIELD, ASKED_VALUE) and (n, v) != (field, value)]
-    return _link(path, [*kept, (field, value.strip())])
+    names = {name for name, _ in pairs}
+    return _filter_asked(path, pairs) if ASKED_FIELD in names and "show" not in names else None
+
+
+def _filter_asked(path: str, pairs: list[tuple[str, str]]) -> str:
+    field = [value for name, value in pairs if name == ASKED_FIELD][-1]
+    if field not in DIMENSIONS:
+        raise InvalidParameter(ASKED_FIELD, f"where is {field!r}: use one of {', '.join(DIMENSIONS)}.")
+    name = f"{field}{NOT}" if (ASKED_HOW, OUT) in pairs else field
+    chosen = [(name, value.strip()) for key, value in pairs if key == ASKED_VALUE]
+    replaced = {*FINDING, *PLACES, field, f"{field}{NOT}"}
+    return _link(path, [*((n, value) for n, value in pairs if n not in replaced), *dict.fromkeys(chosen)])
 
 
 def chips(filters: Filters, address: Address) -> list[tuple[str, str, str]]:

@@ -18,6 +18,7 @@ from meterboard.web.address import settled
 from meterboard.web.live import live
 from meterboard.web.pages.calls import calls
 from meterboard.web.pages.dashboard import dashboard
+from meterboard.web.pages.picker import values
 from meterboard.web.pages.table import table
 from meterboard.web.pages.tasks import tasks
 from meterboard.web.pages.verification import verification
@@ -46,7 +47,7 @@ def pages() -> list[Router]:
     return [
         Router(
             "/",
-            route_handlers=[dashboard, table, calls, tasks, verification, live, sign_in, sign_out],
+            route_handlers=[dashboard, table, calls, tasks, values, verification, live, sign_in, sign_out],
             dependencies={"viewer": Provide(provide_viewer)},
             exception_handlers={MeterboardError: on_error, Exception: on_fault},
             before_request=_settle,

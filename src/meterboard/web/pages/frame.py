@@ -11,7 +11,8 @@ from meterboard.errors import InvalidParameter
 from meterboard.service.answers import Summary
 from meterboard.service.statistics import Reading
 from meterboard.web import words
-from meterboard.web.address import Address, chips
+from meterboard.web.address import FINDING, Address, chips
+from meterboard.web.pages.picker import picker
 
 
 def address_of(request: Request[Any, Any, Any], more: Set[str] = frozenset()) -> Address:
@@ -20,12 +21,13 @@ def address_of(request: Request[Any, Any, Any], more: Set[str] = frozenset()) ->
 
     Raises: InvalidParameter: there is another; a typo must not widen what is shown silently.
     """
-    known = {"period", *FILTERS, *more}
+    known = {"period", *FILTERS, *FINDING, *more}
     given = list(request.query_params.multi_items())
     for name, _ in given:
         if name not in known:
             raise InvalidParameter(
-                name, f"There is no parameter {name!r} on this page. Use {', '.join(sorted(known))}."
+                name,
+                f"There is no parameter {name!r} on this page. Use {', '.join(sorted(known - {*FINDING}))}.",
             )
     return Address(request.url.path, given)
 
@@ -45,6 +47,7 @@ def frame(
         "first_day": f"{reading.first_day:%Y-%m-%d}",
         "dimensions": DIMENSIONS,
         "chips": chips(filters, address),
+        "picker": picker(reading, reading.period(address.period), filters, address),
         "summary": summary,
         "freshness": words.freshness(summary, reading.is_live),
         "covered": words.covered(summary),
