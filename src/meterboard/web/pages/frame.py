@@ -2,6 +2,7 @@
 
 from collections.abc import Set
 from typing import Any
+from urllib.parse import parse_qsl
 
 from litestar import Request
 
@@ -22,7 +23,8 @@ def address_of(request: Request[Any, Any, Any], more: Set[str] = frozenset()) ->
     Raises: InvalidParameter: there is another; a typo must not widen what is shown silently.
     """
     known = {"period", *FILTERS, *FINDING, *more}
-    given = list(request.query_params.multi_items())
+    # Litestar's own parameters come in no order; those of an address keep theirs.
+    given = parse_qsl(request.url.query, keep_blank_values=True)
     for name, _ in given:
         if name not in known:
             raise InvalidParameter(
