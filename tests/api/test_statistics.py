@@ -115,7 +115,9 @@ def test_the_table_is_sorted_and_paged(server: Server) -> None:
 def test_integration_tasks_are_per_function_and_module(server: Server) -> None:
     tasks = ask(server, "integration-tasks?module=Leads")
 
+    last_use = tasks["rows"][0].pop("last_use")
     assert tasks["rows"] == [{"function": "Assign", "module": "Leads", "tasks": 1, "credits": 4}]
+    assert datetime.fromisoformat(last_use).minute % 15 == 0
     assert ask(server, "integration-tasks?function=Assign")["total"] == {"tasks": 2, "credits": 5}
 
 

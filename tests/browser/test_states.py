@@ -141,14 +141,13 @@ def test_a_page_that_can_t_be_shown_says_why(visit: Open, site: Site) -> None:
     expect(page.locator("#answer")).to_be_visible()
 
 
-def test_a_filter_that_can_t_be_is_told_in_place(visit: Open, site: Site) -> None:
-    page = visit(site, quiet=False)
+def test_what_can_t_be_shown_is_told_in_place(visit: Open, site: Site) -> None:
+    page = visit(site, "/?application=Nowhere", quiet=False)
+    page.evaluate("document.querySelector('#filters form input[name=application]').name = 'nothing'")
     page.locator("summary", has_text="+ Filter").click()
-    page.get_by_label("Where").select_option("ip")
-    page.get_by_label("is", exact=True).fill("10.0.0.300")
-    page.get_by_role("button", name="Add filter").click()
+    page.get_by_role("button", name="Filter", exact=True).click()
 
-    expect(page.locator("#failure")).to_contain_text("ip is '10.0.0.300': use an IPv4 or IPv6 address.")
+    expect(page.locator("#failure")).to_contain_text("There is no parameter 'nothing' on this page.")
 
 
 def test_a_cut_line_says_so_and_mends_itself(visit: Open, fresh: Fresh) -> None:

@@ -1,6 +1,7 @@
 """The table view: columns, default column, order, filters, pages, files."""
 
 import csv
+import json
 import re
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import NARROW, Open, Site, answer, figure
 
 MONTH = "/table?period=last_30_days"
+FLAT = f"{MONTH}&rows=flat"
 
 
 def heads(page: Page) -> list[str]:
@@ -29,8 +31,10 @@ def head(page: Page, name: str) -> Locator:
     return page.locator("table.usage thead th", has_text=name).locator("a").first
 
 
-def test_it_starts_with_user_ip_address_and_application(visit: Open, demo: Site) -> None:
-    page = visit(demo, MONTH)
+def test_in_the_table_view_usage_is_listed_in_the_columns_user_ip_address_application(
+    visit: Open, demo: Site
+) -> None:
+    page = visit(demo, FLAT)
 
     found = heads(page)
     assert [name.rstrip("▾▴") for name in found][:3] == ["User", "IP address", "Application"]
@@ -43,7 +47,7 @@ def test_it_starts_with_user_ip_address_and_application(visit: Open, demo: Site)
 
 @pytest.mark.parametrize("name", ["Calls", "Credits", "Integration tasks"])
 def test_numbers_are_sorted_in_both_directions(visit: Open, demo: Site, name: str) -> None:
-    page = visit(demo, MONTH)
+    page = visit(demo, FLAT)
     place = {"Calls": 4, "Credits": 5, "Integration tasks": 6}[name]
     cell = page.locator("thead th", has_text=name)
     if name != "Calls":
@@ -60,7 +64,7 @@ def test_numbers_are_sorted_in_both_directions(visit: Open, demo: Site, name: st
 
 
 def test_names_are_sorted_in_both_directions(visit: Open, demo: Site) -> None:
-    page = visit(demo, MONTH)
+    page = visit(demo, FLAT)
     head(page, "Application").click()
     expect(page.locator("thead th", has_text="Application")).to_have_attribute("aria-sort", "ascending")
     rising = column(page, 3)
@@ -104,16 +108,26 @@ def test_no_column_at_all_is_the_usual_ones(visit: Open, demo: Site) -> None:
     expect(page.locator("h1")).to_have_text("Usage by user")
 
 
-def test_a_click_on_a_value_filters_by_it(visit: Open, demo: Site) -> None:
-    page = visit(demo, MONTH)
+def test_without_script_a_click_on_a_value_filters_by_it(visit: Open, demo: Site) -> None:
+    page = visit(demo, FLAT, java_script_enabled=False)
     page.locator("tbody").get_by_role("link", name="sync@acme.example").first.click()
     expect(page.locator(".chip")).to_contain_text("sync@acme.example")
 
     assert set(column(page, 1)) == {"sync@acme.example"}
 
 
+def test_a_page_has_fifty_or_two_hundred_rows(visit: Open, demo: Site) -> None:
+    page = visit(demo, f"{FLAT}&columns=user,ip,module,method")
+    expect(page.locator("table.usage tbody tr")).to_have_count(50)
+    page.get_by_role("link", name="200 on a page").click()
+    expect(page.locator("#turning")).to_contain_text("1–200 of")
+
+    expect(page.locator("table.usage tbody tr")).to_have_count(200)
+    assert "page_size=200" in page.url
+
+
 def test_pages_follow_each_other(visit: Open, demo: Site) -> None:
-    page = visit(demo, f"{MONTH}&columns=user,ip,module,method")
+    page = visit(demo, f"{FLAT}&columns=user,ip,module,method")
     total = answer(page, "/v1/statistics/table?period=last_30_days&columns=user,ip,module,method")
     first = column(page, 1)
     page.get_by_role("link", name="Next").click()
@@ -131,18 +145,20 @@ def test_a_page_past_the_last_leads_back(visit: Open, demo: Site) -> None:
     expect(page.locator("table.usage tbody tr")).not_to_have_count(0)
 
 
-@pytest.mark.parametrize("form", ["CSV", "Parquet"])
+@pytest.mark.parametrize("form", ["CSV", "Parquet", "JSON"])
 def test_all_rows_are_taken_along(visit: Open, demo: Site, form: str) -> None:
     page = visit(demo, f"{MONTH}&module=Leads")
     page.locator("summary", has_text="Export").click()
     with page.expect_download() as waiting:
-        page.get_by_role("link", name=f"{form} of all rows").click()
+        page.get_by_role("link", name=f"{form} of all combinations").click()
     content = Path(waiting.value.path()).read_bytes()
 
     wanted = answer(page, "/v1/statistics/table?period=last_30_days&module=Leads&page_size=10000")["rows"]
     if form == "CSV":
         rows = list(csv.DictReader(StringIO(content.decode())))
         assert rows == [{name: str(value) for name, value in row.items()} for row in wanted]
+    elif form == "JSON":
+        assert json.loads(content)["rows"] == wanted
     else:
         assert parquet.read_table(BytesIO(content)).to_pylist() == wanted
 
@@ -174,6 +190,7 @@ def test_view_details_pops_up_with_the_integration_tasks_in_that_module(visit: O
     expect(dialog.locator(".sum")).to_contain_text(f"{tasks['total']['credits']:,} credits")
     rows = dialog.locator("tbody tr")
     expect(rows).to_have_count(len(tasks["rows"]))
+    expect(rows.first.locator("time")).to_have_attribute("datetime", tasks["rows"][0]["last_use"])
     for shown, task in zip(rows.all(), tasks["rows"], strict=True):
         expect(shown).to_contain_text(task["function"])
         expect(shown).to_contain_text(figure(task["tasks"]))
@@ -189,3 +206,18 @@ def test_details_are_a_page_of_their_own_without_script(visit: Open, demo: Site)
     expect(page.locator("h1")).to_have_text("Integration tasks in Leads")
     page.get_by_role("link", name="Assign lead owner").click()
     expect(page.locator("h1")).to_have_text("Usage by function")
+
+
+def test_view_details_of_a_function_are_its_tasks_by_module(visit: Open, demo: Site) -> None:
+    page = visit(demo, f"{MONTH}&columns=function,module")
+    page.get_by_role("link", name="View details of the integration tasks of Assign lead owner").click()
+    dialog = page.get_by_role("dialog")
+    tasks = answer(
+        page, "/v1/statistics/integration-tasks?function=Assign%20lead%20owner&period=last_30_days"
+    )
+
+    rows = dialog.locator("tbody tr")
+    expect(rows).to_have_count(len(tasks["rows"]))
+    for shown, task in zip(rows.all(), tasks["rows"], strict=True):
+        expect(shown).to_contain_text(task["module"])
+        expect(shown).to_contain_text(figure(task["credits"]))

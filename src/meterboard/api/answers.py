@@ -16,9 +16,20 @@ from meterboard.service.answers import (
 )
 from meterboard.service.events import Event, EventsAnswer
 from meterboard.service.export import Value, to_csv, to_parquet
+from meterboard.service.linked import ConnectionsAnswer, ValuesAnswer
 
 Format = Literal["json", "csv", "parquet"]
-Answer = Summary | BreakdownAnswer | SeriesAnswer | TableAnswer | FlowsAnswer | TasksAnswer | EventsAnswer
+Answer = (
+    Summary
+    | BreakdownAnswer
+    | SeriesAnswer
+    | TableAnswer
+    | FlowsAnswer
+    | TasksAnswer
+    | EventsAnswer
+    | ConnectionsAnswer
+    | ValuesAnswer
+)
 OTHERS = "(others)"
 """What files call the names that are not told apart."""
 ESTIMATED = "estimated_calls"
@@ -68,8 +79,17 @@ def _flat(answer: Answer) -> Flat:
         ]
         return Flat(flow_columns | {"calls": int, "credits": int}, paths)
     if isinstance(answer, TasksAnswer):
-        task_columns = {"function": str, "module": str, "tasks": int, "credits": int}
-        return Flat(task_columns, [[r.function, r.module, r.tasks, r.credits] for r in answer.rows])
+        task_columns = {"function": str, "module": str, "tasks": int, "credits": int, "last_use": datetime}
+        return Flat(
+            task_columns, [[r.function, r.module, r.tasks, r.credits, r.last_use] for r in answer.rows]
+        )
+    if isinstance(answer, ValuesAnswer):
+        value_columns = {"name": str, "calls": int, "credits": int}
+        return Flat(value_columns, [[r.name, r.calls, r.credits] for r in answer.rows])
+    if isinstance(answer, ConnectionsAnswer):
+        connection_columns = {"column": str, "name": str, "calls": int, "credits": int}
+        pairs = [(of.column, value) for of in answer.columns for value in of.rows]
+        return Flat(connection_columns, [[column, v.name, v.calls, v.credits] for column, v in pairs])
     if isinstance(answer, EventsAnswer):
         return Flat(EVENT_COLUMNS, [_event(event) for event in answer.events])
     names: dict[str, type] = dict.fromkeys(answer.columns, str)

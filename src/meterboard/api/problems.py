@@ -10,7 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from meterboard import errors
-from meterboard.domain.query import BREAKDOWNS
+from meterboard.domain.query import BREAKDOWNS, DIMENSIONS
 
 log = logging.getLogger("meterboard.api")
 
@@ -31,6 +31,7 @@ STATUS: dict[type[errors.MeterboardError], int] = {
 
 EXPECTED = {
     "by": f"one of {', '.join(BREAKDOWNS)}",
+    "column": f"one of {', '.join(DIMENSIONS)}",
     "format": "json, csv or parquet",
     "limit": "a whole number from 1 to 10,000",
     "cursor": "one cursor",

@@ -8,6 +8,7 @@ from litestar.types import ExceptionHandlersMap
 from meterboard.api.auth import provide_key, provide_organization
 from meterboard.api.credits import credits, credits_returns
 from meterboard.api.events import events
+from meterboard.api.linked import connections, values
 from meterboard.api.metrics import metrics
 from meterboard.api.problems import on_anything_else, on_http_exception, on_meterboard_error
 from meterboard.api.statistics import (
@@ -33,7 +34,7 @@ def api() -> list[Router]:
     """Every address that answers in JSON, but for `POST /v1/events`, which is `meterboard.api.ingest.EventsApp`."""
     statistics = Router(
         "/v1/statistics",
-        route_handlers=[summary, breakdown, series, table, flows, integration_tasks],
+        route_handlers=[summary, breakdown, series, table, flows, integration_tasks, connections, values],
         dependencies={"asked": Provide(provide_asked)},
         tags=["Statistics"],
     )

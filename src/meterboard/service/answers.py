@@ -220,12 +220,17 @@ class TableAnswer(Struct, frozen=True):
 
 
 class TaskRow(Struct, frozen=True):
-    """The integration tasks of one function in one module."""
+    """
+    The integration tasks of one function in one module.
+
+    `last_use` is the start of the quarter of an hour in which the last of them ran, with the organisation's offset.
+    """
 
     function: str
     module: str
     tasks: int
     credits: int
+    last_use: datetime
 
 
 class TaskTotal(Struct, frozen=True):

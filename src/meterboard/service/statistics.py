@@ -1,6 +1,6 @@
 """Answering questions about an organisation's usage. Every read of statistics goes through `Statistics.read`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -12,8 +12,8 @@ from meterboard.domain.allowance import Allowance, allowed_in
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.event import UNKNOWN
 from meterboard.domain.organization import Organization
-from meterboard.domain.period import Period, midnight, parse_period
-from meterboard.domain.query import BREAKDOWNS, Breakdown, Dimension, Filters, Order, Scope
+from meterboard.domain.period import Period, bucket_start, midnight, parse_period
+from meterboard.domain.query import BREAKDOWNS, NOT, Breakdown, Dimension, Filters, Order, Scope
 from meterboard.service.answers import (
     BreakdownAnswer,
     DayOfCalls,
@@ -33,6 +33,7 @@ from meterboard.service.answers import (
 )
 from meterboard.service.events import EventsAnswer, events_answer
 from meterboard.service.flows import flows
+from meterboard.service.linked import ConnectionsAnswer, Outline, ValuesAnswer, connections, outline, values
 from meterboard.service.refresh import Refresh
 from meterboard.service.series import series
 from meterboard.usage.store import Group, Groups, Named, Snapshot, Usage, UsageStore
@@ -294,17 +295,61 @@ class Reading:
         listing = self._snapshot.events(self._scope(period, filters), limit=limit, cursor=cursor)
         return events_answer(listing, as_of=self.as_of, zone=self._organization.zone)
 
-    def integration_tasks(self, period: Period, filters: Filters) -> TasksAnswer:
-        """Integration tasks per function and module."""
-        found = self._snapshot.groups(
+    def outline(
+        self,
+        period: Period,
+        filters: Filters,
+        *,
+        columns: Sequence[Dimension],
+        order: Sequence[Order] = MOST_CALLS_FIRST,
+        page: int = 1,
+        page_size: int = 50,
+        opened: Collection[str] = (),
+        within: int = 50,
+    ) -> Outline:
+        """The table by its first column; `opened` names the parts that come with their first `within` combinations."""
+        return outline(
+            self._snapshot,
             self._scope(period, filters),
-            ["function", "module"],
-            order=MOST_CALLS_FIRST,
-            limit=None,
-            tasks_only=True,
+            columns,
+            order=order,
+            limit=page_size,
+            offset=(page - 1) * page_size,
+            opened=opened,
+            within=within,
         )
+
+    def connections(
+        self, period: Period, filters: Filters, columns: Sequence[Dimension], *, limit: int
+    ) -> ConnectionsAnswer:
+        """The values of each column that the filters let through, most calls first, `limit` of each."""
+        scope = self._scope(period, filters)
+        return connections(self._snapshot, scope, columns, as_of=self.as_of, limit=limit)
+
+    def values(
+        self, period: Period, filters: Filters, column: Dimension, *, search: str = "", limit: int
+    ) -> ValuesAnswer:
+        """The values of a column to choose from: under the filters of the other columns, most calls first."""
+        others = {name: values for name, values in filters.items() if name.removesuffix(NOT) != column}
+        scope = self._scope(period, others)
+        return values(self._snapshot, scope, column, as_of=self.as_of, search=search, limit=limit)
+
+    def integration_tasks(self, period: Period, filters: Filters) -> TasksAnswer:
+        """Integration tasks per function and module, and when the last one ran."""
+        scope = self._scope(period, filters)
+        found = self._snapshot.groups(
+            scope, ["function", "module"], order=MOST_CALLS_FIRST, limit=None, tasks_only=True
+        )
+        last = self._snapshot.last_tasks(scope)
+        zone = self._organization.zone
         rows = [
-            TaskRow(function, _name(module), group.calls, group.credits)
+            TaskRow(
+                function,
+                _name(module),
+                group.calls,
+                group.credits,
+                bucket_start(last[function, module]).astimezone(zone),
+            )
             for group in found.rows
             for function, module in [group.values]
         ]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import duckdb
+from msgspec.structs import replace
 
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import EPOCH, INSTANT, micros
@@ -11,7 +12,18 @@ from meterboard.domain.query import Dimension, Order, Scope
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage import sql
 from meterboard.usage.listing import listing
-from meterboard.usage.store import Bucket, Difference, Group, Groups, Listing, Named, Usage
+from meterboard.usage.store import (
+    Bucket,
+    Connected,
+    Difference,
+    Group,
+    Groups,
+    Listing,
+    Named,
+    Section,
+    Sections,
+    Usage,
+)
 
 
 class DuckDBSnapshot:
@@ -41,9 +53,12 @@ class DuckDBSnapshot:
         limit: int | None,
         offset: int = 0,
         tasks_only: bool = False,
+        search: str = "",
     ) -> Groups:
         def page(limit: int | None, offset: int) -> sql.Statement:
-            return sql.groups(scope, columns, order=order, limit=limit, offset=offset, tasks_only=tasks_only)
+            return sql.groups(
+                scope, columns, order=order, limit=limit, offset=offset, tasks_only=tasks_only, search=search
+            )
 
         return self._page(page, limit, offset)
 
@@ -77,6 +92,42 @@ class DuckDBSnapshot:
             for sums in [(calls, credits, refused)]
         }
 
+    def sections(
+        self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int, offset: int
+    ) -> Sections:
+        rows = self._rows(*sql.sections(scope, columns, order=order, limit=limit, offset=offset))
+        if not rows and offset:
+            beyond = self.sections(scope, columns, order=order, limit=1, offset=0)
+            return replace(beyond, rows=[])
+        if not rows:
+            return Sections([], 0, 0, 0, Usage(0, 0))
+        count, combinations, tasks, calls, credits = map(_int, rows[0][-5:])
+        return Sections(
+            [_section(row[:-5]) for row in rows], count, combinations, tasks, Usage(calls, credits)
+        )
+
+    def within(
+        self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int
+    ) -> list[Group]:
+        rows = self._rows(*sql.within(scope, columns, order=order, limit=limit))
+        return [Group(tuple(map(str, row[:-4])), *map(_int, row[-4:])) for row in rows]
+
+    def connected(
+        self, scope: Scope, columns: Sequence[Dimension], *, limit: int
+    ) -> dict[Dimension, Connected]:
+        found = {column: Connected([], 0, Usage(0, 0)) for column in columns}
+        for place, value, *numbers in self._rows(*sql.connected(scope, columns, limit=limit)):
+            calls, credits, count, all_calls, all_credits = map(_int, numbers)
+            column = columns[_int(place)]
+            if not found[column].rows:
+                found[column] = Connected([], count, Usage(all_calls, all_credits))
+            found[column].rows.append((str(value), Usage(calls, credits)))
+        return found
+
+    def last_tasks(self, scope: Scope) -> dict[tuple[str, str], int]:
+        rows = self._rows(*sql.last_tasks(scope))
+        return {(str(function), str(module)): _int(bucket) for function, module, bucket in rows}
+
     def events(self, scope: Scope, *, limit: int, cursor: Cursor | None = None) -> Listing:
         return listing(lambda statement: self._rows(*statement), scope, self.watermark, limit, cursor)
 
@@ -92,6 +143,12 @@ class DuckDBSnapshot:
         parameters = {"organization": organization, "watermark": micros(self.watermark)}
         (row,) = self._connection.execute(statements.DIFFERENCE, parameters).fetchall()
         return Difference(*map(_int, row))
+
+
+def _section(row: Sequence[object]) -> Section:
+    calls, credits, tasks, estimated, combinations = map(_int, row[1:6])
+    distinct, first = tuple(map(_int, row[6::2])), tuple(map(str, row[7::2]))
+    return Section(str(row[0]), calls, credits, tasks, estimated, combinations, distinct, first)
 
 
 def _int(value: object) -> int:

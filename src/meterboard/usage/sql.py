@@ -19,6 +19,8 @@ CALLER = (
     "case when function <> '' then 'function' else 'application' end as kind",
 )
 
+SUMS = ("calls", "credits", "integration_tasks", "estimated")
+
 
 class Statement(NamedTuple):
     """SQL with a ? for each parameter."""
@@ -100,12 +102,86 @@ def groups(
     limit: int | None,
     offset: int,
     tasks_only: bool = False,
+    search: str = "",
 ) -> Statement:
     """Each combination of `columns` with its sums, then the number of groups and the sums of all."""
     names = [f'"{column}"' for column in columns]
     condition = "function <> ''" if tasks_only else ""
-    usage = _usage(scope, [*names, *(["function"] if '"function"' not in names else [])], condition)
-    return _page(names, names, usage, order=order, limit=limit, offset=offset)
+    usage = _usage(scope, _with_function(names), condition)
+    return _page(names, names, usage, order=order, limit=limit, offset=offset, search=search)
+
+
+def sections(
+    scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int, offset: int
+) -> Statement:
+    """
+    Each value of the first column with its sums, its combinations, and the number and the first of the values of each
+    other column; then the number of sections, the combinations, tasks and sums of all.
+    """
+    first, *others = [f'"{column}"' for column in columns]
+    usage = _usage(scope, _with_function([first, *others]))
+    counts = [
+        f", count(distinct {name}) as count_{name[1:-1]}, min({name}) as first_{name[1:-1]}"
+        for name in others
+    ]
+    sections = (
+        f"select {first}, {', '.join(f'sum({sum}) as {sum}' for sum in SUMS)}, count(*) as combinations"
+        f"{''.join(counts)} from ({_grouped([first, *others], [first, *others], usage)}) as grouped group by {first}"
+    )
+    shown = _shown(first)
+    by = {first: shown, **{name: f"count_{name[1:-1]}" for name in others}}
+    keys = [f"{by.get(name, name)} {direction}" for name, direction in _keys(order)]
+    chosen = [f", count_{name[1:-1]}, first_{name[1:-1]}" for name in others]
+    sql = (
+        f"select {first}, {', '.join(SUMS)}, combinations{''.join(chosen)}, count(*) over () as count,"
+        " sum(combinations) over () as all_combinations, sum(integration_tasks) over () as all_tasks,"
+        " sum(calls) over () as all_calls, sum(credits) over () as all_credits"
+        f" from ({sections}) as sections order by {', '.join([*keys, shown])} limit ? offset ?"
+    )
+    return Statement(sql, [*usage.parameters, limit, offset])
+
+
+def within(scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int) -> Statement:
+    """Each combination of `columns` with its sums, of each value of the first column the first `limit`."""
+    names = [f'"{column}"' for column in columns]
+    usage = _usage(scope, _with_function(names))
+    keys = [f"{_shown(name) if name in names else name} {direction}" for name, direction in _keys(order)]
+    ranked = (
+        f"select {', '.join(names)}, {', '.join(SUMS)}, row_number() over (partition by {names[0]}"
+        f" order by {', '.join([*keys, *map(_shown, names)])}) as place"
+        f" from ({_grouped(names, names, usage)}) as grouped"
+    )
+    return Statement(
+        f"select {', '.join(names)}, {', '.join(SUMS)} from ({ranked}) as ranked where place <= ? order by place",
+        [*usage.parameters, limit],
+    )
+
+
+def connected(scope: Scope, columns: Sequence[Dimension], *, limit: int) -> Statement:
+    """Of each column its place, and its values with calls and credits; then the number of values and the sums of all."""
+    names = [f'"{column}"' for column in columns]
+    usage = _usage(scope, names)
+    parts = [
+        f"select * from (select {place} as place, {name} as value, calls, credits, count(*) over () as count,"
+        " sum(calls) over () as all_calls, sum(credits) over () as all_credits"
+        f" from (select {name}, sum(calls) as calls, sum(credits) as credits from linked group by {name}) as counted"
+        f" order by calls desc, {_shown(name)} limit ?) as connected_{place}"
+        for place, name in enumerate(names)
+    ]
+    return Statement(
+        f"with linked as ({usage.sql}) {' union all '.join(parts)}",
+        [*usage.parameters, *[limit] * len(names)],
+    )
+
+
+def last_tasks(scope: Scope) -> Statement:
+    """Function, module, and the last bucket that has a task of theirs."""
+    rows, parameters = _part(
+        scope, "rollup", "bucket", *bucket_range(scope), ("function", "module", "bucket"), "function <> ''"
+    )
+    return Statement(
+        f"select function, module, max(bucket) from ({rows}) as usage group by function, module", parameters
+    )
 
 
 def callers(scope: Scope, *, order: Sequence[Order], limit: int | None, offset: int) -> Statement:
@@ -122,23 +198,43 @@ def _page(
     order: Sequence[Order],
     limit: int | None,
     offset: int,
+    search: str = "",
 ) -> Statement:
-    grouped = (
+    keys = [f"{_shown(name) if name in names else name} {direction}" for name, direction in _keys(order)]
+    found = f" where position(lower(?) in lower({_shown(names[0])})) > 0" if search else ""
+    sql = (
+        f"select {', '.join(names)}, {', '.join(SUMS)},"
+        " count(*) over () as count, sum(calls) over () as all_calls, sum(credits) over () as all_credits"
+        f" from ({_grouped(chosen, names, usage)}) as grouped{found}"
+        f" order by {', '.join([*keys, *map(_shown, names)])}"
+    )
+    parameters = [*usage.parameters, *([search] if search else [])]
+    if limit is None:
+        return Statement(sql, parameters)
+    return Statement(f"{sql} limit ? offset ?", [*parameters, limit, offset])
+
+
+def _grouped(chosen: Sequence[str], names: Sequence[str], usage: Statement) -> str:
+    """Each combination with its SUMS."""
+    return (
         f"select {', '.join(chosen)}, sum(calls) as calls, sum(credits) as credits,"
         " sum(case when function <> '' then calls else 0 end) as integration_tasks, sum(estimated) as estimated"
         f" from ({usage.sql}) as usage group by {', '.join(names)}"
     )
-    shown = {name: f"case when {name} = '' then '{UNKNOWN}' else {name} end" for name in names}
-    wanted = [(f'"{key.column}"', "desc" if key.descending else "asc") for key in order]
-    keys = [f"{shown.get(name, name)} {direction}" for name, direction in wanted]
-    sql = (
-        f"select {', '.join(names)}, calls, credits, integration_tasks, estimated,"
-        " count(*) over () as count, sum(calls) over () as all_calls, sum(credits) over () as all_credits"
-        f" from ({grouped}) as grouped order by {', '.join([*keys, *shown.values()])}"
-    )
-    if limit is None:
-        return Statement(sql, usage.parameters)
-    return Statement(f"{sql} limit ? offset ?", [*usage.parameters, limit, offset])
+
+
+def _with_function(names: Sequence[str]) -> list[str]:
+    """What integration tasks are told by has to be among the columns."""
+    return [*names, *(["function"] if '"function"' not in names else [])]
+
+
+def _shown(name: str) -> str:
+    """A column as people see it, which is how it is sorted and searched."""
+    return f"case when {name} = '' then '{UNKNOWN}' else {name} end"
+
+
+def _keys(order: Sequence[Order]) -> list[tuple[str, str]]:
+    return [(f'"{key.column}"', "desc" if key.descending else "asc") for key in order]
 
 
 def _usage(scope: Scope, columns: Iterable[str], condition: str = "") -> Statement:

@@ -88,6 +88,41 @@ class Listing(NamedTuple):
     older: Cursor | None
 
 
+class Section(NamedTuple):
+    """
+    A value of the default column with the sums of all its combinations, and how many those are.
+
+    `distinct` and `first` are of each other column, in order: how many values occur with it, and the first by name.
+    """
+
+    value: str
+    calls: int
+    credits: int
+    integration_tasks: int
+    estimated: int
+    combinations: int
+    distinct: tuple[int, ...]
+    first: tuple[str, ...]
+
+
+class Sections(Struct, frozen=True):
+    """A page of sections; the other numbers are of all sections, on whatever page."""
+
+    rows: list[Section]
+    count: int
+    combinations: int
+    integration_tasks: int
+    total: Usage
+
+
+class Connected(Struct, frozen=True):
+    """The values of a column, most calls first, as many as were asked for; `count` is of all, `total` their sums."""
+
+    rows: list[tuple[str, Usage]]
+    count: int
+    total: Usage
+
+
 class Difference(NamedTuple):
     """What the statistics differ by from the events that they are made of: zero, or the store is damaged."""
 
@@ -123,8 +158,39 @@ class Snapshot(Protocol):
         limit: int | None,
         offset: int = 0,
         tasks_only: bool = False,
+        search: str = "",
     ) -> Groups:
-        """The combinations of `columns` that occurred, with their sums; `tasks_only` leaves out direct calls."""
+        """
+        The combinations of `columns` that occurred, with their sums; `tasks_only` leaves out direct calls.
+
+        `search`: those alone whose first name has it within, whatever the case.
+        """
+        ...
+
+    def sections(
+        self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int, offset: int
+    ) -> Sections:
+        """
+        The values of the first of `columns`, each for all its combinations.
+
+        In order by another column, those come first that occur with the fewest values of it.
+        """
+        ...
+
+    def within(
+        self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int
+    ) -> list[Group]:
+        """The combinations of `columns`, of each value of the first the first `limit`."""
+        ...
+
+    def connected(
+        self, scope: Scope, columns: Sequence[Dimension], *, limit: int
+    ) -> dict[Dimension, Connected]:
+        """The values of each of `columns`, each column for itself."""
+        ...
+
+    def last_tasks(self, scope: Scope) -> dict[tuple[str, str], int]:
+        """Function and module -> the number of the last bucket with an integration task."""
         ...
 
     def callers(self, scope: Scope, *, order: Sequence[Order], limit: int | None, offset: int = 0) -> Groups:

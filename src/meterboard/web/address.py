@@ -18,6 +18,7 @@ QUESTIONS = "/v1/statistics"
 EXPORT_CALLS = "/v1/events"
 PLACES = ("page", "cursor")
 """Where in a list a page begins; whatever else changes, it begins anew."""
+CONNECTIONS = "/v1/statistics/connections"
 PANELS = ("applications", "time", "modules", "ips", "users")
 SWITCHES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(PANELS, ("graph", "list")),
@@ -26,8 +27,12 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "compare": ("nothing", "previous"),
 }
 """How a page shows what: `applications=list` …, `measure=credits`. The first is what is shown unasked."""
-ASKED_FIELD, ASKED_VALUE = "where", "is"
-"""The two fields of the form that adds a filter; `settled` makes a filter of them."""
+ASKED_FIELD, ASKED_VALUE, ASKED_HOW = "where", "is", "how"
+"""The fields of the form that sets the filters of a column; `settled` makes filters of them."""
+OUT = "out"
+"""What ASKED_HOW is when the values are to be kept out."""
+FINDING = (ASKED_FIELD, ASKED_VALUE, ASKED_HOW, "of", "find", "show")
+"""All fields of that form. With `show` it only asks for values to choose from, and no link carries them on."""
 RANGE_FIELDS = ("from", "from_time", "to", "to_time")
 """The fields of the form that sets a range; `settled` makes a period of them."""
 
@@ -40,7 +45,9 @@ class Address:
     ) -> None:
         self.path = path
         self.remembered = dict(remembered or {})
-        self._pairs = [(name, value) for name, value in given if name in FILTERS or value]
+        pairs = list(given)
+        self._pairs = [(n, value) for n, value in pairs if n in FILTERS or (value and n not in FINDING)]
+        self._finding = [(name, value) for name, value in pairs if name in FINDING]
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of a parameter."""
@@ -61,6 +68,10 @@ class Address:
         if value not in forms:
             raise InvalidParameter(switch, f"{switch} is {value!r}: use {' or '.join(forms)}.")
         return value
+
+    def finding(self, name: str) -> list[str]:
+        """The values of a field of the form that sets filters, when that form is open."""
+        return [value for key, value in self._finding if key == name]
 
     @property
     def has_filters(self) -> bool:
@@ -91,10 +102,14 @@ class Address:
         kept = [(name, value) for name, value in self._pairs if name not in changes and name not in PLACES]
         return _link(path or self.path, [*kept, *((n, v) for n, v in changes.items() if v is not None)])
 
-    def filtered(self, **filters: str) -> str:
-        """The link to this state with more filters; an empty value is "did not say"."""
-        kept = [(name, value) for name, value in self._pairs if name not in filters and name not in PLACES]
-        return _link(self.path, [*kept, *filters.items()])
+    def toggled(self, name: str, value: str) -> str:
+        """The link to this state with one value of a parameter more, or without it; the page stays."""
+        kept = [pair for pair in self._pairs if pair != (name, value)]
+        return _link(self.path, kept if len(kept) < len(self._pairs) else [*kept, (name, value)])
+
+    def choosing(self, dimension: str) -> str:
+        """The link to this state with the form open that sets the filters of a column."""
+        return _link(self.path, [*self._pairs, (ASKED_FIELD, dimension), ("show", "values")])
 
     def without(self, dimension: str, value: str) -> str:
         """The link to this state without one filter."""
@@ -144,14 +159,19 @@ class Address:
         kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
         return _link(f"{QUESTIONS}/{question}", [*kept, *parameters.items(), ("format", form)])
 
-    def tasks(self, module: str) -> str:
-        """The link to the integration tasks in a module, in this period and with these filters."""
+    def tasks(self, dimension: str, value: str) -> str:
+        """The link to the integration tasks in a module or of a function, in this period and with these filters."""
         kept = [
             pair
             for pair in self._pairs
-            if pair[0] == "period" or (pair[0] in FILTERS and pair[0] != "module")
+            if pair[0] == "period" or (pair[0] in FILTERS and pair[0] != dimension)
         ]
-        return _link(TASKS, [*kept, ("module", module)])
+        return _link(TASKS, [*kept, (dimension, value)])
+
+    def connections(self, columns: Iterable[Dimension]) -> str:
+        """The link to what is connected in this period and with these filters, which the script adds a value to."""
+        kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
+        return _link(CONNECTIONS, [*kept, ("columns", ",".join(columns))])
 
     def export(self, form: str, columns: Iterable[Dimension], sort: str) -> str:
         """The link to the rows on screen, all pages of them, as a file."""
@@ -166,15 +186,16 @@ class Address:
 
 def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:
     """
-    The address that a form means whose fields are parts of a parameter. None: it was not such a form.
+    The address that a form means whose fields are parts of a parameter.
 
     `where=ip&is=::1` -> `ip=::1`; `from=2026-11-03&to=2026-11-09` -> `period=2026-11-03..2026-11-09`.
 
+    None: it was not such a form, or it only asks for values to choose from.
     Raises: InvalidParameter: there is nothing of that name to filter by, or a range lacks one of its ends.
     """
     pairs = list(given)
     names = {name for name, _ in pairs}
-    if ASKED_FIELD in names:
+    if ASKED_FIELD in names and "show" not in names:
         return _filter_asked(path, pairs)
     if names & set(RANGE_FIELDS):
         return _range_asked(path, pairs)
@@ -183,11 +204,12 @@ def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:
 
 def _filter_asked(path: str, pairs: list[tuple[str, str]]) -> str:
     field = [value for name, value in pairs if name == ASKED_FIELD][-1]
-    value = next((value for name, value in pairs if name == ASKED_VALUE), "")
-    if field not in FILTERS:
-        raise InvalidParameter(ASKED_FIELD, f"where is {field!r}: use one of {', '.join(FILTERS)}.")
-    kept = [(n, v) for n, v in pairs if n not in (ASKED_FIELD, ASKED_VALUE) and (n, v) != (field, value)]
-    return _link(path, [*kept, (field, value.strip())])
+    if field not in DIMENSIONS:
+        raise InvalidParameter(ASKED_FIELD, f"where is {field!r}: use one of {', '.join(DIMENSIONS)}.")
+    name = f"{field}{NOT}" if (ASKED_HOW, OUT) in pairs else field
+    chosen = [(name, value.strip()) for key, value in pairs if key == ASKED_VALUE]
+    replaced = {*FINDING, *PLACES, field, f"{field}{NOT}"}
+    return _link(path, [*((n, value) for n, value in pairs if n not in replaced), *dict.fromkeys(chosen)])
 
 
 def _range_asked(path: str, pairs: list[tuple[str, str]]) -> str:

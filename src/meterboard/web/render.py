@@ -40,6 +40,7 @@ def templates() -> Environment:
     environment.globals |= {
         "version": __version__,
         "labels": words.LABELS,
+        "nouns_of": words.NOUNS,
         "name_of": words.name_of,
         "static": _address_of,
         "unknown": UNKNOWN,

@@ -19,6 +19,7 @@ from meterboard.web.live import live
 from meterboard.web.pages.calls import calls
 from meterboard.web.pages.connections import connections
 from meterboard.web.pages.dashboard import dashboard
+from meterboard.web.pages.picker import values
 from meterboard.web.pages.table import table
 from meterboard.web.pages.tasks import tasks
 from meterboard.web.pages.verification import verification
@@ -53,6 +54,7 @@ def pages() -> list[Router]:
                 calls,
                 connections,
                 tasks,
+                values,
                 verification,
                 live,
                 sign_in,

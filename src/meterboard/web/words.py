@@ -3,6 +3,7 @@
 from datetime import date, datetime, timedelta
 
 from meterboard.domain.event import UNKNOWN
+from meterboard.domain.period import BUCKET
 from meterboard.service.answers import Credits, Summary
 
 LABELS = {
@@ -18,6 +19,16 @@ LABELS = {
     "calls": "Calls",
     "credits": "Credits",
     "integration_tasks": "Integration tasks",
+}
+NOUNS = {
+    "application": ("application", "applications"),
+    "function": ("function", "functions"),
+    "module": ("module", "modules"),
+    "method": ("method", "methods"),
+    "version": ("version", "versions"),
+    "ip": ("IP address", "IP addresses"),
+    "user": ("user", "users"),
+    "status": ("status", "statuses"),
 }
 PERIODS = {
     "last_24_hours": "Last 24 hours",
@@ -61,6 +72,11 @@ def date_of(moment: date) -> str:
 def day_of(moment: date, now: date) -> str:
     """24 Nov, with its year when that is not this one."""
     return date_of(moment) if moment.year != now.year else f"{moment.day} {moment:%b}"
+
+
+def quarter_of(moment: datetime) -> str:
+    """24 Nov 2026, 10:45 to 11:00: the quarter of an hour that starts at `moment`."""
+    return f"{date_of(moment)}, {moment:%H:%M} to {moment + BUCKET:%H:%M}"
 
 
 def period_name(text: str) -> str:

@@ -67,7 +67,8 @@ function goOn() {
 }
 
 const CONTROLS = "a, button, input, select, summary";
-const nameOf = (control) => control.getAttribute("aria-label") || control.name || control.textContent.trim();
+// A control whose words change with what it does has a name for this.
+const nameOf = (control) => control.dataset.control || control.getAttribute("aria-label") || control.name || control.textContent.trim();
 
 function placeOf(control) {
   const around = control?.matches(CONTROLS) && control.closest("[id]:not(main)");

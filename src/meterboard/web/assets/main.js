@@ -1,6 +1,8 @@
 // What every page needs: changing in place, the theme, small comforts of the forms, the live counter.
 import { changeInPlace } from "./inplace.js";
+import { keepLinked } from "./linked.js";
 import { keepCounting } from "./live.js";
+import "./sorting.js";
 
 const root = document.documentElement;
 const THEME = "meterboard-theme"; // theme.js reads it before the first paint
@@ -83,4 +85,5 @@ changeInPlace(() => {
   showTheme();
   for (const button of document.querySelectorAll("[data-copy], [data-copy-link]")) button.hidden = !navigator.clipboard;
   keepCounting();
+  keepLinked();
 });

@@ -3,6 +3,7 @@
 from collections.abc import Set
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from litestar import Request
@@ -14,8 +15,9 @@ from meterboard.errors import InvalidParameter
 from meterboard.service.answers import Summary
 from meterboard.service.statistics import Reading
 from meterboard.web import words
-from meterboard.web.address import CONNECTIONS, Address, chips
+from meterboard.web.address import CONNECTIONS, FINDING, Address, chips
 from meterboard.web.pages.calendar import calendar
+from meterboard.web.pages.picker import picker
 from meterboard.web.preferences import remembered
 
 INSTANT = timedelta(microseconds=1)
@@ -27,12 +29,14 @@ def address_of(request: Request[Any, Any, Any], more: Set[str] = frozenset()) ->
 
     Raises: InvalidParameter: there is another; a typo must not widen what is shown silently.
     """
-    known = {"period", *FILTERS, *more}
-    given = list(request.query_params.multi_items())
+    known = {"period", *FILTERS, *FINDING, *more}
+    # Litestar's own parameters come in no order; those of an address keep theirs.
+    given = parse_qsl(request.url.query, keep_blank_values=True)
     for name, _ in given:
         if name not in known:
             raise InvalidParameter(
-                name, f"There is no parameter {name!r} on this page. Use {', '.join(sorted(known))}."
+                name,
+                f"There is no parameter {name!r} on this page. Use {', '.join(sorted(known - {*FINDING}))}.",
             )
     return Address(request.url.path, given, remembered=remembered(request))
 
@@ -53,6 +57,7 @@ def frame(
         "first_day": f"{reading.first_day:%Y-%m-%d}",
         "dimensions": DIMENSIONS,
         "chips": chips(filters, address),
+        "picker": picker(reading, reading.period(address.period), filters, address),
         "summary": summary,
         "freshness": words.freshness(summary, reading.is_live),
         "covered": words.covered(summary),

@@ -1,25 +1,59 @@
-"""The table view: the combinations behind every graph."""
+"""The table view: the combinations behind every graph, grouped by the default column or each for itself."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar import Request, Response, get
+from msgspec import Struct
 
 from meterboard.domain.access import Viewer
-from meterboard.domain.query import MEASURES, NOT, parse_columns, parse_filters, parse_order
+from meterboard.domain.period import Period
+from meterboard.domain.query import (
+    MEASURES,
+    Dimension,
+    Filters,
+    Order,
+    parse_columns,
+    parse_filters,
+    parse_order,
+)
 from meterboard.errors import InvalidParameter
-from meterboard.service.answers import TableAnswer
-from meterboard.service.statistics import Statistics
-from meterboard.web import words
+from meterboard.service.statistics import Reading, Statistics
 from meterboard.web.address import Address
 from meterboard.web.pages.frame import address_of, frame
+from meterboard.web.pages.lines import Line, flat, grouped
+from meterboard.web.pages.order import Ordering
 from meterboard.web.pages.states import nothing
 from meterboard.web.render import page
 
 DEFAULT_COLUMNS = "user,ip,application"
 DEFAULT_SORT = "-calls"
-PAGE_SIZE = 50
-KNOWN = frozenset({"columns", "sort", "page"})
+ROWS = ("grouped", "flat")
+PAGE_SIZES = ("50", "200")
+WITHIN = 50
+"""Combinations of a group that is open."""
+MOST_IN_JSON = 10_000
+"""Combinations of a JSON file: the API's pages have no more."""
+KNOWN = frozenset({"columns", "sort", "page", "page_size", "rows", "open"})
+
+
+class Asked(Struct, frozen=True):
+    """What the table's own parameters ask for."""
+
+    columns: tuple[Dimension, ...]
+    sort: str
+    order: tuple[Order, ...]
+    page: int
+    page_size: int
+    is_grouped: bool
+    opened: frozenset[str]
+
+
+class Rows(Struct, frozen=True):
+    """A page of lines; the numbers are of all lines that are not within others, and of all combinations."""
+
+    lines: list[Line]
+    count: int
+    combinations: int
 
 
 @get("/table", include_in_schema=False, sync_to_thread=True)
@@ -27,43 +61,78 @@ def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
     """The combinations behind every graph."""
     address = address_of(request, KNOWN)
     filters = parse_filters(address.pairs())
-    columns = parse_columns(",".join(address.all("columns")) or DEFAULT_COLUMNS)
-    sort = address.get("sort", DEFAULT_SORT)
-    order = parse_order(sort, allowed=(*columns, *MEASURES))
-    number = _page_number(address.get("page", "1"))
+    asked = _asked(address)
     with statistics.read(viewer.organization) as reading:
         period = reading.period(address.period)
-        answer = reading.table(
-            period, filters, columns=columns, order=order, page=number, page_size=PAGE_SIZE
-        )
         summary = reading.summary(period, filters)
+        rows = _rows(reading, period, filters, asked, address)
+        has_tasks = bool(reading.breakdown(period, filters, "function", limit=1).total.calls)
         values = {
             **frame(viewer, address, reading, summary, filters),
             "nothing": nothing(reading, period, summary, address),
         }
+    ordering = Ordering(asked.columns, asked.order, grouped=asked.is_grouped)
     return page(
         "table.html",
         **values,
-        **_turning(answer, number, address),
-        answer=answer,
-        columns=columns,
-        measures=MEASURES,
-        order=order[0],
-        heads={name: _head(address, name, sort, columns) for name in (*columns, *MEASURES)},
-        value_of=words.value_of,
-        calls_of=lambda row, measure: _calls_of(address, columns, row, measure),
-        export=lambda form: address.export(form, columns, sort),
+        **_turning(rows.count, asked, address),
+        **_files(rows, asked, address),
+        rows=rows,
+        asked=asked,
+        columns=asked.columns,
+        measures=tuple(measure for measure in MEASURES if has_tasks or measure != "integration_tasks"),
+        sorted_by=ordering.in_words(),
+        heads=ordering.heads(address),
+        further=ordering.further(),
+        page_sizes=PAGE_SIZES,
+        connections=address.connections(asked.columns),
     )
 
 
-def _calls_of(address: Address, columns: Sequence[str], row: Mapping[str, str | int], measure: str) -> str:
-    """The link to the calls behind a number of a row; empty where there is none."""
-    if not row["calls"] or (measure == "integration_tasks" and not row[measure]):
-        return ""
-    filters = {column: words.value_of(str(row[column])) for column in columns}
-    if measure == "integration_tasks":
-        filters[f"function{NOT}"] = ""
-    return address.calls(filters)
+def _asked(address: Address) -> Asked:
+    columns = parse_columns(",".join(address.all("columns")) or DEFAULT_COLUMNS)
+    sort = address.get("sort", DEFAULT_SORT)
+    return Asked(
+        columns=columns,
+        sort=sort,
+        order=parse_order(sort, allowed=(*columns, *MEASURES)),
+        page=_page_number(address.get("page", "1")),
+        page_size=int(_one_of(address, "page_size", PAGE_SIZES)),
+        is_grouped=_one_of(address, "rows", ROWS) == "grouped",
+        opened=frozenset(address.all("open")),
+    )
+
+
+def _rows(reading: Reading, period: Period, filters: Filters, asked: Asked, address: Address) -> Rows:
+    if asked.is_grouped:
+        outline = reading.outline(
+            period,
+            filters,
+            columns=asked.columns,
+            order=asked.order,
+            page=asked.page,
+            page_size=asked.page_size,
+            opened=asked.opened,
+            within=WITHIN,
+        )
+        return Rows(grouped(outline, address, asked.columns), outline.count, outline.combinations)
+    answer = reading.table(
+        period,
+        filters,
+        columns=asked.columns,
+        order=asked.order,
+        page=asked.page,
+        page_size=asked.page_size,
+    )
+    return Rows(flat(answer, address, asked.columns), answer.total_rows, answer.total_rows)
+
+
+def _one_of(address: Address, name: str, allowed: tuple[str, ...]) -> str:
+    """A parameter that is one of a few; the first unasked. Raises: InvalidParameter: it is something else."""
+    value = address.get(name, allowed[0])
+    if value not in allowed:
+        raise InvalidParameter(name, f"{name} is {value!r}: use {' or '.join(allowed)}.")
+    return value
 
 
 def _page_number(text: str) -> int:
@@ -72,28 +141,19 @@ def _page_number(text: str) -> int:
     return int(text)
 
 
-def _turning(answer: TableAnswer, number: int, address: Address) -> dict[str, object]:
+def _turning(count: int, asked: Asked, address: Address) -> dict[str, object]:
     """Which rows are on screen, and the links to those before and behind; past the end, back to the last."""
-    last = max(1, -(-answer.total_rows // PAGE_SIZE))
+    last = max(1, -(-count // asked.page_size))
     return {
-        "first": (number - 1) * PAGE_SIZE + 1,
-        "last": min(number * PAGE_SIZE, answer.total_rows),
-        "previous": address.change(page=str(min(number - 1, last))) if number > 1 else "",
-        "next": address.change(page=str(number + 1)) if number < last else "",
+        "first": (asked.page - 1) * asked.page_size + 1,
+        "last": min(asked.page * asked.page_size, count),
+        "previous": address.change(page=str(min(asked.page - 1, last))) if asked.page > 1 else "",
+        "next": address.change(page=str(asked.page + 1)) if asked.page < last else "",
     }
 
 
-def _head(address: Address, name: str, sort: str, columns: tuple[str, ...]) -> dict[str, str]:
-    """A column heading: how the table is sorted by it now, where its links lead, and that in words."""
-    now = {name: "ascending", f"-{name}": "descending"}.get(sort.split(",")[0], "none")
-    is_name = name in columns
-    following = f"-{name}" if now == "ascending" or (now == "none" and not is_name) else name
-    words_for = {True: ("A to Z", "Z to A"), False: ("fewest first", "most first")}[is_name]
-    rest = [column for column in columns if column != name]
-    return {
-        "sorted": now,
-        "url": address.change(sort=following),
-        "words": words_for[following.startswith("-")],
-        "now": "" if now == "none" else words_for[now == "descending"],
-        "first_url": address.change(columns=",".join([name, *rest])) if is_name else "",
-    }
+def _files(rows: Rows, asked: Asked, address: Address) -> dict[str, object]:
+    """The links to the combinations as files: those of JSON are as many as an answer has at most."""
+    in_json = min(rows.combinations, MOST_IN_JSON)
+    links = {form: address.export(form, asked.columns, asked.sort) for form in ("csv", "parquet", "json")}
+    return {"files": links | {"json": f"{links['json']}&page_size={in_json}"}, "in_json": in_json}

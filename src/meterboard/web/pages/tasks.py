@@ -1,4 +1,4 @@
-"""View Details: what the integration tasks in a module cost, by function."""
+"""View Details: what the integration tasks in a module cost, by function; or those of a function, by module."""
 
 from typing import Any
 
@@ -14,18 +14,22 @@ from meterboard.web.render import page
 
 @get("/tasks", include_in_schema=False, sync_to_thread=True)
 def tasks(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
-    """What the integration tasks in a module cost, by function. In a dialog, or as a page of its own."""
+    """What the integration tasks cost, by function and module. In a dialog, or as a page of its own."""
     address = address_of(request)
     filters = parse_filters(address.pairs())
     with statistics.read(viewer.organization) as reading:
         answer = reading.integration_tasks(reading.period(address.period), filters)
     whole = "hx-request" not in request.headers
+    modules, functions = filters.get("module", ()), filters.get("function", ())
     return page(
         "tasks_page.html" if whole else "tasks.html",
         whole=whole,
         answer=answer,
         address=address,
-        module=filters.get("module", ()),
+        module=modules[0] if len(modules) == 1 else None,
+        function=functions[0] if len(functions) == 1 else None,
         period_name=words.period_name(address.period),
+        zone=viewer.organization.zone.key,
         value_of=words.value_of,
+        quarter_of=words.quarter_of,
     )
