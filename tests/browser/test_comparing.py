@@ -141,7 +141,7 @@ def test_each_flow_and_the_others_lead_to_exactly_their_rows(visit: Open, demo: 
     page.goto(CONNECTIONS)
     node = page.locator(".nodes ul").nth(1).locator("li").last
     calls = node.locator("b").inner_text()
-    node.get_by_role("link").click()
+    node.get_by_role("link").first.click()
     page.wait_for_url("**/table**")
     expect(page.locator(".table-head .sum")).to_contain_text(f"{calls} calls")
 
