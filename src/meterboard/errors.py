@@ -31,9 +31,9 @@ class SettingError(MeterboardError):
 
 
 class ScheduleError(MeterboardError):
-    """A credit schedule can't be read. `row` is the table and the number from 0 of the row that is wrong, if it is one."""
+    """A credit schedule can't be read. `row` is where: keys, and numbers from 0 in a list."""
 
-    def __init__(self, message: str, *, row: tuple[str, int] | None = None) -> None:
+    def __init__(self, message: str, *, row: tuple[str | int, ...] | None = None) -> None:
         super().__init__(message)
         self.row = row
 

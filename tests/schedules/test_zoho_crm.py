@@ -1,6 +1,7 @@
 """Zoho CRM: the 415 operations of v8 and the same ones of every other version, prices, plans."""
 
 import re
+import tomllib
 from pathlib import Path
 from urllib.parse import quote
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterboard.app import schedule_named
+from meterboard.app import schedule_named, schedule_text
 from meterboard.domain.allowance import allowance_at
 from meterboard.domain.period import EPOCH, micros
 from meterboard.domain.plan import PlanRule, allowances
@@ -180,6 +181,7 @@ def test_a_call_costs(method: str, records: int | None, credits: int) -> None:
         ("records.create", 200, Price(1, 1, 10, True)),
         ("coql.query", 200, Price(1, 1, 3, True)),
         ("records.mass_delete", 200, Price(1, 1, None, True)),
+        ("records.delete", 200, Price(1, 1, 1, False)),
         ("records.download_mail_merge", 200, Price(5, 5, 5, False)),
         ("records.download_mail_merge", 500, Price(1, 1, 1, False)),
         ("records.download_mail_merge", None, Price(5, 1, 5, True)),
@@ -201,6 +203,32 @@ def test_one_record_by_its_address_is_no_estimate() -> None:
 def test_a_custom_view_costs_three() -> None:
     assert price("records.get", query="page=1&cvid=7").credits == 3
     assert price("records.get", query="xcvid=7").credits == 1
+    assert price("records.get", query="%63vid=7").credits == 3
+
+
+def test_deleting_records_by_ids_in_the_address_is_not_the_mass_delete_that_is_priced() -> None:
+    found = ZOHO.classify("DELETE", "/crm/v8/Leads?ids=1,2,3")[:3]
+    assert ZOHO.price(Call(*found, records=300, status=200))[:4] == (1, 1, 1, False)
+
+    found = ZOHO.classify("POST", "/crm/v8/Leads/actions/mass_delete")[:3]
+    assert ZOHO.price(Call(*found, records=300, status=200))[:4] == (3, 3, 3, False)
+
+
+def test_whatever_is_disputed_says_where_it_is_from() -> None:
+    rows = tomllib.loads(schedule_text("zoho-crm"))["price"]
+    assert all(row["source"] for row in rows if "disputed" in row)
+
+    for method, query in (
+        ("records.get", "sort_by=id"),
+        ("records.search", ""),
+        ("records.search", "page=2"),
+    ):
+        found = ZOHO.rule(Call("v8", "Leads", method, query=query))
+        assert found is not None
+        assert "searched" in found.disputed
+    plain = ZOHO.rule(Call("v8", "Leads", "records.get", query="page=2"))
+    assert plain is not None
+    assert not plain.disputed
 
 
 def test_what_was_refused_costs_nothing() -> None:
@@ -261,6 +289,12 @@ def test_the_older_numbers_of_professional_are_bounded() -> None:
     older = PlanRule(name="professional", base=10_000, per_license=500, most=500_000)
 
     assert older.credits(1_000, 0) == 500_000
+
+
+def test_bigin_with_10_users_may_use_52_500() -> None:
+    bigin = PlanRule(name="bigin", base=50_000, per_license=250)
+
+    assert bigin.credits(10, 0) == 52_500
 
 
 @pytest.mark.parametrize(

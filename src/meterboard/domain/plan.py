@@ -52,6 +52,6 @@ def allowances(rules: Sequence[PlanRule], name: str, *, licenses: int, add_on: i
     starts_at = START
     for rule in sorted(found, key=lambda rule: rule.until or date.max):
         history.append(Allowance(rule.credits(licenses, add_on), starts_at))
-        if rule.until:
+        if rule.until and rule.until < date.max:
             starts_at = datetime.combine(rule.until + timedelta(days=1), time.min, UTC)
     return history

@@ -5,17 +5,17 @@ A price may depend on how many records a call carried or asked for, or on its ou
 an estimate, with the least and the most that it may be.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import pairwise
 from typing import NamedTuple
+from urllib.parse import unquote_plus
 
 from msgspec import Struct
 
 from meterboard.domain.event import MAX_CREDITS
 from meterboard.domain.period import micros
-from meterboard.errors import ScheduleError
 
 FAILED = 400
 """From this HTTP status on a call has failed."""
@@ -28,7 +28,8 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
     Conditions: `version`, `module`, `method` (each one or several), `status`, `query` (a parameter that the address
     has), `since` and `until` (days of UTC, both included).
     Formula: `credits`; once for every `per_records` records begun; or the `steps` [up to so many records, credits];
-    `most` at most; `failed` instead where the call failed. `estimated`: what it depends on can't be known.
+    `most` at most; `failed` instead where the call failed. `estimated`: it may be more, for what it depends on can't
+    be known.
     """
 
     credits: int | None = None
@@ -71,7 +72,8 @@ def credits_in_words(number: int) -> str:
 
 class Price(NamedTuple):
     """
-    Credits, the least and the most that they may really be (None: no bound), and whether they are an estimate.
+    Credits, the least and the most that they may really be (None: no bound), and whether they are an estimate, which
+    they are where the two differ.
 
     `reason` is why, as `meterboard.domain.reason` keeps it.
     """
@@ -103,15 +105,7 @@ class PriceList:
     """Compiled prices. Immutable; safe to share between threads."""
 
     def __init__(self, rules: Sequence[PriceRule], reason: Callable[[PriceRule | None], str]) -> None:
-        """
-        `reason` says why a call costs what a row says, or nothing where none fits.
-
-        Raises: ScheduleError: a row contradicts itself.
-        """
-        for number, rule in enumerate(rules):
-            wrong = _contradiction(rule)
-            if wrong:
-                raise ScheduleError(wrong, row=("price", number))
+        """`reason` says why a call costs what a row says, or nothing where none fits. No row contradicts itself."""
         self._rows = [_Row(rule, reason(rule)) for rule in rules]
         self._free = Price(0, 0, 0, False, reason(None))
         self.tariff = lru_cache(maxsize=4_096)(self._tariff)
@@ -130,6 +124,10 @@ class PriceList:
         tariff = self.tariff(call.version, call.module, call.method).asked(f"?{call.query}")
         row = tariff.row(call.status, call.time)
         return None if row is None else row.rule
+
+    def rules(self, version: str, module: str, method: str) -> list[PriceRule]:
+        """The rows that calls of a version, module and method may be priced by, in order."""
+        return [row.rule for row in self._rows if row.is_for(version, module, method)]
 
 
 class Tariff:
@@ -170,7 +168,8 @@ class Tariff:
             if name in address:
                 break
         else:
-            return self
+            if "%" not in address or not _ESCAPED_NAME.search(address):
+                return self
         query = address.partition("?")[2]
         names = tuple(sorted(name for name in self._parameters if _has(query, name)))
         if names and names not in self._asked:
@@ -199,7 +198,7 @@ class _Row:
         status = rule.status
         self._status = None if status is None else frozenset([status] if isinstance(status, int) else status)
         self._since = _midnight(rule.since) if rule.since else None
-        self._until = _midnight(rule.until + timedelta(days=1)) if rule.until else None
+        self._until = _end_of(rule.until) if rule.until else None
         self.is_dated = self._since is not None or self._until is not None
         depends = rule.per_records or rule.steps or rule.estimated or rule.failed is not None
         self._flat = (
@@ -227,14 +226,21 @@ class _Row:
             return self._flat
         if rule.failed is not None and status is not None and status >= FAILED:
             return Price(rule.failed, rule.failed, rule.failed, False, self._reason)
-        credits = self._by_records(max(1, records or 1))
-        unknown_outcome = rule.failed is not None and status is None
-        unknown_size = records is None and (rule.per_records or rule.steps)
-        if not (unknown_outcome or unknown_size or rule.estimated):
-            return Price(credits, credits, credits, False, self._reason)
-        least = min(credits, credits if rule.failed is None else rule.failed)
-        most = rule.most if rule.most is not None else rule.steps[-1][1] if rule.steps else None
-        return Price(credits, least, credits if unknown_outcome else most, True, self._reason)
+        least, most = self._by_size(records)
+        credits = least
+        if rule.failed is not None and status is None:
+            least = min(least, rule.failed)
+            most = None if most is None else max(most, rule.failed)
+        return Price(credits, least, most, least != most, self._reason)
+
+    def _by_size(self, records: int | None) -> tuple[int, int | None]:
+        """The least and the most that a call which did not fail may cost."""
+        rule = self.rule
+        least = self._by_records(max(1, records or 1))
+        is_open = rule.estimated or (records is None and (rule.per_records or rule.steps))
+        if not is_open:
+            return least, least
+        return least, rule.most if rule.most is not None else rule.steps[-1][1] if rule.steps else None
 
     def _by_records(self, records: int) -> int:
         rule = self.rule
@@ -242,9 +248,7 @@ class _Row:
             return next((credits for upto, credits in rule.steps if records <= upto), rule.steps[-1][1])
         parts = -(-records // rule.per_records) if rule.per_records else 1
         credits = (rule.credits or 0) * parts
-        if rule.most is not None and not rule.estimated:
-            credits = min(credits, rule.most)
-        return min(credits, MAX_CREDITS)
+        return min(credits, MAX_CREDITS if rule.most is None else rule.most)
 
 
 def price_by(rule: PriceRule, records: int | None, status: int | None) -> Price:
@@ -256,24 +260,13 @@ def _midnight(day: date) -> int:
     return micros(datetime.combine(day, time.min, UTC))
 
 
+def _end_of(day: date) -> int | None:
+    """The midnight that ends a day; None for the last day that there is, which no call is after."""
+    return None if day == date.max else _midnight(day + timedelta(days=1))
+
+
+_ESCAPED_NAME = re.compile(r"[?&][^=&]*%")
+
+
 def _has(query: str, name: str) -> bool:
-    return any(part.partition("=")[0] == name for part in query.split("&")) if query else False
-
-
-def _contradiction(rule: PriceRule) -> str:
-    """What is wrong with a row; empty when nothing is."""
-    numbers = [rule.credits, rule.most, rule.failed, *(credits for _, credits in rule.steps or [])]
-    steps = list(pairwise(rule.steps or []))
-    if (rule.credits is None) == (rule.steps is None):
-        return "A price needs either credits or steps, and not both."
-    if any(value is not None and not 0 <= value <= MAX_CREDITS for value in numbers):
-        return f"Credits are whole numbers from 0 to {MAX_CREDITS:,}."
-    if rule.per_records is not None and rule.per_records < 1:
-        return f"per_records is {rule.per_records}: use 1 or more."
-    if rule.steps == [] or any(one >= two for (one, _), (two, _) in steps):
-        return "Each of the steps needs more records than the one before."
-    if any(one > two for (_, one), (_, two) in steps):
-        return "The steps get cheaper: more records can't cost less."
-    if rule.since and rule.until and rule.until < rule.since:
-        return f"The price ends on {rule.until}, before it begins on {rule.since}."
-    return ""
+    return any(unquote_plus(part.partition("=")[0]) == name for part in query.split("&"))

@@ -6,38 +6,26 @@ A schedule is data, one TOML file that a person can read in one sitting; docs/cr
 
 import re
 import tomllib
+from typing import Any
 
 import msgspec
-from msgspec import Struct, field
 
-from meterboard.domain.classify import Classification, Classifier, RequestRule, Words
-from meterboard.domain.plan import PlanRule
-from meterboard.domain.price import PriceList, PriceRule, Tariff
+from meterboard.domain.classify import Classification, Classifier, Words
+from meterboard.domain.price import PriceList, Tariff
 from meterboard.domain.reason import Reason
+from meterboard.domain.schedule_check import check
+from meterboard.domain.schedule_file import ScheduleFile
 from meterboard.domain.shapes import Shapes
+from meterboard.domain.toml_lines import Path, line_of, lines_of
 from meterboard.errors import ScheduleError
-
-
-class ScheduleFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """A schedule as written in TOML."""
-
-    name: str
-    version: str
-    id: str
-    request: list[RequestRule]
-    price: list[PriceRule]
-    module: str = "[^/]+"
-    verbs: dict[str, str] = field(default_factory=dict)
-    done: dict[str, str] = field(default_factory=dict)
-    silent: list[str] = field(default_factory=list)
-    plan: list[PlanRule] = field(default_factory=list)
 
 
 class CreditSchedule:
     """A compiled schedule. Immutable; safe to share between threads."""
 
     def __init__(self, file: ScheduleFile) -> None:
-        """Raises: ScheduleError: a price contradicts itself. re.error: a pattern is no regular expression."""
+        """Raises: ScheduleError: a pattern is no regular expression, a number can't be, or a row contradicts itself."""
+        check(file)
         self.name = file.name
         self.plans = file.plan
         self.requests = len(file.request)
@@ -47,6 +35,7 @@ class CreditSchedule:
         self._classifier = Classifier(file.request, words)
         self.price = prices.price
         self.rule = prices.rule
+        self.rules = prices.rules
         self.tariff = prices.tariff
         self.read = Shapes(self._read, ids_are_alike=self._classifier.ids_are_alike).answer
 
@@ -68,58 +57,42 @@ def read_schedule(text: str) -> CreditSchedule:
     """
     Compile a schedule from its TOML text.
 
-    Raises: ScheduleError: not TOML, a key that is unknown or missing, a pattern that is no regular expression, or a
-    price that contradicts itself; the message names the line.
+    Raises: ScheduleError: not TOML, a key that is unknown or missing, a pattern that is no regular expression, a number
+    that can't be, or a row that contradicts itself; the message names the line.
     """
     try:
-        return CreditSchedule(msgspec.convert(tomllib.loads(text), ScheduleFile))
+        data = tomllib.loads(text)
+        return CreditSchedule(msgspec.convert(data, ScheduleFile))
     except tomllib.TOMLDecodeError as error:
         raise ScheduleError(f"The credit schedule can't be read: it is not TOML: {error}.") from error
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `")
-        where = _row.match(path) or _field.search(what)
-        line = _line(text, where[1], int(where[2] or -1)) if where else 1
-        raise ScheduleError(f"The credit schedule can't be read, line {line}: {what}.") from error
-    except re.error as error:
-        pattern = next(name for name in ("version", "module", "id") if not _compiles(text, name))
-        said = f"{pattern} is no regular expression: {error}."
-        raise ScheduleError(
-            f"The credit schedule can't be read, line {_line(text, pattern, -1)}: {said}"
-        ) from error
+        raise _at(text, _place(data, what, path), f"{what}.") from error
     except ScheduleError as error:
-        line = _line(text, *error.row) if error.row else 1
-        raise ScheduleError(f"The credit schedule can't be read, line {line}: {error}") from error
+        raise _at(text, error.row or (), str(error)) from error
 
 
-_row = re.compile(r"\$\.(\w+)(?:\[(\d+)\])?")
-_field = re.compile(r"field `(\w+)`()")
+def _at(text: str, place: Path, said: str) -> ScheduleError:
+    line = line_of(lines_of(text), place)
+    return ScheduleError(f"The credit schedule can't be read, line {line}: {said}", row=place)
 
 
-def _compiles(text: str, name: str) -> bool:
-    try:
-        re.compile(tomllib.loads(text).get(name, ""))
-    except re.error:
-        return False
-    return True
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|(\[\.\.\.\])")
+_FIELD = re.compile(r"unknown field `(\w+)`")
 
 
-def _line(text: str, name: str, number: int) -> int:
-    """
-    The line of a key, or of the row of that number from 0 in a list: `name = [ {…}, {…} ]` or `[[name]]`.
+def _place(data: dict[str, Any], what: str, path: str) -> Path:
+    """Where msgspec found something wrong: `$.price[3].until`, or `$.verbs[...]`, which names no key."""
+    place: Path = ()
+    for key, number, any_key in _STEP.findall(path):
+        place = (*place, int(number) if number else key if not any_key else _no_text(data, place))
+    unknown = _FIELD.search(what)
+    return (*place, unknown[1]) if unknown else place
 
-    Rows of `name = […]` are found when each begins on a line of its own.
-    """
-    key = re.compile(rf"\s*{name}\s*=")
-    within = False
-    seen = -1
-    for place, line in enumerate(text.splitlines(), 1):
-        if key.match(line):
-            if number < 0:
-                return place
-            within = True
-        begins = line.strip() == f"[[{name}]]" or (within and "{" in line.partition("#")[0].partition("=")[0])
-        seen += begins
-        if begins and seen == number:
-            return place
-        within = within and not line.startswith("]")
-    return 1
+
+def _no_text(data: dict[str, Any], place: Path) -> str:
+    """The first key of a table of words whose value is no text."""
+    table: Any = data
+    for step in place:
+        table = table[step]
+    return next((key for key, value in table.items() if not isinstance(value, str)), "")
