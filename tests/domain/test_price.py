@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,7 +33,8 @@ def is_right(rule: PriceRule) -> bool:
 def stepped(draw: st.DrawFn) -> PriceRule:
     sizes = sorted(draw(st.sets(st.integers(1, 300), min_size=1, max_size=4)))
     credits = sorted(draw(st.lists(amounts, min_size=len(sizes), max_size=len(sizes))))
-    return PriceRule(steps=list(zip(sizes, credits, strict=True)), **draw(bounds))
+    more: dict[str, Any] = draw(bounds)
+    return PriceRule(steps=list(zip(sizes, credits, strict=True)), **more)
 
 
 bounds = st.fixed_dictionaries(
