@@ -87,3 +87,44 @@ def test_an_imported_price_list_is_used_or_printed(tmp_path: Path) -> None:
     refused = command("schedule", "import", "zoho-apis", str(file), data=tmp_path / "data")
     assert refused.returncode == 1
     assert "no answer of GET /crm/v8/__apis" in refused.stderr
+
+
+OWN = """
+name = "maps"
+version = 'v1'
+id = '[0-9]+'
+request = []
+price = [{ credits = 1 }]
+plan = [{ name = "team", base = 10_000, per_license = 500 }]
+"""
+
+
+def test_a_plan_of_an_organisation_s_own_schedule_can_be_chosen(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "own.toml"
+    file.write_text(OWN)
+    for name in ("Bolt", "Nuts"):
+        command("org", "create", name, data=data)
+    command("schedule", "use", "Bolt", str(file), data=data)
+
+    done = command("org", "update", "Bolt", "--plan", "maps/team", "--licenses", "2", data=data)
+    assert "From now on Bolt may use 11,000 credits in 24 hours." in done.stdout, done.stderr
+    built_in = command("org", "update", "Bolt", "--plan", "zoho-crm/free", data=data)
+    assert "may use 5,000 credits" in built_in.stdout
+    missing = command("org", "update", "Bolt", "--plan", "maps/gold", data=data)
+    assert "There is no plan 'gold'. Use one of team." in missing.stderr
+    other = command("org", "update", "Nuts", "--plan", "maps/team", data=data)
+    assert other.returncode == 1
+    assert "There is no schedule 'maps'" in other.stderr
+
+
+@pytest.mark.parametrize("option", ["--licenses", "--add-on"])
+@pytest.mark.parametrize("more", [[], ["--allowance", "5"]])
+def test_licenses_and_add_ons_without_their_plan_are_refused(
+    tmp_path: Path, option: str, more: list[str]
+) -> None:
+    command("org", "create", "Bolt", data=tmp_path)
+    for arguments in (["create", "Nuts"], ["update", "Bolt"], ["update", "Bolt", "--charge-tasks"]):
+        done = command("org", *arguments, option, "9", *more, data=tmp_path)
+        assert done.returncode == 1, done.stdout
+        assert "--licenses and --add-on are those of a plan" in done.stderr
+    assert "There is no organisation 'Nuts'" in command("key", "create", "Nuts", data=tmp_path).stderr

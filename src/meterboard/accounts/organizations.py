@@ -102,6 +102,11 @@ class Organizations:
                 name = f"{name}{OWN}{row.id}"
             session.execute(_of(organization).values(schedule=name))
 
+    def own_schedule_text(self, organization: Organization, name: str) -> str | None:
+        """The text of the schedule that prices its calls, if it brought one along that is called `name`."""
+        own, mark, _ = organization.schedule.rpartition(OWN)
+        return self.schedule_text(organization.schedule) if mark and own == name else None
+
     def schedule_text(self, reference: str) -> str:
         """The text of an organisation's own schedule. Raises: NotFound."""
         with self._database.transaction() as session:

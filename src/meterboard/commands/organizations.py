@@ -1,16 +1,19 @@
 """`meterboard org`, `key` and `user`: who is counted, who may send and read, who may look."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from meterboard.app import schedule_named
+from meterboard.app import Accounts, schedule_named
 from meterboard.commands.base import OneLineErrors, data_option, open_accounts, quoted
 from meterboard.domain.access import KEY_SCOPES, ROLES, KeyScope, Role
 from meterboard.domain.allowance import Allowance
+from meterboard.domain.organization import Organization
 from meterboard.domain.plan import allowances
+from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import InvalidParameter
 from meterboard.server import address_of_running, sign_in_address
 from meterboard.settings import read_settings
@@ -37,20 +40,46 @@ class LimitType(click.ParamType[Limit]):
 
 allowance_option = click.option("--allowance", type=LimitType(), help="Credits in any rolling 24 hours.")
 plan_option = click.option("--plan", help="An edition, such as zoho-crm/enterprise, instead of an allowance.")
-licenses_option = click.option("--licenses", type=int, default=0, help="User licenses of the plan.")
-add_on_option = click.option("--add-on", type=int, default=0, help="Credits bought on top of the plan.")
+licenses_option = click.option("--licenses", type=int, help="User licenses of the plan.")
+add_on_option = click.option("--add-on", type=int, help="Credits bought on top of the plan.")
 
 
-def _allowed(
-    allowance: Limit | None, plan: str | None, licenses: int, add_on: int
-) -> int | Sequence[Allowance] | None:
-    """Raises: InvalidParameter, ScheduleError: there is no such plan."""
-    if plan is None:
-        return allowance and allowance.credits
-    if allowance is not None:
-        raise InvalidParameter("plan", "Both --allowance and --plan are given: use one of them.")
-    schedule, _, edition = plan.partition("/")
-    return allowances(schedule_named(schedule).plans, edition, licenses=licenses, add_on=add_on)
+class Allowed(NamedTuple):
+    """What the options say about how much an organisation may use; None: nothing."""
+
+    allowance: Limit | None
+    plan: str | None
+    licenses: int | None
+    add_on: int | None
+
+    def check(self) -> None:
+        """Raises: InvalidParameter: the options contradict each other."""
+        if self.plan is None and (self.licenses is not None or self.add_on is not None):
+            raise InvalidParameter(
+                "plan",
+                "--licenses and --add-on are those of a plan: name it too, such as --plan zoho-crm/enterprise.",
+            )
+        if self.plan is not None and self.allowance is not None:
+            raise InvalidParameter("plan", "Both --allowance and --plan are given: use one of them.")
+
+    def credits(self, schedule: Callable[[str], CreditSchedule]) -> int | Sequence[Allowance] | None:
+        """
+        The credits, or a plan's history of them; `schedule` finds one by its name.
+
+        Raises: InvalidParameter, ScheduleError: there is no such plan.
+        """
+        self.check()
+        if self.plan is None:
+            return self.allowance and self.allowance.credits
+        name, _, edition = self.plan.partition("/")
+        plans = schedule(name).plans
+        return allowances(plans, edition, licenses=self.licenses or 0, add_on=self.add_on or 0)
+
+
+def _schedule_of(accounts: Accounts, organization: Organization, name: str) -> CreditSchedule:
+    """The schedule that an organisation brought along if it is called so, else the one that comes with Meterboard."""
+    own = accounts.organizations.own_schedule_text(organization, name)
+    return schedule_named(name) if own is None else read_schedule(own)
 
 
 def _in_words(allowed: int | Sequence[Allowance] | None) -> str:
@@ -78,14 +107,14 @@ def org_create(
     name: str,
     allowance: Limit | None,
     plan: str | None,
-    licenses: int,
-    add_on: int,
+    licenses: int | None,
+    add_on: int | None,
     time_zone: str,
     schedule: str | None,
     data: Path,
 ) -> None:
     """Create an organisation NAME, with an allowance, by a plan, or unlimited."""
-    allowed = _allowed(allowance, plan, licenses, add_on)
+    allowed = Allowed(allowance, plan, licenses, add_on).credits(schedule_named)
     schedule = schedule or (plan.partition("/")[0] if plan else DEFAULT_SCHEDULE)
     schedule_named(schedule)
     with open_accounts(data, make=True) as accounts:
@@ -112,18 +141,20 @@ def org_update(
     name: str,
     allowance: Limit | None,
     plan: str | None,
-    licenses: int,
-    add_on: int,
+    licenses: int | None,
+    add_on: int | None,
     charge_tasks: bool | None,
     data: Path,
 ) -> None:
     """Change what holds for organisation NAME from now on. What held before stays as it was."""
+    wanted = Allowed(allowance, plan, licenses, add_on)
+    wanted.check()
     if allowance is None and plan is None and charge_tasks is None:
         raise click.UsageError("Say what to change: --allowance, --plan, --charge-tasks or --shadow-tasks.")
     with open_accounts(data) as accounts:
         organization = accounts.organizations.named(name)
         if allowance is not None or plan is not None:
-            allowed = _allowed(allowance, plan, licenses, add_on)
+            allowed = wanted.credits(partial(_schedule_of, accounts, organization))
             accounts.organizations.set_allowance(organization, allowed)
             click.echo(f"From now on {name} may use {_in_words(allowed)} in 24 hours.")
         if charge_tasks is not None:
