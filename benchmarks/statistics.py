@@ -34,6 +34,10 @@ QUESTIONS = [
     "table?columns=user,ip,application&",
     "table?columns=module,method,user&user=maria.silva@acme.example&",
     "integration-tasks?",
+    "connections?columns=user,ip,module&application=Sales+desk&",
+    "connections?columns=ip,application,module,method,version,status&user=maria.silva@acme.example&",
+    "connections?columns=user,ip,application,module,method,version&status=200&",
+    "values?column=user&search=silva&",
 ]
 NEW = 100_000
 

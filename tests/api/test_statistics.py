@@ -310,3 +310,32 @@ def test_flows_are_what_names_have_in_common(server: Server) -> None:
         ([None, None], 3),
     ]
     assert flows["total"] == {"calls": 6, "credits": 10}
+
+
+def test_connections_are_of_what_the_filters_let_through(server: Server) -> None:
+    answer = ask(server, "connections?user=maria&columns=module,application")
+    table = ask(server, "table?user=maria&columns=module,application")["rows"]
+
+    assert [column["column"] for column in answer["columns"]] == ["module", "application"]
+    for column in answer["columns"]:
+        assert {row["name"] for row in column["rows"]} == {row[column["column"]] for row in table}
+        assert column["names"] == len(column["rows"])
+    assert answer["total"]["calls"] == sum(row["calls"] for row in table)
+    file = server.get("/v1/statistics/connections?user=maria&columns=module&format=csv").text
+    assert file.startswith("column,name,calls,credits\r\nmodule,Leads,")
+
+
+def test_values_are_found_by_a_text_within_them(server: Server) -> None:
+    assert [row["name"] for row in ask(server, "values?column=user&search=AR")["rows"]] == ["maria", "arjun"]
+    assert ask(server, "values?column=user&search=%25")["names"] == 0
+    assert ask(server, "values?column=user&user=maria&limit=1")["names"] > 1
+
+
+@pytest.mark.parametrize(
+    "question", ["values", "values?column=sort", "connections?columns=caller", "connections?pin=a"]
+)
+def test_what_can_t_be_asked_about_connections_is_told(server: Server, question: str) -> None:
+    response = server.get(f"/v1/statistics/{question}")
+
+    assert response.status_code == 400
+    assert response.json()["detail"]

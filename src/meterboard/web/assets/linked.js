@@ -10,7 +10,7 @@ let waiting = 0;
 let asking = null;
 const kept = new Map();
 
-const rows = () => document.getElementById("rows");
+const rows = () => document.querySelector("#rows[data-connections]");
 const line = () => document.getElementById("linked");
 const number = (value) => value.toLocaleString("en-US");
 const same = (one, other) => one.column === other.column && one.name === other.name;
