@@ -14,6 +14,7 @@ from meterboard.domain.organization import Organization
 from meterboard.domain.wire import Sent
 from meterboard.service.answers import Summary
 from meterboard.settings import Settings
+from meterboard.web.words import freshness
 
 MINUTE = timedelta(minutes=1)
 
@@ -126,3 +127,23 @@ def test_the_average_of_one_day_is_over_the_retained_days_that_have_data(
     assert (today.average_calls_per_day, today.average_over_days) == (5 / 3, 3)
     month = summary(quarterly, acme, "last_30_days")
     assert (month.average_calls_per_day, month.average_over_days) == (5 / 30, 30)
+
+
+def test_a_refresh_that_does_not_come_about_is_told(
+    quarterly: Services, acme: Organization, clock: FixedClock
+) -> None:
+    def told() -> str:
+        with quarterly.statistics.read(acme) as reading:
+            return freshness(reading.summary(reading.period("today"), {}), reading.is_live, reading.missed)
+
+    quarterly.refresh.on_schedule()
+    assert told() == "Statistics as of 10:52, next refresh at 11:00."
+    clock.set(clock.now().replace(hour=11, minute=0, second=30))
+    assert "failed" not in told()  # it may still be at work
+    clock.set(clock.now().replace(minute=2))
+    assert told() == (
+        "Statistics as of 10:52: the refresh at 11:00 failed, and later calls are not in them. "
+        "It is tried again at 11:15; the server's log says why."
+    )
+    quarterly.refresh.on_schedule()
+    assert told() == "Statistics as of 11:00, next refresh at 11:15."

@@ -43,6 +43,8 @@ MOST_KEPT = 1_000
 """Organisations for which something is kept until their statistics move."""
 MOST_NAMED = 1_000
 """Names that are asked for by name; of more, everything is asked for."""
+GRACE = timedelta(minutes=1)
+"""What a refresh may take before the pages say that it is late."""
 MOST_CALLS_FIRST = (Order("calls", descending=True),)
 
 
@@ -79,10 +81,16 @@ class Statistics:
                 now=max(now, snapshot.watermark),
                 next_refresh=next_refresh.astimezone(organization.zone),
                 is_live=not self._refresh.interval,
+                missed=self._missed(now, snapshot.watermark),
                 retention=self._retention,
                 allowances=self._allowances(organization.id),
                 kept=self._kept_at(organization.id, snapshot.watermark),
             )
+
+    def _missed(self, now: datetime, watermark: datetime) -> datetime | None:
+        """The last refresh that was due, if it has not come about within the grace that one has."""
+        due = self._refresh.next_after(now) - self._refresh.interval
+        return due if self._refresh.interval and watermark < due < now - GRACE else None
 
     def _kept_at(self, organization: int, watermark: datetime) -> dict[str, Any]:
         known = self._kept.get(organization)
@@ -104,6 +112,7 @@ class Reading:
         now: datetime,
         next_refresh: datetime,
         is_live: bool,
+        missed: datetime | None,
         retention: timedelta,
         allowances: Sequence[Allowance],
         kept: dict[str, Any],
@@ -117,6 +126,7 @@ class Reading:
         self.as_of = snapshot.watermark.astimezone(organization.zone)
         self.next_refresh = next_refresh
         self.is_live = is_live
+        self.missed = missed.astimezone(organization.zone) if missed else None
         self.today = now.astimezone(organization.zone).date()
         self.first_day = (now - retention).astimezone(organization.zone).date()
 

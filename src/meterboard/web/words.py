@@ -115,12 +115,17 @@ def value_of(name: str) -> str:
     return "" if name == UNKNOWN else name
 
 
-def freshness(summary: Summary, live: bool) -> str:
-    """How old the statistics are, in words."""
+def freshness(summary: Summary, live: bool, missed: datetime | None = None) -> str:
+    """How old the statistics are, in words; `missed` is when a refresh was due that has not come about."""
     now = max(summary.as_of, summary.next_refresh)
     if live:
         return f"Statistics as of {summary.as_of:%H:%M:%S}, brought up to date on every read."
     as_of, following = clock_time(summary.as_of, now), clock_time(summary.next_refresh, now)
+    if missed:
+        return (
+            f"Statistics as of {as_of}: the refresh at {clock_time(missed, now)} failed, and later calls are not in them. "
+            f"It is tried again at {following}; the server's log says why."
+        )
     return f"Statistics as of {as_of}, next refresh at {following}."
 
 
