@@ -12,13 +12,13 @@ DASHBOARD = "/"
 TABLE = "/table"
 TASKS = "/tasks"
 CALLS = "/calls"
-CONNECTIONS = "/connections"
+PICTURE = "/connections"
 EXPORT = "/v1/statistics/table"
 QUESTIONS = "/v1/statistics"
 EXPORT_CALLS = "/v1/events"
 PLACES = ("page", "cursor")
 """Where in a list a page begins; whatever else changes, it begins anew."""
-CONNECTIONS = "/v1/statistics/connections"
+CONNECTED = "/v1/statistics/connections"
 PANELS = ("applications", "time", "modules", "ips", "users")
 SWITCHES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(PANELS, ("graph", "list")),
@@ -171,7 +171,7 @@ class Address:
     def connections(self, columns: Iterable[Dimension]) -> str:
         """The link to what is connected in this period and with these filters, which the script adds a value to."""
         kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
-        return _link(CONNECTIONS, [*kept, ("columns", ",".join(columns))])
+        return _link(CONNECTED, [*kept, ("columns", ",".join(columns))])
 
     def export(self, form: str, columns: Iterable[Dimension], sort: str) -> str:
         """The link to the rows on screen, all pages of them, as a file."""

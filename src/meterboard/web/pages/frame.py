@@ -15,7 +15,7 @@ from meterboard.errors import InvalidParameter
 from meterboard.service.answers import Summary
 from meterboard.service.statistics import Reading
 from meterboard.web import words
-from meterboard.web.address import CONNECTIONS, FINDING, Address, chips
+from meterboard.web.address import FINDING, PICTURE, Address, chips
 from meterboard.web.pages.calendar import calendar
 from meterboard.web.pages.picker import picker
 from meterboard.web.preferences import remembered
@@ -49,7 +49,7 @@ def frame(
         "viewer": viewer,
         "address": address,
         "path": address.path,
-        "connections_url": address.among("application,user,module", [], path=CONNECTIONS),
+        "connections_url": address.among("application,user,module", [], path=PICTURE),
         "periods": words.PERIODS,
         "period": address.period,
         "period_name": words.period_name(address.period),
