@@ -45,6 +45,11 @@ def open_reasons(page: Page) -> None:
         reason.click()
 
 
+def point_at_a_value(page: Page) -> None:
+    page.locator("#rows tbody [data-column] a").first.focus()
+    expect(page.locator("#linked")).to_contain_text("calls")
+
+
 def printed(page: Page) -> None:
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -67,6 +72,12 @@ DEMO: dict[str, tuple[str, Callable[[Page], None]]] = {
     "Choosing columns": (f"/table?{MONTH}", open_popover("Columns")),
     "View Details": (f"/table?{MONTH}&columns=module,method", view_details),
     "The calls": (f"/calls?{MONTH}", open_reasons),
+    "The dashboard, compared": ("/?period=yesterday&compare=previous", as_it_is),
+    "Choosing a date": ("/", open_popover("Specific date")),
+    "The table, a group open": (f"/table?{MONTH}&open=maria.silva@acme.example", as_it_is),
+    "The table, every combination": (f"/table?{MONTH}&rows=flat&columns=function,module,method", as_it_is),
+    "A value pointed at": (f"/table?{MONTH}&columns=user,ip,application,module", point_at_a_value),
+    "Connections": (f"/connections?{MONTH}", as_it_is),
     "A page that is not there": ("/nowhere", as_it_is),
 }
 

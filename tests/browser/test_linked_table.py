@@ -63,7 +63,7 @@ def test_the_default_column_comes_first_and_the_rest_is_arranged_based_on_it(
 ) -> None:
     page = visit(demo, f"{MONTH}&columns={columns}")
     default = columns.split(",")[0]
-    expect(page.locator("thead th").first).to_contain_text(name)
+    expect(page.locator("table.usage thead th").first).to_contain_text(name)
     groups = answer(page, f"/v1/statistics/breakdown?by={default}&period=last_30_days")["rows"]
 
     shown = page.locator("tr.group > th bdi").all_inner_texts()
@@ -78,7 +78,7 @@ def test_one_click_makes_a_column_the_default_column(visit: Open, demo: Site) ->
     page.get_by_role("link", name="Make Application the default column").click()
     expect(page.locator("h1")).to_have_text("Usage by application")
 
-    expect(page.locator("thead th").first).to_contain_text("Application")
+    expect(page.locator("table.usage thead th").first).to_contain_text("Application")
     assert len(set(page.locator("tr.group > th").all_inner_texts())) == page.locator("tr.group").count()
 
 
@@ -239,15 +239,17 @@ def test_connections_come_for_the_whole_period_not_from_the_rows_on_the_page(
 
 def test_click_sort_order_to_sort_the_table_in_the_required_view(visit: Open, demo: Site) -> None:
     page = visit(demo, FLAT)
-    heading = page.locator("thead th", has_text="Application")
+    heading = page.locator("table.usage thead th", has_text="Application")
     heading.locator("a").first.click()
     expect(heading).to_have_attribute("aria-sort", "ascending")
     expect(page.locator("#sorted")).to_have_text("sorted by application, A to Z")
-    page.locator("thead th", has_text="Calls").locator("a").first.click(modifiers=["Shift"])
+    page.locator("table.usage thead th", has_text="Calls").locator("a").first.click(modifiers=["Shift"])
 
     expect(page.locator("#sorted")).to_have_text("sorted by application, A to Z, then calls, most first")
     assert "sort=application%2C-calls" in page.url
-    expect(page.locator("thead th[aria-sort=ascending], thead th[aria-sort=descending]")).to_have_count(1)
+    expect(
+        page.locator("table.usage thead th[aria-sort=ascending], table.usage thead th[aria-sort=descending]")
+    ).to_have_count(1)
     wanted = sorted(combinations(page), key=lambda row: (row["application"], -row["calls"]))
     shown = page.locator("#rows tbody tr > :nth-child(4)").all_inner_texts()
     assert shown == [figure(row["calls"]) for row in wanted[:50]]
@@ -265,7 +267,7 @@ def test_a_further_sort_key_is_chosen_from_a_list(visit: Open, demo: Site, scrip
 
 def test_groups_are_sorted_by_how_many_values_they_have(visit: Open, demo: Site) -> None:
     page = visit(demo, f"{MONTH}&columns=application,user")
-    page.locator("thead th", has_text="User").locator("a").first.click()
+    page.locator("table.usage thead th", has_text="User").locator("a").first.click()
     expect(page.locator("#sorted")).to_have_text("sorted by users, most first")
     rows = combinations(page, "application,user")
     counts = {

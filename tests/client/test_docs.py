@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def test_recording(run: Run) -> None:
 def test_asynchronously(run: Run, meterboard: Server) -> None:
     before = counted(meterboard, "Sales desk")
 
-    asyncio.run(run(example("AsyncMeter"))["main"]())
+    with ThreadPoolExecutor(1) as pool:  # this thread may have the browser's loop running
+        pool.submit(asyncio.run, run(example("AsyncMeter"))["main"]()).result()
 
     assert counted(meterboard, "Sales desk") == before + 1
 
