@@ -18,6 +18,8 @@ def open_form(page: Page, column: str = "") -> None:
     expect(choices(page)).not_to_have_count(0)
     if column:
         page.get_by_label("Where").select_option(column)
+        # The values of the column before stay until those of this one have come.
+        expect(page.locator("#picker-values input[name=of]")).to_have_value(column)
 
 
 @pytest.mark.parametrize("path", PAGES)
