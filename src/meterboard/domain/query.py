@@ -33,6 +33,9 @@ class Order(Struct, frozen=True):
     descending: bool
 
 
+MOST_CALLS_FIRST = (Order("calls", descending=True),)
+
+
 class Scope(Struct, frozen=True):
     """What every question has: one organisation, one period, the filters. Each read is built from one."""
 
@@ -89,9 +92,18 @@ def parse_filters(given: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]
     return filters
 
 
+def name_of(value: str) -> str:
+    """A stored or filtered value as statistics name it: what was not said is "(unknown)"."""
+    return value or UNKNOWN
+
+
+def value_of(name: str) -> str:
+    """A name of statistics as it is stored and filtered by."""
+    return "" if name == UNKNOWN else name
+
+
 def _canonical(dimension: str, value: str) -> str:
-    if value == UNKNOWN:
-        return ""
+    value = value_of(value)
     if dimension == "ip" and value:
         try:
             return canonical_ip(value)

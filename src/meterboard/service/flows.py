@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from meterboard.domain.event import UNKNOWN
-from meterboard.domain.query import Dimension, Order, Scope
+from meterboard.domain.query import MOST_CALLS_FIRST, Dimension, Scope, name_of
 from meterboard.errors import InvalidParameter
 from meterboard.service.answers import FlowColumn, FlowPath, FlowsAnswer, Total
 from meterboard.usage.store import Named, Snapshot
 
 MOST_COLUMNS = 3
-MOST_CALLS_FIRST = (Order("calls", descending=True),)
 
 
 def flows(
@@ -39,9 +37,7 @@ def flows(
     return FlowsAnswer(
         as_of=as_of,
         columns=[
-            FlowColumn(
-                column.by, [value or UNKNOWN for value, *_ in column.values], top.count - len(top.rows)
-            )
+            FlowColumn(column.by, [name_of(value) for value, *_ in column.values], top.count - len(top.rows))
             for column, top in zip(named, tops, strict=True)
         ],
         paths=paths,
@@ -50,4 +46,4 @@ def flows(
 
 
 def _name(column: Named, place: int) -> str | None:
-    return (column.values[place][0] or UNKNOWN) if place < len(column.values) else None
+    return name_of(column.values[place][0]) if place < len(column.values) else None

@@ -5,12 +5,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from meterboard.domain.event import UNKNOWN
-from meterboard.domain.query import Dimension, Order, Scope
+from meterboard.domain.query import MOST_CALLS_FIRST, Dimension, Order, Scope, name_of
 from meterboard.service.answers import Total
 from meterboard.usage.store import Group, Section, Snapshot
-
-MOST_CALLS_FIRST = (Order("calls", descending=True),)
 
 
 class Value(Struct, frozen=True):
@@ -77,7 +74,7 @@ def values(
 ) -> ValuesAnswer:
     """The values of a column that have `search` within, whatever the case."""
     found = snapshot.groups(scope, [column], order=MOST_CALLS_FIRST, limit=limit, search=search)
-    rows = [Value(group.values[0] or UNKNOWN, group.calls, group.credits) for group in found.rows]
+    rows = [Value(name_of(group.values[0]), group.calls, group.credits) for group in found.rows]
     return ValuesAnswer(as_of, column, found.count, rows)
 
 
@@ -89,7 +86,7 @@ def connections(
     return ConnectionsAnswer(
         as_of,
         [
-            Connections(column, of.count, [Value(name or UNKNOWN, *usage) for name, usage in of.rows])
+            Connections(column, of.count, [Value(name_of(name), *usage) for name, usage in of.rows])
             for column, of in found.items()
         ],
         Total(*found[columns[0]].total),
@@ -112,7 +109,7 @@ def outline(
     open_values = [
         section.value
         for section in found.rows
-        if section.combinations > 1 and (found.count == 1 or (section.value or UNKNOWN) in opened)
+        if section.combinations > 1 and (found.count == 1 or name_of(section.value) in opened)
     ]
     rows: dict[str, list[Group]] = {}
     if open_values:
@@ -132,7 +129,7 @@ def outline(
 def _part(section: Section, others: Sequence[Dimension], rows: list[Group]) -> Part:
     first = zip(others, section.distinct, section.first, strict=True)
     return Part(
-        section.value or UNKNOWN,
+        name_of(section.value),
         {
             "calls": section.calls,
             "credits": section.credits,
@@ -141,6 +138,6 @@ def _part(section: Section, others: Sequence[Dimension], rows: list[Group]) -> P
         },
         section.combinations,
         dict(zip(others, section.distinct, strict=True)),
-        {column: value or UNKNOWN for column, count, value in first if count == 1},
+        {column: name_of(value) for column, count, value in first if count == 1},
         rows,
     )

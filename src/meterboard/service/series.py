@@ -4,9 +4,8 @@ from bisect import bisect_right
 from datetime import datetime
 from math import gcd
 
-from meterboard.domain.event import UNKNOWN
 from meterboard.domain.period import bucket_at_or_after, bucket_number, points
-from meterboard.domain.query import Scope
+from meterboard.domain.query import Scope, name_of
 from meterboard.service.answers import SeriesAnswer, SeriesOthers, SeriesPart, SeriesPoint
 from meterboard.usage.store import Bucket, Named, Snapshot
 
@@ -42,7 +41,7 @@ def _point(start: datetime, usages: list[Bucket], named: Named | None) -> Series
         return SeriesPoint(start, *whole)
     *usages, rest = usages
     parts = [
-        SeriesPart(values[0] or UNKNOWN, values[1] if len(values) > 1 else None, *usage)
+        SeriesPart(name_of(values[0]), values[1] if len(values) > 1 else None, *usage)
         for values, usage in zip(named.values, usages, strict=True)
     ]
     return SeriesPoint(start, *whole, parts=parts, others=SeriesOthers(*rest))

@@ -10,10 +10,20 @@ from msgspec.structs import replace
 from meterboard.clock import Clock
 from meterboard.domain.allowance import Allowance, allowed_in
 from meterboard.domain.cursor import Cursor
-from meterboard.domain.event import UNKNOWN
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import Period, bucket_start, midnight, parse_period
-from meterboard.domain.query import BREAKDOWNS, NOT, Breakdown, Dimension, Filters, Order, Scope
+from meterboard.domain.query import (
+    BREAKDOWNS,
+    MOST_CALLS_FIRST,
+    NOT,
+    Breakdown,
+    Dimension,
+    Filters,
+    Order,
+    Scope,
+    name_of,
+    value_of,
+)
 from meterboard.service.answers import (
     BreakdownAnswer,
     DayOfCalls,
@@ -45,7 +55,6 @@ MOST_NAMED = 1_000
 """Names that are asked for by name; of more, everything is asked for."""
 GRACE = timedelta(minutes=1)
 """What a refresh may take before the pages say that it is late."""
-MOST_CALLS_FIRST = (Order("calls", descending=True),)
 
 
 class Statistics:
@@ -211,7 +220,7 @@ class Reading:
             return replace(answer, previous=before)
         by: Breakdown = next(by for by in BREAKDOWNS if by == answer.by)
         if by != "caller" and len(answer.rows) <= MOST_NAMED:
-            filters = {**filters, by: tuple(_value(row.name) for row in answer.rows)}
+            filters = {**filters, by: tuple(value_of(row.name) for row in answer.rows)}
         found = (
             self._groups(self._scope(previous, filters), by, MOST_CALLS_FIRST, None) if answer.rows else None
         )
@@ -355,7 +364,7 @@ class Reading:
         rows = [
             TaskRow(
                 function,
-                _name(module),
+                name_of(module),
                 group.calls,
                 group.credits,
                 bucket_start(last[function, module]).astimezone(zone),
@@ -366,17 +375,9 @@ class Reading:
         return TasksAnswer(self.as_of, rows, TaskTotal(found.total.calls, found.total.credits))
 
 
-def _name(value: str) -> str:
-    return value or UNKNOWN
-
-
-def _value(name: str) -> str:
-    return "" if name == UNKNOWN else name
-
-
 def _key(values: tuple[str, ...]) -> tuple[str, str | None]:
     name, *kind = values
-    return _name(name), kind[0] if kind else None
+    return name_of(name), kind[0] if kind else None
 
 
 def _share(group: Group, total: Usage) -> Share:
@@ -386,7 +387,7 @@ def _share(group: Group, total: Usage) -> Share:
 
 def _row(columns: Sequence[Dimension], group: Group) -> dict[str, str | int]:
     names: dict[str, str | int] = {
-        column: _name(value) for column, value in zip(columns, group.values, strict=True)
+        column: name_of(value) for column, value in zip(columns, group.values, strict=True)
     }
     sums: dict[str, str | int] = {
         "calls": group.calls,

@@ -10,6 +10,7 @@ from msgspec import json
 
 from meterboard import __version__
 from meterboard.domain.event import UNKNOWN
+from meterboard.domain.query import name_of
 from meterboard.web import words
 
 STATIC = Path(str(files("meterboard.web") / "static"))
@@ -41,7 +42,7 @@ def templates() -> Environment:
         "version": __version__,
         "labels": words.LABELS,
         "nouns_of": words.NOUNS,
-        "name_of": words.name_of,
+        "name_of": name_of,
         "static": _address_of,
         "unknown": UNKNOWN,
         "in_sentence": words.in_sentence,

@@ -2,7 +2,6 @@
 
 from datetime import date, datetime, timedelta
 
-from meterboard.domain.event import UNKNOWN
 from meterboard.domain.period import BUCKET
 from meterboard.service.answers import Credits, Summary
 
@@ -103,16 +102,6 @@ def _time(moment: datetime) -> str:
 def in_sentence(label: str) -> str:
     """A label within a sentence: user, application, IP address."""
     return label if label.startswith("IP") else label[:1].lower() + label[1:]
-
-
-def name_of(value: str) -> str:
-    """A filter's value as statistics name it."""
-    return value or UNKNOWN
-
-
-def value_of(name: str) -> str:
-    """A statistic's name as a filter takes it."""
-    return "" if name == UNKNOWN else name
 
 
 def freshness(summary: Summary, live: bool, missed: datetime | None = None) -> str:

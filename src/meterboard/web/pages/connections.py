@@ -7,10 +7,9 @@ from litestar import Request, Response, get
 from msgspec import Struct
 
 from meterboard.domain.access import Viewer
-from meterboard.domain.query import DIMENSIONS, NOT, parse_columns, parse_filters
+from meterboard.domain.query import DIMENSIONS, NOT, parse_columns, parse_filters, value_of
 from meterboard.service.answers import FlowColumn, FlowsAnswer
 from meterboard.service.statistics import Reading, Statistics
-from meterboard.web import words
 from meterboard.web.address import CALLS, TABLE, Address
 from meterboard.web.pages.colours import colours_of
 from meterboard.web.pages.frame import address_of, frame
@@ -83,8 +82,8 @@ def connections(request: Request[Any, Any, Any], viewer: Viewer, statistics: Sta
 def _filters(column: FlowColumn, place: int) -> list[tuple[str, str]]:
     """What lets through exactly the rows that a node stands for."""
     if place < len(column.names):
-        return [(column.by, words.value_of(column.names[place]))]
-    return [(column.by + NOT, words.value_of(name)) for name in column.names]
+        return [(column.by, value_of(column.names[place]))]
+    return [(column.by + NOT, value_of(name)) for name in column.names]
 
 
 def _doors(address: Address, answer: FlowsAnswer, filters: list[tuple[str, str]]) -> tuple[str, str]:

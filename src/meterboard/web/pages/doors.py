@@ -1,8 +1,7 @@
 """Where a name leads: the table of the rows behind it, with the columns that say most about it, and its calls."""
 
-from meterboard.domain.query import Breakdown
+from meterboard.domain.query import Breakdown, value_of
 from meterboard.web.address import Address
-from meterboard.web.words import value_of
 
 COLUMNS: dict[Breakdown, str] = {
     "caller": "application,function,user",

@@ -5,11 +5,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from meterboard.domain.query import NOT, Dimension
+from meterboard.domain.query import NOT, Dimension, name_of, value_of
 from meterboard.service.answers import TableAnswer
 from meterboard.service.linked import Outline, Part
 from meterboard.web.address import Address
-from meterboard.web.words import NOUNS, name_of, number, value_of
+from meterboard.web.words import NOUNS, number
 
 
 class Cell(Struct, frozen=True):

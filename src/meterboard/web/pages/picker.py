@@ -7,12 +7,20 @@ from msgspec import Struct
 
 from meterboard.domain.access import Viewer
 from meterboard.domain.period import Period
-from meterboard.domain.query import DIMENSIONS, FILTERS, NOT, Dimension, Filters, parse_filters
+from meterboard.domain.query import (
+    DIMENSIONS,
+    FILTERS,
+    NOT,
+    Dimension,
+    Filters,
+    name_of,
+    parse_filters,
+    value_of,
+)
 from meterboard.errors import InvalidParameter
 from meterboard.service.statistics import Reading, Statistics
 from meterboard.web.address import ASKED_FIELD, ASKED_HOW, ASKED_VALUE, FINDING, OUT, Address
 from meterboard.web.render import page
-from meterboard.web.words import name_of, value_of
 
 VALUES = 20
 

@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, Response, get
 
 from meterboard.domain.access import Viewer
-from meterboard.domain.query import parse_filters
+from meterboard.domain.query import parse_filters, value_of
 from meterboard.service.statistics import Statistics
 from meterboard.web import words
 from meterboard.web.pages.frame import address_of
@@ -30,6 +30,6 @@ def tasks(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
         function=functions[0] if len(functions) == 1 else None,
         period_name=words.period_name(address.period),
         zone=viewer.organization.zone.key,
-        value_of=words.value_of,
+        value_of=value_of,
         quarter_of=words.quarter_of,
     )
