@@ -158,7 +158,7 @@ class Reading:
         """Totals, and the average calls a day."""
         total = self._snapshot.total(self._scope(period, filters))
         # What is left is left for everybody, whoever is asked about.
-        charged = self._snapshot.charged(self._scope(period, {}))
+        everything = self._snapshot.total(self._scope(period, {})) if filters else total
         allowed = allowed_in(self._allowances, period)
         if period.unit == "day" or period.days > 1:
             calls, days = total.calls, period.days
@@ -172,7 +172,7 @@ class Reading:
             calls=total.calls,
             credits_used=total.credits,
             credits_allowed=allowed,
-            credits_unused=None if allowed is None else max(0, allowed - charged),
+            credits_unused=None if allowed is None else max(0, allowed - everything.charged),
             average_calls_per_day=calls / days if days else 0.0,
             average_over_days=days,
         )

@@ -22,6 +22,7 @@ from meterboard.usage.store import (
     Named,
     Section,
     Sections,
+    Totals,
     Usage,
 )
 
@@ -36,13 +37,9 @@ class DuckDBSnapshot:
     def _rows(self, statement: str, parameters: Sequence[sql.Parameter]) -> list[tuple[object, ...]]:
         return self._connection.execute(statement, parameters).fetchall()
 
-    def total(self, scope: Scope) -> Usage:
-        ((calls, credits),) = self._rows(*sql.total(scope))
-        return Usage(_int(calls), _int(credits))
-
-    def charged(self, scope: Scope) -> int:
-        ((credits,),) = self._rows(*sql.charged(scope))
-        return _int(credits)
+    def total(self, scope: Scope) -> Totals:
+        (sums,) = self._rows(*sql.total(scope))
+        return Totals(*map(_int, sums))
 
     def groups(
         self,
@@ -86,11 +83,7 @@ class DuckDBSnapshot:
         self, scope: Scope, columns: Sequence[Named] = (), *, grain: int | None = None
     ) -> dict[tuple[int, ...], Bucket]:
         rows = self._rows(*sql.sums(scope, columns, grain=grain))
-        return {
-            tuple(map(_int, keys)): Bucket(*map(_int, sums))
-            for *keys, calls, credits, refused in rows
-            for sums in [(calls, credits, refused)]
-        }
+        return {tuple(map(_int, row[:-3])): Bucket(*map(_int, row[-3:])) for row in rows}
 
     def sections(
         self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int, offset: int

@@ -30,17 +30,10 @@ class Statement(NamedTuple):
 
 
 def total(scope: Scope) -> Statement:
-    """Calls and credits."""
-    rows, parameters = _usage(scope, ())
-    return Statement(
-        f"select coalesce(sum(calls), 0), coalesce(sum(credits), 0) from ({rows}) as usage", parameters
-    )
-
-
-def charged(scope: Scope) -> Statement:
-    """Credits that count against the allowance."""
+    """Calls, credits, and those of the credits that count against the allowance."""
     rows, parameters = _usage(scope, ["charged"])
-    return Statement(f"select coalesce(sum(charged), 0) from ({rows}) as usage", parameters)
+    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in ("calls", "credits", "charged"))
+    return Statement(f"select {sums} from ({rows}) as usage", parameters)
 
 
 def sums(scope: Scope, columns: Sequence[Named], *, grain: int | None) -> Statement:

@@ -35,6 +35,14 @@ class Named(NamedTuple):
     values: Sequence[tuple[str, ...]]
 
 
+class Totals(NamedTuple):
+    """Calls, the credits that they cost, and those of the credits that count against the allowance."""
+
+    calls: int
+    credits: int
+    charged: int
+
+
 class Bucket(NamedTuple):
     """The usage of a stretch of time; `refused` are those of its calls that were (status 429)."""
 
@@ -141,12 +149,8 @@ class Snapshot(Protocol):
         """Statistics cover exactly the events received, and happened, before this moment."""
         ...
 
-    def total(self, scope: Scope) -> Usage:
+    def total(self, scope: Scope) -> Totals:
         """Sums over the rollup."""
-        ...
-
-    def charged(self, scope: Scope) -> int:
-        """Credits over the rollup that count against the allowance."""
         ...
 
     def groups(
