@@ -1,6 +1,6 @@
 """Addresses of pages. A page's address holds its whole state, so every link is the present state with a change."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
@@ -13,12 +13,10 @@ TABLE = "/table"
 TASKS = "/tasks"
 CALLS = "/calls"
 PICTURE = "/connections"
-EXPORT = "/v1/statistics/table"
 QUESTIONS = "/v1/statistics"
 EXPORT_CALLS = "/v1/events"
 PLACES = ("page", "cursor")
 """Where in a list a page begins; whatever else changes, it begins anew."""
-CONNECTED = "/v1/statistics/connections"
 PANELS = ("applications", "time", "modules", "ips", "users")
 SWITCHES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(PANELS, ("graph", "list")),
@@ -63,10 +61,13 @@ class Address:
 
         Raises: InvalidParameter: it can't be shown like that.
         """
-        forms = SWITCHES[switch]
-        value = self.get(switch, forms[0])
-        if value not in forms:
-            raise InvalidParameter(switch, f"{switch} is {value!r}: use {' or '.join(forms)}.")
+        return self.one_of(switch, SWITCHES[switch])
+
+    def one_of(self, name: str, allowed: Sequence[str]) -> str:
+        """A parameter that is one of a few; the first unasked. Raises: InvalidParameter: it is something else."""
+        value = self.get(name, allowed[0])
+        if value not in allowed:
+            raise InvalidParameter(name, f"{name} is {value!r}: use {' or '.join(allowed)}.")
         return value
 
     def finding(self, name: str) -> list[str]:
@@ -86,8 +87,7 @@ class Address:
         """The link to the dashboard, shown as it was chosen before; from itself, to its beginning."""
         if self.path == DASHBOARD:
             return DASHBOARD
-        kept = [pair for pair in self._pairs if pair[0] in ("period", *FILTERS)]
-        return _link(DASHBOARD, [*kept, *self.remembered.items()])
+        return _link(DASHBOARD, [*self._asked(), *self.remembered.items()])
 
     @property
     def period(self) -> str:
@@ -122,13 +122,7 @@ class Address:
 
     def rows(self, columns: str, filters: Mapping[str, str] | None = None) -> str:
         """The link to the rows behind a mark: the table by `columns`, in this period, with these filters added."""
-        added = dict(filters or {})
-        kept = [
-            (name, value)
-            for name, value in self._pairs
-            if name == "period" or (name in FILTERS and name not in added)
-        ]
-        return _link(TABLE, [*kept, ("columns", columns), *added.items()])
+        return self.among(columns, (filters or {}).items())
 
     def calls(self, filters: Mapping[str, str] | None = None, *, period: str | None = None) -> str:
         """The link to the calls behind a number: those of this period, or another, with these filters added."""
@@ -146,42 +140,35 @@ class Address:
         A value that is let through takes the place of others of its dimension; values kept out come on top.
         """
         added = list(filters)
-        replaced = {name for name, _ in added if not name.endswith(NOT)}
-        kept = [
-            (name, value)
-            for name, value in self._pairs
-            if name == "period" or (name in FILTERS and name not in replaced and (name, value) not in added)
-        ]
+        replaced = [name for name, _ in added if not name.endswith(NOT)]
+        kept = [pair for pair in self._asked(*replaced) if pair not in added]
         return _link(path, [*kept, *([("columns", columns)] if columns else []), *added])
 
     def data(self, question: str, form: str, **parameters: str) -> str:
         """The link to the API's answer about this period with these filters: summary, breakdown, series …"""
-        kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
-        return _link(f"{QUESTIONS}/{question}", [*kept, *parameters.items(), ("format", form)])
+        return _link(f"{QUESTIONS}/{question}", [*self._asked(), *parameters.items(), ("format", form)])
 
     def tasks(self, dimension: str, value: str) -> str:
         """The link to the integration tasks in a module or of a function, in this period and with these filters."""
-        kept = [
-            pair
-            for pair in self._pairs
-            if pair[0] == "period" or (pair[0] in FILTERS and pair[0] != dimension)
-        ]
-        return _link(TASKS, [*kept, (dimension, value)])
+        return _link(TASKS, [*self._asked(dimension), (dimension, value)])
 
     def connections(self, columns: Iterable[Dimension]) -> str:
         """The link to what is connected in this period and with these filters, which the script adds a value to."""
-        kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
-        return _link(CONNECTED, [*kept, ("columns", ",".join(columns))])
+        return _link(f"{QUESTIONS}/connections", [*self._asked(), ("columns", ",".join(columns))])
 
     def export(self, form: str, columns: Iterable[Dimension], sort: str) -> str:
         """The link to the rows on screen, all pages of them, as a file."""
-        kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
-        return _link(EXPORT, [*kept, ("columns", ",".join(columns)), ("sort", sort), ("format", form)])
+        return self.data("table", form, columns=",".join(columns), sort=sort)
 
     def export_calls(self, form: str, limit: int) -> str:
         """The link to the newest calls of the list as a file."""
-        kept = [pair for pair in self._pairs if pair[0] == "period" or pair[0] in FILTERS]
-        return _link(EXPORT_CALLS, [*kept, ("limit", str(limit)), ("format", form)])
+        return _link(EXPORT_CALLS, [*self._asked(), ("limit", str(limit)), ("format", form)])
+
+    def _asked(self, *but: str) -> list[tuple[str, str]]:
+        """The question of the page: its period and filters, without the filters named."""
+        return [
+            pair for pair in self._pairs if pair[0] == "period" or (pair[0] in FILTERS and pair[0] not in but)
+        ]
 
 
 def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:

@@ -97,8 +97,8 @@ def _asked(address: Address) -> Asked:
         sort=sort,
         order=parse_order(sort, allowed=(*columns, *MEASURES)),
         page=_page_number(address.get("page", "1")),
-        page_size=int(_one_of(address, "page_size", PAGE_SIZES)),
-        is_grouped=_one_of(address, "rows", ROWS) == "grouped",
+        page_size=int(address.one_of("page_size", PAGE_SIZES)),
+        is_grouped=address.one_of("rows", ROWS) == "grouped",
         opened=frozenset(address.all("open")),
     )
 
@@ -125,14 +125,6 @@ def _rows(reading: Reading, period: Period, filters: Filters, asked: Asked, addr
         page_size=asked.page_size,
     )
     return Rows(flat(answer, address, asked.columns), answer.total_rows, answer.total_rows)
-
-
-def _one_of(address: Address, name: str, allowed: tuple[str, ...]) -> str:
-    """A parameter that is one of a few; the first unasked. Raises: InvalidParameter: it is something else."""
-    value = address.get(name, allowed[0])
-    if value not in allowed:
-        raise InvalidParameter(name, f"{name} is {value!r}: use {' or '.join(allowed)}.")
-    return value
 
 
 def _page_number(text: str) -> int:
