@@ -23,8 +23,10 @@ async def provide_key(request: ASGIConnection[Any, Any, Any, Any], access: Acces
     return ApiKey((await access.viewer(session)).organization, "read")
 
 
-async def key_of(header: str, access: Access) -> ApiKey:
-    """What the bearer of an Authorization header may do. Raises: Unauthenticated."""
+async def key_of(header: str | None, access: Access) -> ApiKey:
+    """What the bearer of an Authorization header may do. Raises: Unauthenticated: also when there is none."""
+    if header is None:
+        raise Unauthenticated(f"No key was sent. {HOW_TO}")
     scheme, _, secret = header.partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
         raise Unauthenticated(f"The Authorization header is not of the form Bearer KEY. {HOW_TO}")

@@ -4,11 +4,10 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from litestar import Request, Response, get
-from litestar.openapi import ResponseSpec
 from litestar.params import Parameter
 
 from meterboard.api.answers import Format, respond
-from meterboard.api.statistics import Asked, only
+from meterboard.api.statistics import Asked, described, only
 from meterboard.domain.cursor import parse_cursor
 from meterboard.domain.organization import Organization
 from meterboard.service.events import MOST_EVENTS, EventsAnswer
@@ -30,7 +29,7 @@ CursorText = Annotated[
 @get(
     "/events",
     summary="List usage events",
-    responses={200: ResponseSpec(EventsAnswer, description="CSV and Parquet carry the events.")},
+    responses=described(EventsAnswer),
     sync_to_thread=True,
 )
 def events(

@@ -3,11 +3,10 @@
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
-from litestar.openapi import ResponseSpec
 from litestar.params import Parameter
 
 from meterboard.api.answers import Format, respond
-from meterboard.api.statistics import MOST_ROWS, Asked, Columns, only
+from meterboard.api.statistics import MOST_ROWS, Asked, Columns, described, only
 from meterboard.domain.organization import Organization
 from meterboard.domain.query import Dimension, parse_columns
 from meterboard.service.linked import ConnectionsAnswer, ValuesAnswer
@@ -26,7 +25,7 @@ Search = Annotated[str, Parameter(description="Values that have this within alon
 @get(
     "/connections",
     summary="What values are connected with",
-    responses={200: ResponseSpec(ConnectionsAnswer, description="CSV and Parquet carry the values.")},
+    responses=described(ConnectionsAnswer),
     sync_to_thread=True,
 )
 def connections(
@@ -53,7 +52,7 @@ def connections(
 @get(
     "/values",
     summary="Values to choose from",
-    responses={200: ResponseSpec(ValuesAnswer, description="CSV and Parquet carry the values.")},
+    responses=described(ValuesAnswer),
     sync_to_thread=True,
 )
 def values(

@@ -6,8 +6,8 @@ from typing import Any
 
 from litestar import Request, Response, get
 
-from meterboard.api.auth import HOW_TO, key_of
-from meterboard.errors import Forbidden, NotFound, Unauthenticated
+from meterboard.api.auth import key_of
+from meterboard.errors import Forbidden, NotFound
 from meterboard.service.access import Access
 from meterboard.service.health import Health
 
@@ -33,10 +33,7 @@ async def _check(request: Request[Any, Any, Any], access: Access, metrics_for: s
         if not _is_local(request):
             raise Forbidden(f"{PATH} answers this machine alone: the setting metrics is local.")
         return
-    header = request.headers.get("authorization")
-    if header is None:
-        raise Unauthenticated(f"No key was sent. {HOW_TO}")
-    key = await key_of(header, access)
+    key = await key_of(request.headers.get("authorization"), access)
     if key.organization is not None:
         raise Forbidden(
             f"{PATH} is about the server, not about an organisation. Use a provider-wide key: meterboard key create '*'"

@@ -107,11 +107,12 @@ def only(request: Request[Any, Any, Any], *more: str) -> None:
             raise InvalidParameter(name, f"There is no parameter {name!r} here. Use {', '.join(allowed)}.")
 
 
-def _described(answer: type[Struct]) -> dict[int, ResponseSpec]:
+def described(answer: type[Struct]) -> dict[int, ResponseSpec]:
+    """An answer as the API's description has it."""
     return {200: ResponseSpec(answer, description="The answer; CSV and Parquet carry its rows.")}
 
 
-@get("/summary", summary="Totals of a period", responses=_described(Summary), sync_to_thread=True)
+@get("/summary", summary="Totals of a period", responses=described(Summary), sync_to_thread=True)
 def summary(
     request: Request[Any, Any, Any],
     organization: Organization,
@@ -131,7 +132,7 @@ def summary(
 
 
 @get(
-    "/breakdown", summary="Usage by one dimension", responses=_described(BreakdownAnswer), sync_to_thread=True
+    "/breakdown", summary="Usage by one dimension", responses=described(BreakdownAnswer), sync_to_thread=True
 )
 def breakdown(
     request: Request[Any, Any, Any],
@@ -158,7 +159,7 @@ def breakdown(
     return respond(answer, form=format, name=f"usage-by-{by}")
 
 
-@get("/series", summary="Usage over time", responses=_described(SeriesAnswer), sync_to_thread=True)
+@get("/series", summary="Usage over time", responses=described(SeriesAnswer), sync_to_thread=True)
 def series(
     request: Request[Any, Any, Any],
     organization: Organization,
@@ -175,7 +176,7 @@ def series(
     return respond(answer, form=format, name="usage-over-time")
 
 
-@get("/flows", summary="How names are connected", responses=_described(FlowsAnswer), sync_to_thread=True)
+@get("/flows", summary="How names are connected", responses=described(FlowsAnswer), sync_to_thread=True)
 def flows(
     request: Request[Any, Any, Any],
     organization: Organization,
@@ -193,7 +194,7 @@ def flows(
     return respond(answer, form=format, name="connections")
 
 
-@get("/table", summary="Combinations that occurred", responses=_described(TableAnswer), sync_to_thread=True)
+@get("/table", summary="Combinations that occurred", responses=described(TableAnswer), sync_to_thread=True)
 def table(
     request: Request[Any, Any, Any],
     organization: Organization,
@@ -219,7 +220,7 @@ def table(
 @get(
     "/integration-tasks",
     summary="Integration tasks per function and module",
-    responses=_described(TasksAnswer),
+    responses=described(TasksAnswer),
     sync_to_thread=True,
 )
 def integration_tasks(
