@@ -54,6 +54,7 @@ class Rows(Struct, frozen=True):
     lines: list[Line]
     count: int
     combinations: int
+    has_tasks: bool
 
 
 @get("/table", include_in_schema=False, sync_to_thread=True)
@@ -66,7 +67,6 @@ def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
         period = reading.period(address.period)
         summary = reading.summary(period, filters)
         rows = _rows(reading, period, filters, asked, address)
-        has_tasks = bool(reading.breakdown(period, filters, "function", limit=1).total.calls)
         values = {
             **frame(viewer, address, reading, summary, filters),
             "nothing": nothing(reading, period, summary, address),
@@ -80,7 +80,7 @@ def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
         rows=rows,
         asked=asked,
         columns=asked.columns,
-        measures=tuple(measure for measure in MEASURES if has_tasks or measure != "integration_tasks"),
+        measures=tuple(measure for measure in MEASURES if rows.has_tasks or measure != "integration_tasks"),
         sorted_by=ordering.in_words(),
         heads=ordering.heads(address),
         further=ordering.further(),
@@ -115,7 +115,12 @@ def _rows(reading: Reading, period: Period, filters: Filters, asked: Asked, addr
             opened=asked.opened,
             within=WITHIN,
         )
-        return Rows(grouped(outline, address, asked.columns), outline.count, outline.combinations)
+        return Rows(
+            grouped(outline, address, asked.columns),
+            outline.count,
+            outline.combinations,
+            has_tasks=outline.integration_tasks > 0,
+        )
     answer = reading.table(
         period,
         filters,
@@ -124,7 +129,10 @@ def _rows(reading: Reading, period: Period, filters: Filters, asked: Asked, addr
         page=asked.page,
         page_size=asked.page_size,
     )
-    return Rows(flat(answer, address, asked.columns), answer.total_rows, answer.total_rows)
+    tasks = reading.breakdown(period, filters, "function", limit=1).total.calls
+    return Rows(
+        flat(answer, address, asked.columns), answer.total_rows, answer.total_rows, has_tasks=tasks > 0
+    )
 
 
 def _page_number(text: str) -> int:
