@@ -20,18 +20,9 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from benchmarks.pages import ARGUMENTS
 from tests.server import Server
 
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE = 15_000
 """Milliseconds that a page may take on a busy machine. What must be quick says so itself."""
 expect.set_options(timeout=PATIENCE)

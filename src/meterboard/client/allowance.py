@@ -65,7 +65,6 @@ class AllowanceGuard:
         """
         self._refuse = refuse
         self._arguments = url, key, timeout
-        self._counting = Lock()
         self._begin()
         self._start()
         _guards.add(self)

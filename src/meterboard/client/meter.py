@@ -92,7 +92,6 @@ class Meter:
         self._sender = Sender(
             self._journal, Transport(self.url, self.key, self.timeout), gather=GATHER_SECONDS
         )
-        self._started_in = os.getpid()
 
     def record(self, *positional: Never, **event: Unpack[UsageEvent]) -> None:
         """

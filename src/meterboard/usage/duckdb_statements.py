@@ -4,9 +4,10 @@ The statements that DuckDB runs: its tables, and whatever ClickHouse would say o
 Times are microseconds since 1970 UTC, buckets and days their numbers since then; no statement knows a time zone.
 """
 
-# What statistics can be asked by. The rollups hold the values themselves: DuckDB keeps each once in a block of rows, so
+from meterboard.usage.sql import DIMENSIONS
+
+# The rollups hold the values themselves: DuckDB keeps each once in a block of rows, so
 # they take less disk than a number for each combination would, and are grouped ten times as fast without a join.
-DIMENSIONS = 'application, function, module, method, version, ip, "user", status'
 _DIMENSION_COLUMNS = "".join(f"    {name} varchar not null,\n" for name in DIMENSIONS.split(", "))
 
 LAYOUT = 2

@@ -19,6 +19,8 @@ CALLER = (
     "case when function <> '' then 'function' else 'application' end as kind",
 )
 
+DIMENSIONS = 'application, function, module, method, version, ip, "user", status'
+"""What statistics can be asked by, as columns."""
 SUMS = ("calls", "credits", "integration_tasks", "estimated")
 
 

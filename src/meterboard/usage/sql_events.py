@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from meterboard.domain.period import BUCKET_SECONDS
 from meterboard.domain.query import Scope
-from meterboard.usage.sql import Parameter, Statement, bucket_range, filtered
+from meterboard.usage.sql import DIMENSIONS, Parameter, Statement, bucket_range, filtered
 
 BUCKET_MICROS = BUCKET_SECONDS * 1_000_000
-DIMENSIONS = 'application, function, module, method, version, ip, "user", status'
 # Events of one time are in the order of their receipt. Those that are alike in all of these can't be told apart, so
 # that their order is of no account.
 REST = "received_at, combination, id_low, id_high, credits, charged, estimated, records, reason"

@@ -23,10 +23,10 @@ function valueIn(place) {
 
 // -- Asking: the page's own question, narrowed to the values -----------------------------------------------------------
 
-function question(values, more = []) {
+function question(values) {
   const url = new URL(rows().dataset.connections, location.href);
   for (const { column } of values) url.searchParams.delete(column);
-  for (const { column, name } of [...values, ...more]) url.searchParams.append(column, asFilter(name));
+  for (const { column, name } of values) url.searchParams.append(column, asFilter(name));
   return url;
 }
 
@@ -60,9 +60,7 @@ async function askAbout(values, found, names, signal) {
   }
   if (some.length) chunks.push(some);
   for (const chunk of chunks) {
-    const url = question(values);
-    url.searchParams.delete(found.column);
-    for (const { column, name } of chunk) url.searchParams.append(column, asFilter(name));
+    const url = question([...values, ...chunk]);
     url.searchParams.set("columns", found.column);
     url.searchParams.set("limit", chunk.length);
     const answer = await ask(url, signal);

@@ -28,18 +28,10 @@ function switchTheme() {
   document.dispatchEvent(new Event("meterboard:theme"));
 }
 
-function copy(button) {
-  navigator.clipboard.writeText(document.getElementById(button.dataset.copy).innerText).then(
+function copy(button, text, otherwise) {
+  navigator.clipboard.writeText(text).then(
     () => (button.textContent = "Copied"),
-    () => (button.textContent = "Select it and copy"),
-  );
-}
-
-function copyLink(button) {
-  const link = document.getElementById(button.dataset.copyLink);
-  navigator.clipboard.writeText(link.href).then(
-    () => (button.textContent = "Copied"),
-    () => (button.textContent = "Copy it from the link"),
+    () => (button.textContent = otherwise),
   );
 }
 
@@ -52,9 +44,9 @@ function closePopovers(but) {
 document.addEventListener("click", ({ target }) => {
   if (target.closest("[data-theme-switch]")) switchTheme();
   const copying = target.closest("[data-copy]");
-  if (copying) copy(copying);
+  if (copying) copy(copying, document.getElementById(copying.dataset.copy).innerText, "Select it and copy");
   const linking = target.closest("[data-copy-link]");
-  if (linking) copyLink(linking);
+  if (linking) copy(linking, document.getElementById(linking.dataset.copyLink).href, "Copy it from the link");
   closePopovers(target);
 });
 

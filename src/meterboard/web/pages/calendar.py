@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 from msgspec import Struct
 
+from meterboard.domain.period import INSTANT
 from meterboard.service.answers import Summary
 from meterboard.service.statistics import Reading
 from meterboard.web.address import Address
@@ -12,7 +13,6 @@ from meterboard.web.words import PERIODS, date_of, plural
 
 MOST_MONTHS = 3
 """Months that are drawn; of a longer retention the newest, the others are reached by the fields below them."""
-INSTANT = timedelta(microseconds=1)
 
 
 class Day(Struct, frozen=True):

@@ -1,7 +1,6 @@
 """What every page carries around its content: whose it is, the period, the filters, how fresh the numbers are."""
 
 from collections.abc import Set
-from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
@@ -9,7 +8,7 @@ from zoneinfo import ZoneInfo
 from litestar import Request
 
 from meterboard.domain.access import Viewer
-from meterboard.domain.period import bucket_at_or_after, range_name
+from meterboard.domain.period import INSTANT, bucket_at_or_after, range_name
 from meterboard.domain.query import DIMENSIONS, FILTERS, Filters
 from meterboard.errors import InvalidParameter
 from meterboard.service.answers import Summary
@@ -19,8 +18,6 @@ from meterboard.web.address import FINDING, PICTURE, Address, chips
 from meterboard.web.pages.calendar import calendar
 from meterboard.web.pages.picker import picker
 from meterboard.web.preferences import remembered
-
-INSTANT = timedelta(microseconds=1)
 
 
 def address_of(request: Request[Any, Any, Any], more: Set[str] = frozenset()) -> Address:

@@ -1,6 +1,5 @@
 """What a page says where there is nothing to show, and the way on from there."""
 
-from datetime import timedelta
 from shlex import quote
 
 import msgspec
@@ -8,13 +7,11 @@ from msgspec import Struct
 
 from meterboard.domain.access import Viewer
 from meterboard.domain.event import UsageEvent
-from meterboard.domain.period import Period
+from meterboard.domain.period import INSTANT, Period
 from meterboard.service.answers import Summary
 from meterboard.service.statistics import Reading
 from meterboard.web import words
 from meterboard.web.address import Address
-
-INSTANT = timedelta(microseconds=1)
 
 
 class Nothing(Struct, frozen=True):
