@@ -86,6 +86,7 @@ class DuckDBStore:
             self._connection.execute(statements.SCHEMA).fetchall()
             self._roll_up(0, watermark_of(self._connection))
             self._connection.commit()
+            self.checkpoint()  # what the log holds, memory holds
         elif found != [(statements.LAYOUT,)]:
             self._connection.close()
             raise DataFolderError(
@@ -257,17 +258,23 @@ class DuckDBStore:
             since = watermark_of(self._connection)
             if since < until:
                 execute = self._connection.execute
-                self._roll_up(since, until)
-                self._touched.update(day for (day,) in execute(statements.TOUCHED_DAYS).fetchall())
+                self._touched.update(self._roll_up(since, until))
                 execute("delete from watermark").fetchall()
                 execute("insert into watermark values (?)", [until]).fetchall()
 
-    def _roll_up(self, since: int, until: int) -> None:
-        """Add the events received from `since` to `until` to the statistics; both in microseconds since 1970 UTC."""
-        moved = {"since": since, "until": until, "ahead": MAX_AHEAD // INSTANT}
-        self._connection.execute(statements.FRESH, moved).fetchall()
-        self._connection.execute(statements.ROLL_UP).fetchall()
-        self._connection.execute(statements.ROLL_UP_DAYS).fetchall()
+    def _roll_up(self, since: int, until: int) -> list[int]:
+        """
+        Add the events received from `since` to `until`, in microseconds since 1970 UTC, to the statistics.
+
+        Answers the days that they are of.
+        """
+        execute = self._connection.execute
+        execute(statements.FRESH, {"since": since, "until": until, "ahead": MAX_AHEAD // INSTANT}).fetchall()
+        execute(statements.ROLL_UP).fetchall()
+        execute(statements.ROLL_UP_DAYS).fetchall()
+        days = [day for (day,) in execute(statements.TOUCHED_DAYS).fetchall()]
+        execute("drop table fresh").fetchall()  # it would be held in memory until the next time
+        return days
 
     def forget(self, before: datetime) -> int:
         bucket = bucket_number(before)
