@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from meterboard.importers.access_log import BATCH, MAX_LINE, LogReader
 
 from meterboard.domain.event import MAX_TEXT, Request, UsageEvent
 from meterboard.importers import access_log
-from meterboard.importers.access_log import BATCH, MAX_LINE, LogReader
 
 COMMON = b'203.0.113.7 - maria [03/Nov/2026:10:45:00 +0530] "GET /crm/v8/Leads/12 HTTP/1.1" 200 512'
 COMBINED = COMMON + b' "-" "curl/8.1"'

@@ -1,10 +1,12 @@
 """Taking usage events in: who may send what, what each call is and costs, then into the meter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import accumulate
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from meterboard.clock import Clock
 from meterboard.domain.access import ApiKey
@@ -12,6 +14,7 @@ from meterboard.domain.event import (
     MAX_AHEAD,
     NO_ID,
     UNKNOWN,
+    CallBatch,
     Combination,
     EventBatch,
     Rejection,
@@ -20,7 +23,7 @@ from meterboard.domain.event import (
     identity,
 )
 from meterboard.domain.organization import Organization
-from meterboard.domain.period import micros
+from meterboard.domain.period import EPOCH, INSTANT, micros
 from meterboard.domain.schedule import CreditSchedule
 from meterboard.domain.wire import EXPECTED, Fault, Sent, shown
 from meterboard.errors import Forbidden, NotFound
@@ -33,6 +36,38 @@ class Receipt(Struct, frozen=True):
     accepted: int
     duplicates: int
     rejected: list[Rejection]
+
+
+class Calls(Struct, frozen=True):
+    """
+    Calls as columns, many of which are alike but for their id and time.
+
+    `kinds` are events without id; the time of each is one of its calls' and stands for all: they share a day of UTC.
+    `kind` is the place of each call among the kinds, `times` are microseconds since 1970 UTC.
+    """
+
+    kinds: list[UsageEvent]
+    kind: Sequence[int]
+    times: Sequence[int]
+    ids: Sequence[str]
+
+
+class Outcome(Struct, frozen=True):
+    """What became of calls, when the accepted ones are durable; `first_refusal` says why in words."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    first_refusal: str = ""
+
+    def and_then(self, later: "Outcome") -> "Outcome":
+        """Both together."""
+        return Outcome(
+            self.accepted + later.accepted,
+            self.duplicates + later.duplicates,
+            self.refused + later.refused,
+            self.first_refusal or later.first_refusal,
+        )
 
 
 class Priced(Struct, frozen=True):
@@ -82,6 +117,34 @@ class Ingest:
         """`accept` for a caller outside the event loop."""
         priced = self.price(key, sent)
         return priced.receipt(self._meter.submit(priced.batch).result())
+
+    def accept_calls(self, key: ApiKey, calls: Calls) -> Outcome:
+        """
+        Price and store the calls of a key's organisation, for a caller outside the event loop.
+
+        Raises: Forbidden: the key may only read, or is of no organisation. StoreFailed: nothing counts.
+        """
+        if key.scope == "read" or key.organization is None:
+            raise Forbidden("Calls are imported with a key of one organisation that may send.")
+        organization, schedule = key.organization, self._schedule(key.organization.schedule)
+        pricing = _Pricing(self._clock.now(), self._retention)
+        faults = [pricing.fault_of_kind(kind, organization, schedule) for kind in calls.kinds]
+        refused = pricing.refused(calls, faults)
+        if not refused:
+            batch = CallBatch(pricing.batch, calls.kind, calls.times, _identities(organization.id, calls.ids))
+        else:
+            places = list(accumulate((fault is None for fault in faults), initial=0))
+            kept = [number for number in range(len(calls.times)) if number not in refused]
+            batch = CallBatch(
+                pricing.batch,
+                [places[calls.kind[number]] for number in kept],
+                [calls.times[number] for number in kept],
+                _identities(organization.id, [calls.ids[number] for number in kept]),
+            )
+        new = self._meter.store(batch).result() if len(batch) else []
+        accepted = sum(new)
+        first = refused[min(refused)] if refused else ""
+        return Outcome(accepted, len(new) - accepted, len(refused), first)
 
     def price(self, key: ApiKey, sent: Sent) -> Priced:
         """
@@ -185,23 +248,61 @@ class _Pricing:
         batch.estimated.append(int(estimated))
         batch.records.append(-1 if event.records is None else event.records)
 
+    def fault_of_kind(
+        self, kind: UsageEvent, organization: Organization, schedule: CreditSchedule
+    ) -> Fault | None:
+        """Add what calls have in common; why it can't be accepted. Whose times can be is not for a kind to say."""
+        try:
+            assert kind.time is not None
+            if not self._oldest <= kind.time <= self._newest:
+                kind = replace(kind, time=max(self._oldest, min(self._newest, kind.time)))
+            self.add(kind, organization, schedule)
+        except Fault as fault:
+            return fault
+        return None
+
+    def refused(self, calls: Calls, faults: Sequence[Fault | None]) -> dict[int, str]:
+        """The calls that can't be accepted, by their number, and why."""
+        oldest, newest = micros(self._oldest), micros(self._newest)
+        times = calls.times
+        if not any(faults) and (not times or (min(times) >= oldest and max(times) <= newest)):
+            return {}
+        found: dict[int, str] = {}
+        for number, (kind, time) in enumerate(zip(calls.kind, times, strict=True)):
+            fault = faults[kind]
+            if fault is None and not oldest <= time <= newest:
+                fault = self._untimely(EPOCH + INSTANT * time)
+            if fault is not None:
+                found[number] = str(fault)
+        return found
+
     def _checked(self, time: datetime) -> int:
+        fault = self._untimely(time)
+        if fault is not None:
+            raise fault
+        return micros(time)
+
+    def _untimely(self, time: datetime) -> Fault | None:
         if time < self._oldest:
-            raise Fault(
+            return Fault(
                 "too_old",
                 f"time is {time.isoformat()}: usage is kept for {(self._now - self._oldest).days} days, "
                 f"so events before {self._oldest.isoformat(timespec='seconds')} are not accepted.",
             )
         if time > self._newest:
-            raise Fault(
+            return Fault(
                 "in_future",
                 f"time is {time.isoformat()}: it may be at most 5 minutes ahead of the server, where it is "
                 f"{self._now.isoformat(timespec='seconds')}. Check the sender's clock.",
             )
-        return micros(time)
+        return None
 
 
 _STATUS: dict[int | None, str] = {None: "", **{status: str(status) for status in range(100, 600)}}
+
+
+def _identities(organization: int, ids: Sequence[str]) -> list[bytes]:
+    return [identity(organization, name) for name in ids]
 
 
 def _checked_ip(text: str) -> str:

@@ -5,7 +5,7 @@ See arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html for how 
 """
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import nanoarrow as na
 from nanoarrow.c_array import c_array_from_buffers
@@ -24,20 +24,26 @@ EVENT = {
     "records": ("i", na.int32()),
 }
 """The columns of the table `event`: Python's array type and Arrow's."""
-_SCHEMA = na.struct({name: kind for name, (_, kind) in EVENT.items()})
+CALL = {"kind": ("i", na.int32()), **{name: EVENT[name] for name in ("time", "id_low", "id_high")}}
+"""What is a call's own, and its kind."""
+KIND = {"kind": CALL["kind"], **{name: kind for name, kind in EVENT.items() if name not in CALL}}
+"""What all calls of a kind share."""
 
 
 class Rows:
-    """Columns of equal length, in the order of EVENT. DuckDB asks for them more than once."""
+    """Columns of equal length, in the order of their types. DuckDB asks for them more than once."""
 
-    def __init__(self, columns: Mapping[str, Sequence[int]]) -> None:
+    def __init__(
+        self, columns: Mapping[str, Iterable[int]], types: Mapping[str, tuple[str, na.Schema]] = EVENT
+    ) -> None:
         """Raises: KeyError: a column is missing. OverflowError: a number does not fit its column."""
-        length = len(columns["organization"])
+        arrays = {name: array(code, columns[name]) for name, (code, _) in types.items()}
+        length = len(next(iter(arrays.values())))
         children = [
-            c_array_from_buffers(kind, length, [None, array(code, columns[name])])
-            for name, (code, kind) in EVENT.items()
+            c_array_from_buffers(kind, length, [None, arrays[name]]) for name, (_, kind) in types.items()
         ]
-        self._array = c_array_from_buffers(_SCHEMA, length, [None], children=children)
+        schema = na.struct({name: kind for name, (_, kind) in types.items()})
+        self._array = c_array_from_buffers(schema, length, [None], children=children)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         stream = CArrayStream.from_c_arrays([self._array], self._array.schema, move=False)
