@@ -9,7 +9,6 @@ from urllib.request import ProxyHandler, build_opener
 from urllib.request import Request as HttpRequest
 
 import msgspec
-from msgspec.structs import replace
 
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import MAX_BODY_BYTES, UsageEvent
@@ -62,7 +61,7 @@ def calls_to_server(address: str, secret: str) -> Delivery:
 
 def _events(calls: Calls) -> list[bytes]:
     """Each call as JSON. What calls of a kind have in common is encoded once."""
-    shared = [msgspec.json.encode(replace(kind, id=None, time=None))[1:-1] for kind in calls.kinds]
+    shared = [msgspec.json.encode(kind)[1:-1] for kind in calls.kinds]
     shared = [b"," + fields if fields else b"" for fields in shared]
     quoted = msgspec.json.encode
     return [

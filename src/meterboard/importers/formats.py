@@ -17,7 +17,7 @@ TEXTS = {
     # Apache's vhost_combined has the host in front; further fields behind (nginx's own "main") are passed over.
     "combined": (COMBINED, COMMON, "$host:$server_port " + COMBINED, "$host:$server_port " + COMMON),
     "alb": (
-        "$type $time_iso8601 $elb $remote_addr $target $request_processing_time $target_processing_time "
+        "$type $time_iso8601 $elb $client $target $request_processing_time $target_processing_time "
         '$response_processing_time $elb_status_code $target_status_code $received_bytes $sent_bytes "$request" '
         '"$http_user_agent"',
     ),

@@ -15,11 +15,10 @@ from meterboard.importers.delivery import Delivery
 from meterboard.importers.following import Following
 from meterboard.importers.formats import Format, guess, read_format
 from meterboard.importers.lines import Lines, chunks
-from meterboard.importers.reading import Reader
+from meterboard.importers.reading import Parsed, Reader
 from meterboard.importers.sources import DAMAGED, STANDARD_INPUT, Source, named, open_source
 from meterboard.importers.tables import csv_lines, parquet_lines
 from meterboard.importers.tally import Meterage, Rejects, Tally
-from meterboard.service.ingest import Outcome
 
 
 class Import(Struct, frozen=True):
@@ -89,27 +88,30 @@ class _Work:
         self.tally.files += 1
         self._meterage.begin(Path(file).name, source.size if source is not None else None)
         reader = Reader(form, fold=self._delivery.fold)
-        under_way: Future[Outcome] | None = None
+        under_way: Future[int] | None = None
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="deliver") as pool:
                 for lines in portions:
-                    read = reader.read(lines)
-                    self.tally.add(file, read)
-                    self._rejects.keep(read)
-                    self._finish(under_way)
-                    under_way = pool.submit(self._delivery.calls, read.calls)
-                    if source is None:
-                        self._finish(under_way)  # what is followed comes a little at a time
-                        under_way = None
-                    self._meterage.advance(read.lines, source)
-                self._finish(under_way)
-                under_way = None
+                    parsed = reader.parse(lines)
+                    if under_way is not None:
+                        self._meterage.advance(under_way.result(), source)
+                    under_way = pool.submit(self._hand_on, file, reader, parsed)
+                    if source is None:  # what is followed comes a little at a time
+                        under_way.result()
+                if under_way is not None:
+                    self._meterage.advance(under_way.result(), source)
         finally:
             reader.close()
 
-    def _finish(self, under_way: "Future[Outcome] | None") -> None:
-        if under_way is not None:
-            self.tally.outcome = self.tally.outcome.and_then(under_way.result())
+    def _hand_on(self, file: str, reader: Reader, parsed: Parsed) -> int:
+        """Deliver a chunk; how many lines it had."""
+        if parsed.lines.first == 1:
+            reader.begin()
+        read = reader.calls(parsed)
+        self._rejects.keep(read)
+        self.tally.outcome = self.tally.outcome.and_then(self._delivery.calls(read.calls))
+        self.tally.add(file, read)
+        return read.lines
 
     def _to_the_end(self, lines: Iterator[Lines], file: str) -> Iterator[Lines]:
         """Raises: UnreadableBody: the file is damaged or cut off; what came before has been counted."""

@@ -30,28 +30,29 @@ class Numbering:
         digests = [blake2b(text, digest_size=16).hexdigest() for text in texts]
         ids: list[str] = []
         while len(ids) < len(digests):
-            if len(self._repeated) >= self._remembered:
-                self._repeated_before, self._repeated = self._repeated, {}
-            room = self._remembered - len(self._repeated)
+            # As far as there is room for new ones; the one after that decides whether the generations change.
+            room = max(1, self._remembered - len(self._repeated))
             ids += self._numbered(digests[len(ids) : len(ids) + room])
         return ids
 
     def _numbered(self, digests: Sequence[str]) -> list[str]:
-        """No more than there is room for in the newer generation."""
-        repeated, before = self._repeated, self._repeated_before
+        repeated = self._repeated
         unique = dict.fromkeys(digests, 1)
         if (
-            len(unique) == len(digests)
+            len(unique) == len(digests) <= self._remembered - len(repeated)
             and repeated.keys().isdisjoint(unique)
-            and before.keys().isdisjoint(unique)
+            and self._repeated_before.keys().isdisjoint(unique)
         ):
             repeated.update(unique)
             return [f"log-{digest}-0" for digest in digests]
-        ids: list[str] = []
-        for digest in digests:
-            count = repeated.get(digest)
-            if count is None:
-                count = before.get(digest, 0)
-            repeated[digest] = count + 1
-            ids.append(f"log-{digest}-{count}")
-        return ids
+        return [f"log-{digest}-{self._count(digest)}" for digest in digests]
+
+    def _count(self, digest: str) -> int:
+        """How many equal ones came before."""
+        count = self._repeated.get(digest)
+        if count is None:
+            count = self._repeated_before.get(digest, 0)
+            if len(self._repeated) >= self._remembered:
+                self._repeated_before, self._repeated = self._repeated, {}
+        self._repeated[digest] = count + 1
+        return count

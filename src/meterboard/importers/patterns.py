@@ -21,6 +21,7 @@ _REST = r"([ \t\r].*)?$"
 _VARIABLES = {
     # nginx
     "remote_addr": "ip",
+    "client": "ip",
     "remote_user": "user",
     "time_local": "time",
     "time_iso8601": "time",
@@ -61,6 +62,8 @@ _CLASSES = {
     "s": "[0-9]{3}",
     "RESPONSE_CODE": "[0-9]{3}",
 }
+_ADDRESS = "[^ :]*(?::[^ :]*:[^ ]*)?"  # none with a port, which is a virtual host in front of the address
+_CLASSES |= {"remote_addr": _ADDRESS, "h": _ADDRESS}
 _CLASSES |= {"host": "[A-Za-z0-9_.-]+", "server_port": "[0-9]{1,5}"}
 _CLASSES |= {"body_bytes_sent": "(?:[0-9]+|-)", "b": "(?:[0-9]+|-)"}
 _SPELLINGS = {
@@ -128,8 +131,8 @@ class Pattern(NamedTuple):
         return f"regexp_extract(line, {quoted('^' + ''.join(pieces))}, {fields}) as {name}"
 
 
-_GIVEN = {"user": 'rtrim("{}")', "ip": "trim(split_part(\"{}\", ',', -1))"}
-"""A user may hold spaces. Of several addresses a proxy wrote the last itself; the others anyone can send."""
+_GIVEN = {"user": 'rtrim("{}")'}
+"""A user may hold spaces."""
 
 
 def read_pattern(text: str, mapping: Mapping[str, str] | None = None) -> Pattern:

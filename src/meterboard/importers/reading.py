@@ -4,14 +4,13 @@ Lines -> calls. DuckDB parses a chunk of lines at once; what a call is, is worke
 
 from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import nanoarrow as na
 from msgspec import Struct
 
 from meterboard.domain.event import UsageEvent
-from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.importers import words
 from meterboard.importers.fields import SHARED
 from meterboard.importers.formats import Format
@@ -35,12 +34,27 @@ from parsed join kinds on {_SAME} and parsed.time // {DAY} = kinds.day order by 
 """
 
 
+MOST_KNOWN = 50_000
+"""Kinds of call that are at hand for the next chunk: about 30 MB."""
+
+
 class Read(Struct):
     """What a chunk holds: its calls, how many lines, and those that can't be read, with their numbers."""
 
     calls: Calls
     lines: int
     unreadable: list[tuple[int, bytes]]
+
+
+class Parsed(NamedTuple):
+    """A chunk's calls as numbers: the place of each among the lines, its time, its kind, and the bytes behind it."""
+
+    lines: Lines
+    rows: list[tuple[Any, ...]]
+    places: "array[int]"
+    times: "array[int]"
+    kind: "array[int]"
+    rest: "array[int]"
 
 
 class Reader:
@@ -50,6 +64,7 @@ class Reader:
         """`fold`: see `fields.parsed`."""
         self._form = form
         self._fold = fold
+        self._known: dict[tuple[str, ...], UsageEvent] = {}
         self._numbering = numbering or Numbering()
         self._connection = duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
         self._connection.execute("set TimeZone = 'UTC'").fetchall()
@@ -57,17 +72,32 @@ class Reader:
     def close(self) -> None:
         self._connection.close()
 
+    def begin(self) -> None:
+        """The next chunk is the first of a new file: equal lines are counted anew."""
+        self._numbering = Numbering()
+
     def read(self, lines: Lines) -> Read:
         """The calls of a chunk. No line makes it raise."""
+        return self.calls(self.parse(lines))
+
+    def parse(self, lines: Lines) -> Parsed:
+        """What DuckDB does of it, without keeping Python's interpreter: other threads work meanwhile."""
         self._parse(lines)
         self._connection.execute(KINDS).fetchall()
-        places, times, kind, rest = self._columns(CALLS, "iqii")
-        calls = Calls(self._kinds(), kind, times, self._ids(lines.texts, places, rest))
+        rows = self._connection.execute(f"select time, {_KEY} from kinds order by kind").fetchall()
+        return Parsed(lines, rows, *self._columns(CALLS, "iqii"))
+
+    def calls(self, parsed: Parsed) -> Read:
+        """The rest of it: kinds as events, and ids. Chunks are taken in their order."""
+        texts, places = parsed.lines.texts, parsed.places
+        ids = self._ids(texts, places, parsed.rest)
+        days = [time for time, *_ in parsed.rows]
+        calls = Calls(self._kinds(parsed.rows), days, parsed.kind, parsed.times, ids)
         unreadable: list[tuple[int, bytes]] = []
-        if len(places) < len(lines.texts):
-            missing = sorted(set(range(len(lines.texts))).difference(places))
-            unreadable = [(lines.first + n, lines.texts[n]) for n in missing if lines.texts[n].strip()]
-        return Read(calls, len(lines.texts), unreadable)
+        if len(places) < len(texts):
+            missing = sorted(set(range(len(texts))).difference(places))
+            unreadable = [(parsed.lines.first + n, texts[n]) for n in missing if texts[n].strip()]
+        return Read(calls, len(texts), unreadable)
 
     def _parse(self, lines: Lines) -> None:
         """Make the table `parsed`, a row for each line."""
@@ -113,22 +143,28 @@ class Reader:
             chosen = [texts[n][: len(texts[n]) - cut] for n, cut in zip(places, rest, strict=True)]
         return self._numbering.ids(chosen)
 
-    def _kinds(self) -> list[UsageEvent]:
-        rows = self._connection.execute(f"select {_KEY}, time from kinds order by kind").fetchall()
-        return [self._kind(*row) for row in rows]
+    def _kinds(self, rows: Sequence[tuple[Any, ...]]) -> list[UsageEvent]:
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        events: list[UsageEvent] = []
+        for _, *values in rows:
+            key = tuple(values)
+            event = self._known.get(key)
+            if event is None:
+                event = self._known[key] = self._kind(*key)
+            events.append(event)
+        return events
 
     def _kind(
-        self, ip: str, user: str, agent: str, http: str, path: str, query: str, status: str, *more: Any
+        self, ip: str, user: str, agent: str, http: str, path: str, query: str, status: str, *more: str
     ) -> UsageEvent:
-        *names, records, credits, time = more
-        application, function, module, method, version = map(words.name, names)
-        if self._form.is_escaped:
-            user, agent, path = words.unescaped(user), words.unescaped(agent), words.unescaped(path + query)
-        else:
-            path += query
-        code = int(status) if status.isascii() and status.isdecimal() and len(status) == 3 else 0
+        *names, records, credits = more
+        application, function, module, method, version = (
+            words.name(text) if text else None for text in names
+        )
+        if self._form.is_escaped and "\\" in f"{user}{agent}{path}{query}":
+            user, agent, path, query = map(words.unescaped, (user, agent, path, query))
         return UsageEvent(
-            time=EPOCH + INSTANT * time,
             application=application or words.product(agent[: words.LONGEST_AGENT]),
             function=function,
             user=words.name(user),
@@ -136,8 +172,11 @@ class Reader:
             version=version,
             module=module,
             method=method,
-            request=words.request(http, path),
+            request=words.request(http, path + query),
             records=int(records) if records else None,
             credits=int(credits) if credits else None,
-            status=code if 100 <= code <= 599 else None,
+            status=_STATUS.get(status),
         )
+
+
+_STATUS = {str(status): status for status in range(100, 600)}

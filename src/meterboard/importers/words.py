@@ -39,9 +39,13 @@ def name(field: str) -> str | None:
     return None if text in ("-", "", '""') else text
 
 
-@lru_cache(maxsize=16_384)
 def address(field: str) -> str | None:
-    """The address of a client, a port behind it left out; None for a host name, which the server looked up."""
+    """
+    The address of a client, a port behind it left out; None for a host name, which the server looked up.
+
+    Of several with commas between them (`X-Forwarded-For`) the proxy wrote the last itself; the others anyone can send.
+    """
+    field = field.rpartition(",")[2].strip()
     if len(field) > LONGEST_ADDRESS:
         return None
     found = _WITH_PORT.fullmatch(field)

@@ -6,7 +6,6 @@ from functools import lru_cache
 from itertools import accumulate
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from meterboard.clock import Clock
 from meterboard.domain.access import ApiKey
@@ -42,11 +41,12 @@ class Calls(Struct, frozen=True):
     """
     Calls as columns, many of which are alike but for their id and time.
 
-    `kinds` are events without id; the time of each is one of its calls' and stands for all: they share a day of UTC.
-    `kind` is the place of each call among the kinds, `times` are microseconds since 1970 UTC.
+    `kinds` are events without id and time. The one of `days` stands for the times of a kind's calls, all of one day of
+    UTC: prices begin and end with days. `kind` is the place of each call among the kinds, `times` are microseconds since 1970 UTC.
     """
 
-    kinds: list[UsageEvent]
+    kinds: Sequence[UsageEvent]
+    days: Sequence[int]
     kind: Sequence[int]
     times: Sequence[int]
     ids: Sequence[str]
@@ -128,7 +128,10 @@ class Ingest:
             raise Forbidden("Calls are imported with a key of one organisation that may send.")
         organization, schedule = key.organization, self._schedule(key.organization.schedule)
         pricing = _Pricing(self._clock.now(), self._retention)
-        faults = [pricing.fault_of_kind(kind, organization, schedule) for kind in calls.kinds]
+        faults = [
+            pricing.fault_of_kind(kind, time, organization, schedule)
+            for kind, time in zip(calls.kinds, calls.days, strict=True)
+        ]
         refused = pricing.refused(calls, faults)
         if not refused:
             batch = CallBatch(pricing.batch, calls.kind, calls.times, _identities(organization.id, calls.ids))
@@ -207,6 +210,11 @@ class _Pricing:
     def add(self, event: UsageEvent, organization: Organization, schedule: CreditSchedule) -> None:
         """Raises: Fault: the event can't be accepted."""
         time = self._now_micros if event.time is None else self._checked(event.time)
+        self._add_at(time, event, organization, schedule)
+
+    def _add_at(
+        self, time: int, event: UsageEvent, organization: Organization, schedule: CreditSchedule
+    ) -> None:
         version, module, method = event.version, event.module, event.method
         records, tariff, address = event.records, None, ""
         if event.request is not None:
@@ -249,14 +257,11 @@ class _Pricing:
         batch.records.append(-1 if event.records is None else event.records)
 
     def fault_of_kind(
-        self, kind: UsageEvent, organization: Organization, schedule: CreditSchedule
+        self, kind: UsageEvent, time: int, organization: Organization, schedule: CreditSchedule
     ) -> Fault | None:
         """Add what calls have in common; why it can't be accepted. Whose times can be is not for a kind to say."""
         try:
-            assert kind.time is not None
-            if not self._oldest <= kind.time <= self._newest:
-                kind = replace(kind, time=max(self._oldest, min(self._newest, kind.time)))
-            self.add(kind, organization, schedule)
+            self._add_at(time, kind, organization, schedule)
         except Fault as fault:
             return fault
         return None

@@ -20,7 +20,7 @@ from meterboard.domain.event import MAX_AHEAD, CallBatch, Combination, EventBatc
 from meterboard.domain.period import BUCKET, BUCKETS_A_DAY, EPOCH, INSTANT, bucket_number, micros
 from meterboard.errors import DataFolderError, StoreFailed
 from meterboard.usage import duckdb_statements as statements
-from meterboard.usage.duckdb_rows import CALL, EVENT, KIND, Rows
+from meterboard.usage.duckdb_rows import CALL, EVENT, KIND, Rows, halves
 from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of
 from meterboard.usage.ids import IdFilter
 
@@ -147,7 +147,7 @@ class DuckDBStore:
     def append_calls(self, calls: CallBatch, *, received_at: datetime) -> list[bool]:
         if not calls.ids:
             return []
-        lows, highs = zip(*_HALVES.iter_unpack(b"".join(calls.ids)), strict=True)
+        lows, highs = halves(calls.ids)
         new = self._which_are_new(lows, highs)
         if not any(new):
             return new
@@ -173,7 +173,7 @@ class DuckDBStore:
             self._insert_calls(
                 Rows({name: kept(column) for name, column in own.items()}, CALL), Rows(shared, KIND)
             )
-        added = [low for low, is_new in zip(lows, new, strict=True) if is_new and low]
+        added = lows if all(new) else list(compress(lows, new))
         self._ids.add(added, first=received_at, last=received_at)
         return new
 
@@ -194,7 +194,7 @@ class DuckDBStore:
 
     def _which_are_new(self, lows: Sequence[int], highs: Sequence[int]) -> list[bool]:
         seen = self._stored_among(lows, highs)
-        if not seen and len(set(lows)) == len(lows) and 0 not in lows:
+        if not seen and len(set(lows)) == len(lows):
             return [True] * len(lows)
         new: list[bool] = []
         for identity in zip(lows, highs, strict=True):
