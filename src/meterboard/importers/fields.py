@@ -47,6 +47,8 @@ SHARED = (
 )
 """What makes a kind of call."""
 
+MOST_OF_ID = 128
+"""Characters, as over HTTP."""
 CLF = "%d/%b/%Y:%H:%M:%S %z"
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 to 9999, in microseconds
 _REQUEST = r"^([A-Z][A-Z_-]{0,31}) ([^ ?]+)(\?[^ ]*)?(?: HTTP/[0-9.]+)?$"
@@ -109,6 +111,8 @@ def parsed(texts: str, given: Mapping[str, str], time: str, *, fold: bool) -> st
         if name in given
     )
     readable = f"moment between {_FIRST} and {_LAST}{' and ' + counts if counts else ''}"
+    if "id" in given:
+        readable += f" and length({value['id']}) <= {MOST_OF_ID}"
     request = f"regexp_extract({value['request']}, {quoted(_REQUEST)}, ['http', 'path', 'query'])"
     path = f"if(r.path = '', split_part({value['path']}, '?', 1), r.path) as bare"
     asked = f"if(r.path = '' and contains({value['path']}, '?'), substr({value['path']}, strpos({value['path']}, '?')), r.query) as asked"

@@ -107,11 +107,15 @@ class Objects(NamedTuple):
 
 
 class Format(NamedTuple):
-    """A format: its layouts, each for the lines that the ones before can't read; are there escapes in its texts?"""
+    """
+    A format: its layouts, each for the lines that the ones before can't read; are there escapes
+    in its texts, may lines have ids of their own?
+    """
 
     name: str
     layouts: Sequence[Layout]
     is_escaped: bool = False
+    has_ids: bool = False
 
 
 def read_format(text: str, mapping: Mapping[str, str]) -> Format:
@@ -124,7 +128,9 @@ def read_format(text: str, mapping: Mapping[str, str]) -> Format:
         return Format(text, [read_pattern(pattern, mapping) for pattern in TEXTS[text]], is_escaped=True)
     if text in OBJECTS or text in TABLES:
         places = OBJECTS.get(text) or OBJECTS["ndjson"] | {"request": ("$.request",)}
-        return Format(text, [Objects(places | {name: (_path(path),) for name, path in mapping.items()})])
+        return Format(
+            text, [Objects(places | {name: (_path(path),) for name, path in mapping.items()})], has_ids=True
+        )
     if "$" in text or "%" in text:
         return Format("custom", [read_pattern(text, mapping)], is_escaped=True)
     raise InvalidParameter(

@@ -15,6 +15,8 @@ from nanoarrow.c_array_stream import CArrayStream
 
 CHUNK = 16 * 1024 * 1024
 """Bytes. About 120,000 lines of an access log: a commit so large costs next to nothing a line."""
+MOST_LINES = 250_000
+"""Lines, in a chunk of very short ones."""
 MAX_LINE = 65_536
 """Bytes, the line's end not counted. No server writes longer lines; of a longer one no more than this is looked at."""
 
@@ -41,7 +43,8 @@ def chunks(stream: Reads, *, size: int = CHUNK) -> Iterator[Lines]:
         end = rest.rfind(b"\n")
         if end >= 0:
             texts = readable(rest[:end]).split(b"\n")
-            yield Lines(number, texts)
+            for at in range(0, len(texts), MOST_LINES):
+                yield Lines(number + at, texts[at : at + MOST_LINES])
             number += len(texts)
             rest = rest[end + 1 :]
         if len(rest) > MAX_LINE:

@@ -31,6 +31,7 @@ _VARIABLES = {
     "request_uri": "path",
     "uri": "path",
     "status": "status",
+    "elb_status_code": "status",
     "http_user_agent": "agent",
     # Apache
     "h": "ip",
@@ -63,6 +64,7 @@ _CLASSES = {
     "RESPONSE_CODE": "[0-9]{3}",
 }
 _ADDRESS = "[^ :]*(?::[^ :]*:[^ ]*)?"  # none with a port, which is a virtual host in front of the address
+_CLASSES |= {"elb_status_code": "(?:[0-9]{3}|-)"}
 _CLASSES |= {"remote_addr": _ADDRESS, "h": _ADDRESS}
 _CLASSES |= {"host": "[A-Za-z0-9_.-]+", "server_port": "[0-9]{1,5}"}
 _CLASSES |= {"body_bytes_sent": "(?:[0-9]+|-)", "b": "(?:[0-9]+|-)"}

@@ -32,6 +32,7 @@ CALLS = f"""
 select n, parsed.time, kind, strlen(rest)::integer as rest
 from parsed join kinds on {_SAME} and parsed.time // {DAY} = kinds.day order by n
 """
+OWN_IDS = "select id from parsed where time is not null order by n"
 
 
 MOST_KNOWN = 50_000
@@ -55,6 +56,7 @@ class Parsed(NamedTuple):
     times: "array[int]"
     kind: "array[int]"
     rest: "array[int]"
+    own_ids: list[str]
 
 
 class Reader:
@@ -85,12 +87,16 @@ class Reader:
         self._parse(lines)
         self._connection.execute(KINDS).fetchall()
         rows = self._connection.execute(f"select time, {_KEY} from kinds order by kind").fetchall()
-        return Parsed(lines, rows, *self._columns(CALLS, "iqii"))
+        places, times, kind, rest = self._columns(CALLS, "iqii")
+        own = self._connection.execute(OWN_IDS).fetchall() if self._form.has_ids else []
+        return Parsed(lines, rows, places, times, kind, rest, [name for (name,) in own])
 
     def calls(self, parsed: Parsed) -> Read:
         """The rest of it: kinds as events, and ids. Chunks are taken in their order."""
         texts, places = parsed.lines.texts, parsed.places
         ids = self._ids(texts, places, parsed.rest)
+        if any(parsed.own_ids):
+            ids = [own or made for own, made in zip(parsed.own_ids, ids, strict=True)]
         days = [time for time, *_ in parsed.rows]
         calls = Calls(self._kinds(parsed.rows), days, parsed.kind, parsed.times, ids)
         unreadable: list[tuple[int, bytes]] = []

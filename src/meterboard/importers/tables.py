@@ -15,6 +15,8 @@ from meterboard.importers.lines import CHUNK, Lines, Reads, readable
 
 ROWS = 50_000
 """Rows of a Parquet file that are held at once."""
+MOST_OPEN = 2 * CHUNK
+"""Bytes in which a quote has to end."""
 _DELIMITERS = ",;\t|"
 
 
@@ -47,19 +49,22 @@ def csv_lines(stream: Reads, *, size: int = CHUNK) -> Iterator[Lines]:
         file = Path(folder) / "chunk.csv"
         while piece := stream.read(size):
             rest += piece
-            end = _end_of_record(rest)
+            # A quote that never ends must not make the rest of the file one record.
+            end = _end_of_record(rest) or (rest.rfind(b"\n") + 1 if len(rest) > MOST_OPEN else 0)
+            whole, rest = rest[:end], rest[end:]
             if not end:
                 continue
-            whole, rest = rest[:end], rest[end:]
             if not names:
                 header, whole = _header(whole)
                 delimiter = max(_DELIMITERS, key=header.count)
-                names, first = next(csv.reader([header], delimiter=delimiter)), 2
+                names, first = _names(header, delimiter), 2
             texts = _records(connection, file, whole, names, delimiter)
             if texts:
                 yield Lines(first, texts)
             first += len(texts)
-        if rest.strip() and names:
+        if rest.strip() and not names:
+            yield Lines(1, readable(rest).rstrip(b"\n").split(b"\n"))
+        elif rest.strip():
             yield Lines(first, _records(connection, file, rest, names, delimiter))
     connection.close()
 
@@ -71,6 +76,20 @@ def _connect() -> duckdb.DuckDBPyConnection:
 def _header(data: bytes) -> tuple[str, bytes]:
     line, _, rest = data.partition(b"\n")
     return line.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").rstrip("\r"), rest
+
+
+def _names(header: str, delimiter: str) -> list[str]:
+    """The columns' names, made different where they are not: DuckDB does not tell `Time` from `time`."""
+    clean = header.replace("\r", " ").replace("\0", " ")
+    try:
+        found = next(csv.reader([clean], delimiter=delimiter), [])
+    except csv.Error:
+        found = clean.split(delimiter)
+    names: dict[str, str] = {}
+    for number, name in enumerate(found or [""], 1):
+        key = name.strip() or f"column {number}"
+        names[key.lower() if key.lower() not in names else f"{key.lower()} {number}"] = key
+    return [key if key.lower() != name.lower() else name for key, name in names.items()]
 
 
 def _end_of_record(data: bytes) -> int:
@@ -91,11 +110,14 @@ def _records(
         return []
     file.write_bytes(readable(data))
     columns = "{" + ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names) + "}"
-    rows = connection.execute(
-        f"select to_json(line) from read_csv({quoted(str(file))}, columns = {columns}, header = false, "
-        f"auto_detect = false, delim = {quoted(delimiter)}, quote = '\"', escape = '\"', store_rejects = true, "
-        "max_line_size = 20000000) as line"
-    ).fetchall()
+    try:
+        rows = connection.execute(
+            f"select to_json(line) from read_csv({quoted(str(file))}, columns = {columns}, header = false, "
+            f"auto_detect = false, delim = {quoted(delimiter)}, quote = '\"', escape = '\"', store_rejects = true, "
+            "max_line_size = 20000000) as line"
+        ).fetchall()
+    except duckdb.Error:  # a quote that never ends, say: as written, none of the lines is a record
+        return readable(data).rstrip(b"\n").split(b"\n")
     texts = [text.encode() for (text,) in rows]
     wrong = connection.execute("select distinct line, csv_line from reject_errors order by line").fetchall()
     for line, text in wrong:
