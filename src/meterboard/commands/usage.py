@@ -1,8 +1,7 @@
-"""`meterboard import`, `export` and `verify`: events in, statistics out, and the proof between them."""
+"""`meterboard export` and `verify`: statistics out, and the proof that they are right."""
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -11,43 +10,10 @@ import click
 from meterboard.api.answers import Format, respond
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.running import open_services, passing_key
-from meterboard.domain.access import ApiKey
 from meterboard.domain.query import DIMENSIONS, parse_columns
-from meterboard.importers.delivery import Deliver, ask_server, fetch, to_meter, to_server
-from meterboard.importers.logs import import_logs
+from meterboard.importers.delivery import ask_server, fetch
 from meterboard.server import address_of_running
 from meterboard.service.verify import Verification
-
-
-@click.command("import")
-@click.argument("organization", metavar="ORG")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--format", "form", type=click.Choice(["combined"]), default="combined", show_default=True)
-@data_option
-def import_files(organization: str, files: tuple[str, ...], form: str, data: Path) -> None:
-    """
-    Count the calls in access logs of Apache or nginx (common and combined; .gz too; - is standard input).
-
-    May be run again and while the server runs; counts nothing twice.
-    """
-    with _delivery(data, organization) as deliver:
-        tally = import_logs(files, deliver, sys.stderr)
-    click.echo(tally.in_words())
-
-
-@contextmanager
-def _delivery(data: Path, name: str) -> Iterator[Deliver]:
-    """To the running server when there is one, since one process alone can hold the usage store."""
-    with open_accounts(data) as accounts:
-        organization = accounts.organizations.named(name)
-    address = address_of_running(data)
-    if address:
-        with passing_key(data, organization, "import", "ingest") as secret:
-            yield to_server(address, secret)
-        return
-    with open_services(data) as services:
-        yield to_meter(services.ingest, ApiKey(organization, "ingest"))
-        services.refresh.now()
 
 
 @click.command("export")

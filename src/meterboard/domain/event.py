@@ -1,5 +1,6 @@
 """The usage event: its shape on the wire, its limits, and why one is refused."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -114,6 +115,23 @@ class EventBatch:
         """Add another batch's events behind this one's."""
         for name in self.__slots__:
             getattr(self, name).extend(getattr(other, name))
+
+
+class CallBatch(Struct, frozen=True):
+    """
+    Accepted calls of one organisation, many of which are alike but for their id and time, ready for the store.
+
+    `kinds` says once what they are and cost; its ids and times are of no account. `kind` is the place of each call
+    among the kinds; `times` and `ids` are as in EventBatch.
+    """
+
+    kinds: EventBatch
+    kind: Sequence[int]
+    times: Sequence[int]
+    ids: Sequence[bytes]
+
+    def __len__(self) -> int:
+        return len(self.times)
 
 
 NO_ID = bytes(12)

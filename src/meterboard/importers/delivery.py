@@ -1,8 +1,9 @@
 """Handing imported events on: to this process's own meter, or to the server that holds the data folder."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 from urllib.request import Request as HttpRequest
@@ -11,40 +12,72 @@ import msgspec
 
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import MAX_BODY_BYTES, UsageEvent
+from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.domain.wire import Sent
 from meterboard.errors import DataFolderError
-from meterboard.service.ingest import Ingest, Receipt
+from meterboard.service.ingest import Calls, Ingest, Outcome, Receipt
 from meterboard.service.verify import Verification
 
 Deliver = Callable[[list[UsageEvent]], Receipt]
 """Takes events, answers when they are durable."""
 
+
+class Delivery(NamedTuple):
+    """Takes calls, answers when they are durable. `fold`: their kinds may leave out what no price depends on."""
+
+    calls: Callable[[Calls], Outcome]
+    fold: bool = False
+
+
 _open = build_opener(ProxyHandler({})).open  # our own server, on this machine: never through a proxy
 PATIENCE_SECONDS = 60
 """How long a busy server is asked again before the import gives up."""
+_AT_ONCE = 5_000
+"""Events in a request: half of what it may carry, so that others' are not kept waiting."""
 
 
 def to_meter(ingest: Ingest, key: ApiKey) -> Deliver:
-    """Deliver within this process."""
+    """Deliver events within this process."""
     return lambda events: ingest.accept_and_wait(key, Sent(events, range(len(events)), []))
 
 
-def to_server(address: str, secret: str) -> Deliver:
-    """Deliver over HTTP, in requests that the server will take."""
+def calls_to_meter(ingest: Ingest, key: ApiKey, *, fold: bool = False) -> Delivery:
+    """Deliver calls within this process."""
+    return Delivery(lambda calls: ingest.accept_calls(key, calls), fold)
 
-    def deliver(events: list[UsageEvent]) -> Receipt:
-        body = msgspec.json.encode(events)
-        if len(body) <= MAX_BODY_BYTES or len(events) == 1:
-            return _post(address, secret, body)
+
+def calls_to_server(address: str, secret: str) -> Delivery:
+    """Deliver calls over HTTP, in requests that the server will take."""
+
+    def deliver(calls: Calls) -> Outcome:
+        events = _events(calls)
+        outcome = Outcome()
+        for at in range(0, len(events), _AT_ONCE):
+            outcome = outcome.and_then(_send(address, secret, events[at : at + _AT_ONCE]))
+        return outcome
+
+    return Delivery(deliver)
+
+
+def _events(calls: Calls) -> list[bytes]:
+    """Each call as JSON. What calls of a kind have in common is encoded once."""
+    shared = [msgspec.json.encode(kind)[1:-1] for kind in calls.kinds]
+    shared = [b"," + fields if fields else b"" for fields in shared]
+    quoted = msgspec.json.encode
+    return [
+        b'{"id":%b,"time":%b%b}' % (quoted(name), quoted(EPOCH + INSTANT * time), shared[kind])
+        for name, time, kind in zip(calls.ids, calls.times, calls.kind, strict=True)
+    ]
+
+
+def _send(address: str, secret: str, events: Sequence[bytes]) -> Outcome:
+    body = b"[" + b",".join(events) + b"]"
+    if len(body) > MAX_BODY_BYTES and len(events) > 1:
         half = len(events) // 2
-        first, second = deliver(events[:half]), deliver(events[half:])
-        return Receipt(
-            first.accepted + second.accepted,
-            first.duplicates + second.duplicates,
-            [*first.rejected, *second.rejected],
-        )
-
-    return deliver
+        return _send(address, secret, events[:half]).and_then(_send(address, secret, events[half:]))
+    receipt = _post(address, secret, body)
+    first = receipt.rejected[0].message if receipt.rejected else ""
+    return Outcome(receipt.accepted, receipt.duplicates, len(receipt.rejected), first)
 
 
 def ask_server(address: str, secret: str) -> Verification:

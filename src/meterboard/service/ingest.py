@@ -1,8 +1,9 @@
 """Taking usage events in: who may send what, what each call is and costs, then into the meter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import accumulate
 
 from msgspec import Struct
 
@@ -12,6 +13,7 @@ from meterboard.domain.event import (
     MAX_AHEAD,
     NO_ID,
     UNKNOWN,
+    CallBatch,
     Combination,
     EventBatch,
     Rejection,
@@ -20,7 +22,7 @@ from meterboard.domain.event import (
     identity,
 )
 from meterboard.domain.organization import Organization
-from meterboard.domain.period import micros
+from meterboard.domain.period import EPOCH, INSTANT, micros
 from meterboard.domain.reason import GIVEN
 from meterboard.domain.schedule import CreditSchedule
 from meterboard.domain.wire import EXPECTED, Fault, Sent, shown
@@ -34,6 +36,39 @@ class Receipt(Struct, frozen=True):
     accepted: int
     duplicates: int
     rejected: list[Rejection]
+
+
+class Calls(Struct, frozen=True):
+    """
+    Calls as columns, many of which are alike but for their id and time.
+
+    `kinds` are events without id and time. The one of `days` stands for the times of a kind's calls, all of one day of
+    UTC: prices begin and end with days. `kind` is the place of each call among the kinds, `times` are microseconds since 1970 UTC.
+    """
+
+    kinds: Sequence[UsageEvent]
+    days: Sequence[int]
+    kind: Sequence[int]
+    times: Sequence[int]
+    ids: Sequence[str]
+
+
+class Outcome(Struct, frozen=True):
+    """What became of calls, when the accepted ones are durable; `first_refusal` says why in words."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    first_refusal: str = ""
+
+    def and_then(self, later: "Outcome") -> "Outcome":
+        """Both together."""
+        return Outcome(
+            self.accepted + later.accepted,
+            self.duplicates + later.duplicates,
+            self.refused + later.refused,
+            self.first_refusal or later.first_refusal,
+        )
 
 
 class Priced(Struct, frozen=True):
@@ -90,6 +125,37 @@ class Ingest:
         receipt = priced.receipt(new)
         self._answered(receipt)
         return receipt
+
+    def accept_calls(self, key: ApiKey, calls: Calls) -> Outcome:
+        """
+        Price and store the calls of a key's organisation, for a caller outside the event loop.
+
+        Raises: Forbidden: the key may only read, or is of no organisation. StoreFailed: nothing counts.
+        """
+        if key.scope == "read" or key.organization is None:
+            raise Forbidden("Calls are imported with a key of one organisation that may send.")
+        organization, schedule = key.organization, self._schedule(key.organization.schedule)
+        pricing = _Pricing(self._clock.now(), self._retention)
+        faults = [
+            pricing.fault_of_kind(kind, time, organization, schedule)
+            for kind, time in zip(calls.kinds, calls.days, strict=True)
+        ]
+        refused = pricing.refused(calls, faults)
+        if not refused:
+            batch = CallBatch(pricing.batch, calls.kind, calls.times, _identities(organization.id, calls.ids))
+        else:
+            places = list(accumulate((fault is None for fault in faults), initial=0))
+            kept = [number for number in range(len(calls.times)) if number not in refused]
+            batch = CallBatch(
+                pricing.batch,
+                [places[calls.kind[number]] for number in kept],
+                [calls.times[number] for number in kept],
+                _identities(organization.id, [calls.ids[number] for number in kept]),
+            )
+        new = self._meter.store(batch).result() if len(batch) else []
+        accepted = sum(new)
+        first = refused[min(refused)] if refused else ""
+        return Outcome(accepted, len(new) - accepted, len(refused), first)
 
     def price(self, key: ApiKey, sent: Sent) -> Priced:
         """
@@ -152,6 +218,11 @@ class _Pricing:
     def add(self, event: UsageEvent, organization: Organization, schedule: CreditSchedule) -> None:
         """Raises: Fault: the event can't be accepted."""
         time = self._now_micros if event.time is None else self._checked(event.time)
+        self._add_at(time, event, organization, schedule)
+
+    def _add_at(
+        self, time: int, event: UsageEvent, organization: Organization, schedule: CreditSchedule
+    ) -> None:
         version, module, method = event.version, event.module, event.method
         records, tariff, address = event.records, None, ""
         if event.request is not None:
@@ -194,23 +265,58 @@ class _Pricing:
         batch.records.append(-1 if records is None else records)
         batch.reasons.append(reason)
 
+    def fault_of_kind(
+        self, kind: UsageEvent, time: int, organization: Organization, schedule: CreditSchedule
+    ) -> Fault | None:
+        """Add what calls have in common; why it can't be accepted. Whose times can be is not for a kind to say."""
+        try:
+            self._add_at(time, kind, organization, schedule)
+        except Fault as fault:
+            return fault
+        return None
+
+    def refused(self, calls: Calls, faults: Sequence[Fault | None]) -> dict[int, str]:
+        """The calls that can't be accepted, by their number, and why."""
+        oldest, newest = micros(self._oldest), micros(self._newest)
+        times = calls.times
+        if not any(faults) and (not times or (min(times) >= oldest and max(times) <= newest)):
+            return {}
+        found: dict[int, str] = {}
+        for number, (kind, time) in enumerate(zip(calls.kind, times, strict=True)):
+            fault = faults[kind]
+            if fault is None and not oldest <= time <= newest:
+                fault = self._untimely(EPOCH + INSTANT * time)
+            if fault is not None:
+                found[number] = str(fault)
+        return found
+
     def _checked(self, time: datetime) -> int:
+        fault = self._untimely(time)
+        if fault is not None:
+            raise fault
+        return micros(time)
+
+    def _untimely(self, time: datetime) -> Fault | None:
         if time < self._oldest:
-            raise Fault(
+            return Fault(
                 "too_old",
                 f"time is {time.isoformat()}: usage is kept for {(self._now - self._oldest).days} days, "
                 f"so events before {self._oldest.isoformat(timespec='seconds')} are not accepted.",
             )
         if time > self._newest:
-            raise Fault(
+            return Fault(
                 "in_future",
                 f"time is {time.isoformat()}: it may be at most 5 minutes ahead of the server, where it is "
                 f"{self._now.isoformat(timespec='seconds')}. Check the sender's clock.",
             )
-        return micros(time)
+        return None
 
 
 _STATUS: dict[int | None, str] = {None: "", **{status: str(status) for status in range(100, 600)}}
+
+
+def _identities(organization: int, ids: Sequence[str]) -> list[bytes]:
+    return [identity(organization, name) for name in ids]
 
 
 def _checked_ip(text: str) -> str:

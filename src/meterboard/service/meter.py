@@ -16,7 +16,7 @@ from time import monotonic, sleep
 from typing import Any, NamedTuple, TypeVar
 
 from meterboard.clock import Clock
-from meterboard.domain.event import EventBatch
+from meterboard.domain.event import CallBatch, EventBatch
 from meterboard.domain.period import INSTANT
 from meterboard.errors import MeterboardError, Overloaded, StoreFailed
 from meterboard.usage.store import UsageStore
@@ -106,6 +106,18 @@ class Meter:
             self._waiting.append(waiting)
             self._waiting_events += count
             self._changed.notify()
+
+    def store(self, calls: CallBatch) -> "Future[Answer]":
+        """Store imported calls in a commit of their own; the answer comes when they are durable: which were new."""
+
+        def append(store: UsageStore, moment: datetime) -> Answer:
+            new = store.append_calls(calls, received_at=moment)
+            for organization in {combination[0] for combination in calls.kinds.combinations}:
+                self._versions[organization] += 1
+            store.tidy()
+            return new
+
+        return self.run(append)
 
     def run(self, job: Callable[[UsageStore, datetime], T]) -> "Future[T]":
         """

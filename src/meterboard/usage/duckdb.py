@@ -16,11 +16,11 @@ from threading import Lock
 
 import duckdb
 
-from meterboard.domain.event import MAX_AHEAD, Combination, EventBatch
+from meterboard.domain.event import MAX_AHEAD, CallBatch, Combination, EventBatch
 from meterboard.domain.period import BUCKET, BUCKETS_A_DAY, EPOCH, INSTANT, bucket_number, micros
 from meterboard.errors import DataFolderError, StoreFailed
 from meterboard.usage import duckdb_statements as statements
-from meterboard.usage.duckdb_rows import Rows
+from meterboard.usage.duckdb_rows import CALL, EVENT, KIND, Rows, halves
 from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of
 from meterboard.usage.ids import IdFilter
 
@@ -155,6 +155,46 @@ class DuckDBStore:
         self._ids.add(added, first=received_at, last=received_at)
         return new
 
+    def append_calls(self, calls: CallBatch, *, received_at: datetime) -> list[bool]:
+        if not calls.ids:
+            return []
+        lows, highs = halves(calls.ids)
+        new = self._which_are_new(lows, highs)
+        if not any(new):
+            return new
+        kept = list if all(new) else lambda column: list(compress(column, new))
+        own: dict[str, Iterable[int]] = {
+            "kind": calls.kind,
+            "time": calls.times,
+            "id_low": lows,
+            "id_high": highs,
+        }
+        kinds = calls.kinds
+        with self._transaction():
+            shared: dict[str, Iterable[int]] = {
+                "kind": range(len(kinds)),
+                "organization": [combination[0] for combination in kinds.combinations],
+                "received_at": repeat(micros(received_at), len(kinds)),
+                "combination": self._numbers_of(kinds.combinations),
+                "credits": kinds.credits,
+                "charged": kinds.charged,
+                "estimated": kinds.estimated,
+                "records": kinds.records,
+                "reason": self._numbers_of_reasons(kinds.reasons),
+            }
+            self._insert_calls(
+                Rows({name: kept(column) for name, column in own.items()}, CALL), Rows(shared, KIND)
+            )
+        added = lows if all(new) else list(compress(lows, new))
+        self._ids.add(added, first=received_at, last=received_at)
+        return new
+
+    def _insert_calls(self, calls: Rows, kinds: Rows) -> None:
+        columns = ", ".join(EVENT)
+        self._connection.execute(
+            f"insert into event select {columns} from calls join kinds using (kind)"
+        ).fetchall()
+
     def _insert(self, rows: Rows) -> None:
         # DuckDB finds `rows` by its name in this frame.
         self._connection.execute("insert into event select * from rows").fetchall()
@@ -166,6 +206,8 @@ class DuckDBStore:
 
     def _which_are_new(self, lows: Sequence[int], highs: Sequence[int]) -> list[bool]:
         seen = self._stored_among(lows, highs)
+        if not seen and len(set(lows)) == len(lows):
+            return [True] * len(lows)
         new: list[bool] = []
         for identity in zip(lows, highs, strict=True):
             if identity == (0, 0):

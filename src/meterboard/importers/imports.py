@@ -1,0 +1,124 @@
+"""
+Importing: files -> lines -> calls -> wherever they are delivered, with two things under way at once: while a chunk is
+being priced and stored, the next is read and parsed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from msgspec import Struct, field
+
+from meterboard.errors import InvalidParameter, UnreadableBody
+from meterboard.importers.delivery import Delivery
+from meterboard.importers.following import Following
+from meterboard.importers.formats import Format, guess, read_format
+from meterboard.importers.lines import Lines, chunks
+from meterboard.importers.reading import Parsed, Reader
+from meterboard.importers.sources import DAMAGED, STANDARD_INPUT, Source, named, open_source
+from meterboard.importers.tables import csv_lines, parquet_lines
+from meterboard.importers.tally import Meterage, Rejects, Tally
+
+
+class Import(Struct, frozen=True):
+    """
+    What is to be imported. `form`: a format's name or text, None: to be guessed from each file. `mapping`: where fields
+    are, if not where the format says. `rejects`: where lines go that can't be read.
+    """
+
+    files: Sequence[str]
+    form: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    rejects: BinaryIO | None = None
+
+
+def import_files(
+    asked: Import, delivery: Delivery, screen: TextIO, following: Following | None = None
+) -> Tally:
+    """
+    Deliver the calls of files in order, with a progress bar on `screen` if that is a terminal; then those of a file that
+    grows, until it is told to stop.
+
+    Raises: NotFound: a file can't be opened. InvalidParameter: the format. UnreadableBody: a file is damaged; what came
+    before has been counted.
+    """
+    with Meterage(screen) as meterage:
+        work = _Work(asked, delivery, meterage)
+        if following is not None:
+            work.follow(asked.files[0], following)
+        else:
+            for file in named(asked.files):
+                work.take(file)
+    return work.tally
+
+
+class _Work:
+    def __init__(self, asked: Import, delivery: Delivery, meterage: Meterage) -> None:
+        self.tally = Tally()
+        self._asked = asked
+        self._delivery = delivery
+        self._meterage = meterage
+        self._rejects = Rejects(asked.rejects)
+
+    def take(self, file: str) -> None:
+        with open_source(file) as source:
+            form = self._format(file, source)
+            if form.name == "parquet":
+                if file == STANDARD_INPUT:
+                    raise InvalidParameter("format", "Parquet is read from its end: save it to a file first.")
+                lines = parquet_lines(file)
+            else:
+                lines = csv_lines(source) if form.name == "csv" else chunks(source)
+            self._run(file, form, self._to_the_end(lines, file), source)
+
+    def follow(self, file: str, following: Following) -> None:
+        with open_source(file) as source:
+            form = self._format(file, source)
+        if form.name in ("csv", "parquet"):
+            raise InvalidParameter(
+                "format", f"A file of the format {form.name} can't be followed. Import it when it is whole."
+            )
+        self._run(file, form, following.lines(), None)
+
+    def _format(self, file: str, source: Source) -> Format:
+        return read_format(self._asked.form or guess(file, source.beginning), self._asked.mapping)
+
+    def _run(self, file: str, form: Format, portions: Iterator[Lines], source: Source | None) -> None:
+        self.tally.files += 1
+        self._meterage.begin(Path(file).name, source.size if source is not None else None)
+        reader = Reader(form, fold=self._delivery.fold)
+        under_way: Future[int] | None = None
+        try:
+            with ThreadPoolExecutor(1, thread_name_prefix="deliver") as pool:
+                for lines in portions:
+                    parsed = reader.parse(lines)
+                    if under_way is not None:
+                        self._meterage.advance(under_way.result(), source)
+                    under_way = pool.submit(self._hand_on, file, reader, parsed)
+                    if source is None:  # what is followed comes a little at a time
+                        under_way.result()
+                if under_way is not None:
+                    self._meterage.advance(under_way.result(), source)
+        finally:
+            reader.close()
+
+    def _hand_on(self, file: str, reader: Reader, parsed: Parsed) -> int:
+        """Deliver a chunk; how many lines it had."""
+        if parsed.lines.first == 1:
+            reader.begin()
+        read = reader.calls(parsed)
+        self._rejects.keep(read)
+        self.tally.outcome = self.tally.outcome.and_then(self._delivery.calls(read.calls))
+        self.tally.add(file, read)
+        return read.lines
+
+    def _to_the_end(self, lines: Iterator[Lines], file: str) -> Iterator[Lines]:
+        """Raises: UnreadableBody: the file is damaged or cut off; what came before has been counted."""
+        try:
+            yield from lines
+        except DAMAGED as error:
+            raise UnreadableBody(
+                f"The file {file} can't be read to its end: {error}. {self.tally.outcome.accepted:,} calls were counted "
+                "so far; import it again when it is whole, and nothing counts twice."
+            ) from error

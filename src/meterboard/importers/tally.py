@@ -1,0 +1,109 @@
+"""What came of an import, and how far it is."""
+
+import time
+from typing import BinaryIO, TextIO
+
+from msgspec import Struct, field
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from meterboard.importers.reading import Read
+from meterboard.importers.sources import Source
+from meterboard.service.ingest import Outcome
+
+SHOWN = 10
+"""Lines that can't be read which are shown."""
+
+
+class Unreadable(Struct, frozen=True):
+    """A line that can't be read: the file, its number in it from 1, and its beginning."""
+
+    file: str
+    number: int
+    text: str
+
+
+class Tally(Struct):
+    """What came of an import."""
+
+    files: int = 0
+    lines: int = 0
+    outcome: Outcome = field(default_factory=Outcome)
+    unreadable: int = 0
+    first_unreadable: list[Unreadable] = field(default_factory=list)
+
+    def add(self, file: str, read: Read) -> None:
+        """Count what a chunk holds. What becomes of its calls is `outcome`'s."""
+        self.lines += read.lines
+        self.unreadable += len(read.unreadable)
+        for number, text in read.unreadable[: SHOWN - len(self.first_unreadable)]:
+            self.first_unreadable.append(Unreadable(file, number, _brief(text)))
+
+    def in_words(self) -> str:
+        """One line, and more for what went wrong."""
+        outcome = self.outcome
+        said = [
+            f"{self.lines:,} lines: {outcome.accepted:,} calls counted, {outcome.duplicates:,} counted before."
+        ]
+        if outcome.refused:
+            said.append(f"{outcome.refused:,} calls refused; the first: {outcome.first_refusal}")
+        if self.first_unreadable:
+            first, *others = [self._shown(line) for line in self.first_unreadable]
+            said.append(f"{self.unreadable:,} lines could not be read; the first, {first}")
+            said += [f"  {line}" for line in others]
+        return "\n".join(said)
+
+    def _shown(self, line: Unreadable) -> str:
+        where = f" of {line.file}" if self.files > 1 else ""
+        return f"line {line.number}{where}: {line.text}"
+
+
+def _brief(line: bytes) -> str:
+    text = line[:200].decode("utf-8", "backslashreplace").rstrip()
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+class Rejects:
+    """Keeps the lines that can't be read, as they are."""
+
+    def __init__(self, file: BinaryIO | None) -> None:
+        self._file = file
+
+    def keep(self, read: Read) -> None:
+        if self._file is not None:
+            self._file.writelines(text + b"\n" for _, text in read.unreadable)
+            self._file.flush()
+
+
+class Meterage:
+    """A bar with the position in the file, the lines read and their rate, on a terminal; else nothing: there it is noise."""
+
+    def __init__(self, screen: TextIO) -> None:
+        console = Console(file=screen)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TextColumn("{task.fields[lines]:,} lines, {task.fields[rate]:,.0f} lines/s"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> "Meterage":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, file: str, size: int | None) -> None:
+        self._started = time.monotonic()
+        self._lines = 0
+        self._task: TaskID = self._progress.add_task(file, total=size, lines=0, rate=0.0)
+
+    def advance(self, lines: int, source: Source | None) -> None:
+        self._lines += lines
+        rate = self._lines / max(time.monotonic() - self._started, 0.001)
+        position = source.position if source is not None else self._lines
+        self._progress.update(self._task, completed=position, lines=self._lines, rate=rate)

@@ -1,0 +1,79 @@
+"""
+What the fields of a log say, each worked out once for all lines that share it.
+
+Sources: httpd's mod_log_config.c (escapes, `""` for an empty user), nginx's ngx_http_log_module.
+"""
+
+import re
+from functools import lru_cache
+
+from meterboard.domain.event import MAX_TEXT, Request, canonical_ip
+
+LONGEST_ADDRESS = 64
+"""Characters of an IPv6 address with a port behind it. A longer field is a host name, not worth a place in the cache."""
+LONGEST_AGENT = 1_000
+"""Characters of a user agent that are looked at, so that hostile ones can't fill the cache."""
+
+_ESCAPE = re.compile(rb'\\(x[0-9a-fA-F]{2}|["\\abfnrtv])')
+_PLAIN = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_BEHIND_BROWSER = re.compile(r"compatible; (?!MSIE|Windows|Linux|X11)([A-Za-z][\w .!-]*)")
+_PRODUCT = re.compile(r"[^\s/;,()]+(?: (?!v\d)[^\W\d_][^\s/;,()]*)*")
+_WITH_PORT = re.compile(r"(?:(\d+\.\d+\.\d+\.\d+)|\[([0-9a-fA-F:.]+)\]):\d{1,5}")
+
+
+def unescaped(field: str) -> str:
+    """What was sent, without a log's escapes."""
+    if "\\" not in field:
+        return field
+    return _ESCAPE.sub(_meant, field.encode()).decode("utf-8", "replace")
+
+
+def _meant(found: re.Match[bytes]) -> bytes:
+    code = found[1]
+    return bytes.fromhex(code[1:].decode()) if len(code) == 3 else _PLAIN.get(code, code)
+
+
+def name(field: str) -> str | None:
+    """A name as it is kept: `-` and `""` are none; NUL, which no name may hold, is left out."""
+    text = field.replace("\0", "")[:MAX_TEXT]
+    return None if text in ("-", "", '""') else text
+
+
+def address(field: str) -> str | None:
+    """
+    The address of a client, a port behind it left out; None for a host name, which the server looked up.
+
+    Of several with commas between them (`X-Forwarded-For`) the proxy wrote the last itself; the others anyone can send.
+    """
+    field = field.rpartition(",")[2].strip()
+    if len(field) > LONGEST_ADDRESS:
+        return None
+    found = _WITH_PORT.fullmatch(field)
+    try:
+        return canonical_ip((found[1] or found[2]) if found else field)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=4_096)
+def product(agent: str) -> str | None:
+    """
+    The product that calls: `curl` of `curl/8.1`, `Chef Client` of `Chef Client/10.18.2 (ruby-1.9.3)`.
+
+    It is the words in front of the first `/ ; , (` or version. A program that presents itself as a browser is what it
+    says behind `compatible; `: `Googlebot` of `Mozilla/5.0 (compatible; Googlebot/2.1; …)`. A browser is `Mozilla`,
+    all that every browser says of itself.
+    """
+    text = agent.replace("\0", "").strip()
+    found = None if text == "-" else _BEHIND_BROWSER.search(text) or _PRODUCT.search(text)
+    return (found[1] if found.re is _BEHIND_BROWSER else found[0]).strip() if found else None
+
+
+def request(http: str, path: str) -> Request | None:
+    """None for what is no HTTP request."""
+    if not http or not path:
+        return None
+    path = path.replace("\0", "")
+    if len(path) > MAX_TEXT:
+        path = path.partition("?")[0]  # without the query string, which may be of any length
+    return Request(http, path) if len(path) <= MAX_TEXT and len(http) <= 32 else None

@@ -1,0 +1,53 @@
+"""What an import reads of bytes, call by call."""
+
+import io
+from collections.abc import Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from meterboard.domain.event import UsageEvent
+from meterboard.domain.period import EPOCH, INSTANT
+from meterboard.importers.formats import read_format
+from meterboard.importers.lines import CHUNK, chunks
+from meterboard.importers.numbering import Numbering
+from meterboard.importers.reading import Reader
+from meterboard.importers.tables import csv_lines
+
+
+class Reading(Struct):
+    """Every call as an event, in the order of the lines, and the lines that can't be read."""
+
+    events: list[UsageEvent]
+    lines: int
+    unreadable_lines: list[tuple[int, bytes]]
+
+    @property
+    def unreadable(self) -> int:
+        return len(self.unreadable_lines)
+
+
+def read_all(
+    data: bytes,
+    form: str,
+    mapping: Mapping[str, str] | None = None,
+    *,
+    size: int = CHUNK,
+    fold: bool = False,
+    numbering: Numbering | None = None,
+) -> Reading:
+    found = read_format(form, mapping or {})
+    reader = Reader(found, fold=fold, numbering=numbering)
+    reading = Reading([], 0, [])
+    stream = io.BytesIO(data)
+    for lines in csv_lines(stream, size=size) if form == "csv" else chunks(stream, size=size):
+        read = reader.read(lines)
+        calls = read.calls
+        reading.lines += read.lines
+        reading.unreadable_lines += read.unreadable
+        reading.events += [
+            replace(calls.kinds[kind], id=name, time=EPOCH + INSTANT * time)
+            for kind, time, name in zip(calls.kind, calls.times, calls.ids, strict=True)
+        ]
+    reader.close()
+    return reading
