@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.period import EPOCH, INSTANT
+from meterboard.importers.fields import Wanted
 from meterboard.importers.formats import read_format
 from meterboard.importers.lines import CHUNK, chunks
 from meterboard.importers.numbering import Numbering
@@ -37,7 +38,7 @@ def read_all(
     numbering: Numbering | None = None,
 ) -> Reading:
     found = read_format(form, mapping or {})
-    reader = Reader(found, fold=fold, numbering=numbering)
+    reader = Reader(found, Wanted(fold=fold), numbering)
     reading = Reading([], 0, [])
     stream = io.BytesIO(data)
     for lines in csv_lines(stream, size=size) if form == "csv" else chunks(stream, size=size):
@@ -46,8 +47,8 @@ def read_all(
         reading.lines += read.lines
         reading.unreadable_lines += read.unreadable
         reading.events += [
-            replace(calls.kinds[kind], id=name, time=EPOCH + INSTANT * time)
-            for kind, time, name in zip(calls.kind, calls.times, calls.ids, strict=True)
+            replace(calls.kinds[kind].event, id=name, time=EPOCH + INSTANT * time)
+            for kind, time, name in zip(calls.kind, calls.times, calls.ids(), strict=True)
         ]
     reader.close()
     return reading

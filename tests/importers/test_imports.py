@@ -16,6 +16,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meterboard.importers.fields import Wanted
 from meterboard.importers.formats import read_format
 from meterboard.importers.lines import Lines
 from meterboard.importers.reading import Reader
@@ -120,12 +121,12 @@ class TestCountingOnce:
         once = read_all(log(200), "combined").events
         found: dict[str, int] = {}
         for _ in range(1 + repeated):
-            reader = Reader(read_format("combined", {}), fold=True)
+            reader = Reader(read_format("combined", {}), Wanted(fold=True))
             at, number = 0, 0
             while at < len(texts):
                 size = sizes[number % len(sizes)]
                 calls = reader.read(Lines(at + 1, texts[at : at + size])).calls
-                found |= dict(zip(calls.ids, calls.times, strict=True))
+                found |= dict(zip(calls.ids(), calls.times, strict=True))
                 at, number = at + size, number + 1
             reader.close()
             order.shuffle(sizes)

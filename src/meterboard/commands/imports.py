@@ -10,7 +10,6 @@ import click
 
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.running import open_services, passing_key
-from meterboard.domain.access import ApiKey
 from meterboard.importers.delivery import Delivery, calls_to_meter, calls_to_server
 from meterboard.importers.fields import FIELDS, read_mapping
 from meterboard.importers.following import Following
@@ -82,6 +81,6 @@ def _delivery(data: Path, name: str) -> Iterator[Delivery]:
             yield calls_to_server(address, secret)
         return
     with open_services(data) as services:
-        fold = services.schedule(organization.schedule).ids_are_alike
-        yield calls_to_meter(services.ingest, ApiKey(organization, "ingest"), fold=fold)
+        schedule = services.schedule(organization.schedule)
+        yield calls_to_meter(services.ingest, organization, schedule)
         services.refresh.now()

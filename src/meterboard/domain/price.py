@@ -109,6 +109,9 @@ class PriceList:
         self._rows = [_Row(rule, reason(rule)) for rule in rules]
         self._free = Price(0, 0, 0, False, reason(None))
         self.tariff = lru_cache(maxsize=4_096)(self._tariff)
+        dated = (moment for row in self._rows for moment in row.bounds if moment is not None)
+        self.changes = sorted(set(dated))
+        """When prices change, in microseconds since 1970 UTC."""
 
     def _tariff(self, version: str, module: str, method: str) -> "Tariff":
         """The prices that calls of a version, module and method may have."""
@@ -204,6 +207,11 @@ class _Row:
         self._flat = (
             None if depends else Price(rule.credits or 0, rule.credits or 0, rule.credits or 0, False, reason)
         )
+
+    @property
+    def bounds(self) -> tuple[int | None, int | None]:
+        """From when, and until when, exclusive, it holds."""
+        return self._since, self._until
 
     @property
     def is_flat(self) -> bool:

@@ -37,6 +37,7 @@ class CreditSchedule:
         self.rule = prices.rule
         self.rules = prices.rules
         self.tariff = prices.tariff
+        self.changes = prices.changes
         self.ids_are_alike = self._classifier.ids_are_alike
         self.read = Shapes(self._read, ids_are_alike=self._classifier.ids_are_alike).answer
 

@@ -12,10 +12,14 @@ import msgspec
 
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import MAX_BODY_BYTES, UsageEvent
+from meterboard.domain.organization import Organization
 from meterboard.domain.period import EPOCH, INSTANT
+from meterboard.domain.schedule import CreditSchedule
 from meterboard.domain.wire import Sent
 from meterboard.errors import DataFolderError
-from meterboard.service.ingest import Calls, Ingest, Outcome, Receipt
+from meterboard.importers.fields import Wanted
+from meterboard.service.calls import Calls, Outcome
+from meterboard.service.ingest import Ingest, Receipt
 from meterboard.service.verify import Verification
 
 Deliver = Callable[[list[UsageEvent]], Receipt]
@@ -23,10 +27,14 @@ Deliver = Callable[[list[UsageEvent]], Receipt]
 
 
 class Delivery(NamedTuple):
-    """Takes calls, answers when they are durable. `fold`: their kinds may leave out what no price depends on."""
+    """
+    Takes calls of an organisation, answers when they are durable.
+
+    `wanted` says what is to be made of lines: their kinds may leave out what no price depends on.
+    """
 
     calls: Callable[[Calls], Outcome]
-    fold: bool = False
+    wanted: Wanted
 
 
 _open = build_opener(ProxyHandler({})).open  # our own server, on this machine: never through a proxy
@@ -41,9 +49,11 @@ def to_meter(ingest: Ingest, key: ApiKey) -> Deliver:
     return lambda events: ingest.accept_and_wait(key, Sent(events, range(len(events)), []))
 
 
-def calls_to_meter(ingest: Ingest, key: ApiKey, *, fold: bool = False) -> Delivery:
+def calls_to_meter(ingest: Ingest, organization: Organization, schedule: CreditSchedule) -> Delivery:
     """Deliver calls within this process."""
-    return Delivery(lambda calls: ingest.accept_calls(key, calls), fold)
+    intake = ingest.calls_of(ApiKey(organization, "ingest"))
+    wanted = Wanted(organization=organization.id, fold=schedule.ids_are_alike, changes=schedule.changes)
+    return Delivery(intake.accept, wanted)
 
 
 def calls_to_server(address: str, secret: str) -> Delivery:
@@ -56,17 +66,17 @@ def calls_to_server(address: str, secret: str) -> Delivery:
             outcome = outcome.and_then(_send(address, secret, events[at : at + _AT_ONCE]))
         return outcome
 
-    return Delivery(deliver)
+    return Delivery(deliver, Wanted())
 
 
 def _events(calls: Calls) -> list[bytes]:
     """Each call as JSON. What calls of a kind have in common is encoded once."""
-    shared = [msgspec.json.encode(kind)[1:-1] for kind in calls.kinds]
-    shared = [b"," + fields if fields else b"" for fields in shared]
+    encoded = {kind: msgspec.json.encode(calls.kinds[kind].event)[1:-1] for kind in set(calls.kind)}
+    shared = {kind: b"," + fields if fields else b"" for kind, fields in encoded.items()}
     quoted = msgspec.json.encode
     return [
         b'{"id":%b,"time":%b%b}' % (quoted(name), quoted(EPOCH + INSTANT * time), shared[kind])
-        for name, time, kind in zip(calls.ids, calls.times, calls.kind, strict=True)
+        for name, time, kind in zip(calls.ids(), calls.times, calls.kind, strict=True)
     ]
 
 

@@ -6,8 +6,9 @@ Every field is text, empty where a line does not say.
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from meterboard.domain.event import MAX_CREDITS, MAX_RECORDS
+from meterboard.domain.event import MAX_CREDITS, MAX_RECORDS, OF_A_LINE
 from meterboard.errors import InvalidParameter
 
 FIELDS = (
@@ -33,9 +34,7 @@ SHARED = (
     "ip",
     "user",
     "agent",
-    "http",
-    "path",
-    "query",
+    "request",
     "status",
     "application",
     "function",
@@ -45,13 +44,15 @@ SHARED = (
     "records",
     "credits",
 )
-"""What makes a kind of call."""
+"""What makes a kind of call, in the order of a kind's columns."""
+PARTS = "\t"
+"""Stands between an HTTP method and a path that are fields of their own, where a request line has a space."""
 
 MOST_OF_ID = 128
 """Characters, as over HTTP."""
 CLF = "%d/%b/%Y:%H:%M:%S %z"
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 to 9999, in microseconds
-_REQUEST = r"^([A-Z][A-Z_-]{0,31}) ([^ ?]+)(\?[^ ]*)?(?: HTTP/[0-9.]+)?$"
+_LONG_ID = "'/[0-9]{6,32}([/ ]|$)', '/000000\\1', 'g'"
 _MAPPING = re.compile(r"(\w+)=(.+)", re.DOTALL)
 
 
@@ -90,21 +91,31 @@ def moment(column: str) -> str:
     return f"coalesce(epoch_us(try_cast({column} as timestamptz)), {clf(column)}, {seconds})"
 
 
-def parsed(texts: str, given: Mapping[str, str], time: str, *, fold: bool) -> str:
+class Wanted(NamedTuple):
     """
-    A query of what is parsed of the texts that a query gives: `n`, `time` (null: unreadable), `id`, `rest`, and SHARED.
+    What is made of lines: which of SHARED, and what the digests of their ids begin with.
 
-    `given` is the expression of each field that the format has. `fold`: the digits of long ids in paths do not matter,
-    nor ever do the values of a query string, so requests that differ in these alone become one kind.
+    `fold`: the digits of long ids in paths do not matter, as the values of a query string never do, so requests that
+    differ in these alone become one kind. `changes` are when prices change, in microseconds since 1970 UTC: calls
+    between two of them alone are of one kind.
     """
-    value = {name: given.get(name, "''") for name in FIELDS}
-    columns = {
-        "http": f"if(r.http = '', upper({value['http']}), r.http)",
-        "path": "regexp_replace(bare, '/[0-9]{6,32}(/|$)', '/000000\\1', 'g')" if fold else "bare",
-        # An escape in a query string may hide a parameter.
-        "query": "if(asked = '' or contains(asked, '\\'), asked, regexp_replace(asked, '=[^&]*', '=', 'g'))",
-    }
-    chosen = ", ".join(f'{columns.get(name, value.get(name))} as "{name}"' for name in SHARED)
+
+    shared: Sequence[str] = ()
+    organization: int = 0
+    fold: bool = False
+    changes: Sequence[int] = ()
+
+
+def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> str:
+    """
+    A query of what is parsed of the texts that a query gives: `n`, `time` (null: unreadable), the `id` that a line has,
+    the `digest` of the id that it else gets, the `period` between two changes of prices, `rest`, and what they share.
+
+    `given` is the expression of each field that the format has; the texts have `line`, and what stands behind the
+    format in it as `rest`, which its id does not depend on.
+    """
+    value = {name: given.get(name, "''") for name in FIELDS} | {"request": _brief("asked", fold=wanted.fold)}
+    chosen = ", ".join(f'{value[name]} as "{name}"' for name in wanted.shared)
     counts = " and ".join(
         f"({value[name]} = '' or coalesce(try_cast({value[name]} as bigint) between 0 and {most}, false))"
         for name, most in (("records", MAX_RECORDS), ("credits", MAX_CREDITS))
@@ -113,10 +124,29 @@ def parsed(texts: str, given: Mapping[str, str], time: str, *, fold: bool) -> st
     readable = f"moment between {_FIRST} and {_LAST}{' and ' + counts if counts else ''}"
     if "id" in given:
         readable += f" and length({value['id']}) <= {MOST_OF_ID}"
-    request = f"regexp_extract({value['request']}, {quoted(_REQUEST)}, ['http', 'path', 'query'])"
-    path = f"if(r.path = '', split_part({value['path']}, '?', 1), r.path) as bare"
-    asked = f"if(r.path = '' and contains({value['path']}, '?'), substr({value['path']}, strpos({value['path']}, '?')), r.query) as asked"
+    own = "if(rest = '', line, left(line, length(line) - length(rest)))"
+    digest = f"md5_number({quoted(f'{wanted.organization}:{OF_A_LINE}')} || md5({own}) || '-0')"
+    period = " + ".join(f"(moment >= {change})::integer" for change in wanted.changes) or "0"
     return (
-        f"select n, if({readable}, moment, null) as time, {value['id']} as id, rest, {chosen}"
-        f" from (select *, {path}, {asked} from (select *, {time} as moment, {request} as r from ({texts})))"
+        f"select n, if({readable}, moment, null) as time, {value['id']} as id, {digest} as digest, {period} as period, rest, "
+        f"{chosen} from (select *, {time} as moment, {_asked(given)} as asked from ({texts}))"
     )
+
+
+def _asked(given: Mapping[str, str]) -> str:
+    """The request line, or else the HTTP method and the path that stand by themselves."""
+    line, http, path = (given.get(name, "''") for name in ("request", "http", "path"))
+    apart = f"upper({http}) || {quoted(PARTS)} || {path}"
+    if "http" not in given and "path" not in given:
+        return line
+    return f"if({line} = '', {apart}, {line})" if "request" in given else apart
+
+
+def _brief(request: str, *, fold: bool) -> str:
+    """A request without what no price depends on. An escape in a query string may hide a parameter, so it stays."""
+    query = f"substr({request}, strpos({request}, '?') + 1)"
+    values = f"if(contains({query}, '\\'), {query}, regexp_replace({query}, '=[^& ]*', '=', 'g'))"
+    path, whole = f"split_part({request}, '?', 1)", request
+    if fold:
+        path, whole = (f"regexp_replace({text}, {_LONG_ID})" for text in (path, whole))
+    return f"case when contains({request}, '?') then {path} || '?' || {values} else {whole} end"

@@ -4,11 +4,12 @@ The formats that an import knows by name, and how it guesses which one a file ha
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple, Protocol
 
 from meterboard.errors import InvalidParameter
-from meterboard.importers.fields import FIELDS, moment, parsed, quoted
+from meterboard.importers.combined import Combined
+from meterboard.importers.fields import FIELDS, SHARED, Wanted, moment, parsed, quoted
 from meterboard.importers.patterns import read_pattern
 
 COMMON = '$remote_addr $identity $remote_user [$time_local] "$request" $status $body_bytes_sent'
@@ -79,7 +80,12 @@ class Layout(Protocol):
         """Does a line show that it is whole, though its end is missing?"""
         ...
 
-    def query(self, lines: str, *, fold: bool) -> str:
+    @property
+    def fields(self) -> Set[str]:
+        """The fields that it has."""
+        ...
+
+    def query(self, lines: str, wanted: Wanted) -> str:
         """What is parsed of a table of `n` and `line`; see `fields.parsed`."""
         ...
 
@@ -90,7 +96,13 @@ class Objects(NamedTuple):
     places: Mapping[str, Sequence[str]]
     is_closed: bool = True
 
-    def query(self, lines: str, *, fold: bool) -> str:
+    @property
+    def fields(self) -> Set[str]:
+        """The fields that it has."""
+        return {field for field, places in self.places.items() if places}
+
+    def query(self, lines: str, wanted: Wanted) -> str:
+        """What is parsed of a table of `n` and `line`; see `fields.parsed`."""
         paths = [path for places in self.places.values() for path in places]
         listed = "[" + ", ".join(map(quoted, paths)) + "]"
         number = {path: f"v[{place}]" for place, path in enumerate(paths, 1)}
@@ -100,10 +112,10 @@ class Objects(NamedTuple):
             if places
         }
         texts = (
-            "select n, v, '' as rest, from (select n, case when json_valid(line) "
+            "select n, line, v, '' as rest from (select n, line, case when json_valid(line) "
             f"then json_extract_string(line, {listed}) end as v from {lines})"
         )
-        return parsed(texts, given, moment(given["time"]), fold=fold)
+        return parsed(texts, given, moment(given["time"]), wanted)
 
 
 class Format(NamedTuple):
@@ -117,6 +129,13 @@ class Format(NamedTuple):
     is_escaped: bool = False
     has_ids: bool = False
 
+    @property
+    def shared(self) -> list[str]:
+        """Those of SHARED that a line may say."""
+        said = {field for layout in self.layouts for field in layout.fields}
+        said |= {"request"} if said & {"http", "path"} else set()
+        return [field for field in SHARED if field in said]
+
 
 def read_format(text: str, mapping: Mapping[str, str]) -> Format:
     """
@@ -125,7 +144,10 @@ def read_format(text: str, mapping: Mapping[str, str]) -> Format:
     Raises: InvalidParameter.
     """
     if text in TEXTS:
-        return Format(text, [read_pattern(pattern, mapping) for pattern in TEXTS[text]], is_escaped=True)
+        layouts: list[Layout] = [read_pattern(pattern, mapping) for pattern in TEXTS[text]]
+        if text == "combined" and not mapping:
+            layouts.insert(0, Combined())
+        return Format(text, layouts, is_escaped=True)
     if text in OBJECTS or text in TABLES:
         places = OBJECTS.get(text) or OBJECTS["ndjson"] | {"request": ("$.request",)}
         return Format(

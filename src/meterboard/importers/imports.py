@@ -87,7 +87,7 @@ class _Work:
     def _run(self, file: str, form: Format, portions: Iterator[Lines], source: Source | None) -> None:
         self.tally.files += 1
         self._meterage.begin(Path(file).name, source.size if source is not None else None)
-        reader = Reader(form, fold=self._delivery.fold)
+        reader = Reader(form, self._delivery.wanted)
         under_way: Future[int] | None = None
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="deliver") as pool:

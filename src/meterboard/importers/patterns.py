@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from meterboard.errors import InvalidParameter
-from meterboard.importers.fields import clf, moment, parsed, quoted
+from meterboard.importers.fields import Wanted, clf, moment, parsed, quoted
 
 MOST_TAKEN = 4
 QUOTED = r'(?:[^"\\]|\\.)*'
@@ -94,7 +94,12 @@ class Pattern(NamedTuple):
         """Does a line show that it is whole, though its end is missing?"""
         return self.behind.startswith('"')
 
-    def query(self, lines: str, *, fold: bool) -> str:
+    @property
+    def fields(self) -> set[str]:
+        """The fields that it has."""
+        return {part.field for part in self.parts if part.field}
+
+    def query(self, lines: str, wanted: Wanted) -> str:
         """What is parsed of a table of `n` and `line`; see `fields.parsed`."""
         fields = {part.field: part.value for part in self.parts if part.field}
         sign = (
@@ -110,12 +115,11 @@ class Pattern(NamedTuple):
         places = {field: f"e{number}" for number, group in enumerate(taken) for field in group}
         places |= dict.fromkeys([*whole, "rest"], "whole")
         columns = ", ".join(f'{place}."{field}" as "{field}"' for field, place in places.items())
-        texts = f"select n, {columns} from (select n, {', '.join(extracts)} from {lines})"
+        texts = f"select n, line, {columns} from (select n, line, {', '.join(extracts)} from {lines})"
         time = clf('"time"') if fields["time"] == CLF_TIME else moment('"time"')
         found = f"if(\"{sign}\" = '', null, {time})"
-        return parsed(
-            texts, {field: _GIVEN.get(field, '"{}"').format(field) for field in fields}, found, fold=fold
-        )
+        given = {field: _GIVEN.get(field, '"{}"').format(field) for field in fields}
+        return parsed(texts, given, found, wanted)
 
     def _extract(self, name: str, fields: list[str], *, to_the_end: bool = False) -> str:
         """The expression that takes fields of a line, whole or no further than to the last of them."""

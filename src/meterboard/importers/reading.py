@@ -3,37 +3,39 @@ Lines -> calls. DuckDB parses a chunk of lines at once; what a call is, is worke
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import md5
 from typing import Any, NamedTuple
 
 import duckdb
 import nanoarrow as na
 from msgspec import Struct
 
-from meterboard.domain.event import UsageEvent
+from meterboard.domain.event import OF_A_LINE, UsageEvent, identity
 from meterboard.importers import words
-from meterboard.importers.fields import SHARED
+from meterboard.importers.fields import Wanted
 from meterboard.importers.formats import Format
 from meterboard.importers.lines import MAX_LINE, Column, Lines
 from meterboard.importers.numbering import Numbering
-from meterboard.service.ingest import Calls
+from meterboard.service.calls import Calls, Kind
 
-_KEY = ", ".join(f'"{name}"' for name in SHARED)
-_SAME = " and ".join(f'parsed."{name}" = kinds."{name}"' for name in SHARED)
-DAY = 86_400_000_000
-"""Microseconds. Prices begin and end with days of UTC, so a kind of call is of one day."""
-KINDS = f"""
-create or replace temp table kinds as
-select *, (row_number() over () - 1)::integer as kind from (
-    select {_KEY}, time // {DAY} as day, min(time) as time from parsed where time is not null group by all
+LINES = f"(select n, if(strlen(line) <= {MAX_LINE}, line, '') as line from given)"
+LEFT_OVER = f"""
+create or replace temp table left_over as
+select n, line from {LINES} semi join (select n from parsed where time is null) using (n) where line <> ''
+"""
+CALLS = """
+select n, parsed.time, kind, (digest & 18446744073709551615)::ubigint as id_low,
+       ((digest >> 64) & 4294967295)::uinteger as id_high
+from parsed join kinds using ({key}) where parsed.time is not null order by n
+"""
+NEW_KINDS = """
+insert into kinds select *, (row_number() over () - 1 + {known})::integer from (
+    select min(time) as time, {key} from parsed anti join kinds using ({key}) where time is not null group by {key}
 )
 """
-CALLS = f"""
-select n, parsed.time, kind, strlen(rest)::integer as rest
-from parsed join kinds on {_SAME} and parsed.time // {DAY} = kinds.day order by n
-"""
+REST = "select n, strlen(rest)::integer from parsed where time is not null and rest <> ''"
 OWN_IDS = "select id from parsed where time is not null order by n"
-
 
 MOST_KNOWN = 50_000
 """Kinds of call that are at hand for the next chunk: about 30 MB."""
@@ -48,27 +50,36 @@ class Read(Struct):
 
 
 class Parsed(NamedTuple):
-    """A chunk's calls as numbers: the place of each among the lines, its time, its kind, and the bytes behind it."""
+    """
+    A chunk's calls as numbers: the place of each among the lines, its time, its kind and the halves of its id.
+
+    `kinds` are those that came up first in it; `forgets`: they are the first, others are known no more.
+    """
 
     lines: Lines
-    rows: list[tuple[Any, ...]]
+    forgets: bool
+    kinds: list[tuple[Any, ...]]
     places: "array[int]"
     times: "array[int]"
     kind: "array[int]"
-    rest: "array[int]"
+    id_lows: "array[int]"
+    id_highs: "array[int]"
+    rest: dict[int, int]
     own_ids: list[str]
 
 
 class Reader:
     """Reads the chunks of one file, in their order."""
 
-    def __init__(self, form: Format, *, fold: bool, numbering: Numbering | None = None) -> None:
-        """`fold`: see `fields.parsed`."""
+    def __init__(self, form: Format, wanted: Wanted, numbering: Numbering | None = None) -> None:
+        """`wanted` says for whom; which fields lines share, the format says."""
         self._form = form
-        self._fold = fold
-        self._known: dict[tuple[str, ...], UsageEvent] = {}
+        self._wanted = wanted._replace(shared=form.shared)
+        self._key = ", ".join(["period", *(f'"{name}"' for name in form.shared)])
+        self._known = -1
+        self._kinds: list[Kind] = []
         self._numbering = numbering or Numbering()
-        self._connection = duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
+        self._connection = duckdb.connect(config={"threads": 2, "memory_limit": "256MB"})
         self._connection.execute("set TimeZone = 'UTC'").fetchall()
 
     def close(self) -> None:
@@ -84,21 +95,33 @@ class Reader:
 
     def parse(self, lines: Lines) -> Parsed:
         """What DuckDB does of it, without keeping Python's interpreter: other threads work meanwhile."""
+        execute = self._connection.execute
         self._parse(lines)
-        self._connection.execute(KINDS).fetchall()
-        rows = self._connection.execute(f"select time, {_KEY} from kinds order by kind").fetchall()
-        places, times, kind, rest = self._columns(CALLS, "iqii")
-        own = self._connection.execute(OWN_IDS).fetchall() if self._form.has_ids else []
-        return Parsed(lines, rows, places, times, kind, rest, [name for (name,) in own])
+        forgets = not 0 <= self._known <= MOST_KNOWN
+        if forgets:
+            self._known = 0
+            execute(
+                f"create or replace temp table kinds as select time, {self._key}, n as kind from parsed limit 0"
+            ).fetchall()
+        execute(NEW_KINDS.format(key=self._key, known=self._known)).fetchall()
+        kinds = execute("select * from kinds where kind >= ? order by kind", [self._known]).fetchall()
+        self._known += len(kinds)
+        places, times, kind, lows, highs = self._columns(CALLS.format(key=self._key), "iqiQI")
+        rest = dict(execute(REST).fetchall())
+        own = execute(OWN_IDS).fetchall() if self._form.has_ids else []
+        own_ids = [name for (name,) in own]
+        return Parsed(lines, forgets, kinds, places, times, kind, lows, highs, rest, own_ids)
 
     def calls(self, parsed: Parsed) -> Read:
         """The rest of it: kinds as events, and ids. Chunks are taken in their order."""
+        if parsed.forgets:
+            self._kinds = []  # a new list, which says to whoever knows the old one that it is over
+        self._kinds += [Kind(self._kind(row), row[0]) for row in parsed.kinds]
         texts, places = parsed.lines.texts, parsed.places
-        ids = self._ids(texts, places, parsed.rest)
-        if any(parsed.own_ids):
-            ids = [own or made for own, made in zip(parsed.own_ids, ids, strict=True)]
-        days = [time for time, *_ in parsed.rows]
-        calls = Calls(self._kinds(parsed.rows), days, parsed.kind, parsed.times, ids)
+        repeated = self._numbering.repeated(parsed.id_lows)
+        ids = _Ids(parsed, repeated, self._wanted.organization)
+        ids.correct()
+        calls = Calls(self._kinds, parsed.kind, parsed.times, parsed.id_lows, parsed.id_highs, ids.texts)
         unreadable: list[tuple[int, bytes]] = []
         if len(places) < len(texts):
             missing = sorted(set(range(len(texts))).difference(places))
@@ -108,29 +131,20 @@ class Reader:
     def _parse(self, lines: Lines) -> None:
         """Make the table `parsed`, a row for each line."""
         execute = self._connection.execute
-        self._load(Column(lines.texts))
+        given = Column(lines.texts)  # DuckDB finds it by its name in this frame
         first, *others = [
             layout for layout in self._form.layouts if lines.ended or layout.is_closed
         ] or self._form.layouts
-        execute(f"create or replace temp table parsed as {first.query('line', fold=self._fold)}").fetchall()
+        execute(f"create or replace temp table parsed as {first.query(LINES, self._wanted)}").fetchall()
         for layout in others:
-            execute(
-                "create or replace temp table left_over as select n, line from line "
-                "semi join (select n from parsed where time is null) using (n) where line <> ''"
-            ).fetchall()
-            if not execute("select count(*) from left_over").fetchall()[0][0]:
+            if not execute("select count(*) from parsed where time is null").fetchall()[0][0]:
                 break
+            execute(LEFT_OVER).fetchall()
             execute("delete from parsed where n in (select n from left_over)").fetchall()
-            execute(f"insert into parsed {layout.query('left_over', fold=self._fold)}").fetchall()
+            execute(f"insert into parsed {layout.query('left_over', self._wanted)}").fetchall()
         if not lines.ended and not any(layout.is_closed for layout in self._form.layouts):
             execute("update parsed set time = null").fetchall()
-
-    def _load(self, given: Column) -> None:
-        # DuckDB finds `given` by its name in this frame.
-        self._connection.execute(
-            "create or replace temp table line as select (row_number() over () - 1)::integer as n, "
-            f"if(strlen(line) <= {MAX_LINE}, line, '') as line from given"
-        ).fetchall()
+        del given
 
     def _columns(self, query: str, codes: str) -> "list[array[int]]":
         """The columns of an answer that holds nothing but numbers."""
@@ -142,47 +156,59 @@ class Reader:
                 )
         return columns
 
-    def _ids(self, texts: Sequence[bytes], places: Sequence[int], rest: Sequence[int]) -> list[str]:
-        if len(places) == len(texts) and not any(rest):
-            chosen = texts
-        else:
-            chosen = [texts[n][: len(texts[n]) - cut] for n, cut in zip(places, rest, strict=True)]
-        return self._numbering.ids(chosen)
-
-    def _kinds(self, rows: Sequence[tuple[Any, ...]]) -> list[UsageEvent]:
-        if len(self._known) > MOST_KNOWN:
-            self._known.clear()
-        events: list[UsageEvent] = []
-        for _, *values in rows:
-            key = tuple(values)
-            event = self._known.get(key)
-            if event is None:
-                event = self._known[key] = self._kind(*key)
-            events.append(event)
-        return events
-
-    def _kind(
-        self, ip: str, user: str, agent: str, http: str, path: str, query: str, status: str, *more: str
-    ) -> UsageEvent:
-        *names, records, credits = more
+    def _kind(self, row: Sequence[Any]) -> UsageEvent:
+        _, _, *values, _ = row
+        said: Mapping[str, str] = dict(zip(self._form.shared, values, strict=True))
+        agent, user = said.get("agent", ""), said.get("user", "")
+        if self._form.is_escaped:
+            agent, user = words.unescaped(agent), words.unescaped(user)
+        records, credits = said.get("records"), said.get("credits")
         application, function, module, method, version = (
-            words.name(text) if text else None for text in names
+            words.name(said.get(name, ""))
+            for name in ("application", "function", "module", "method", "version")
         )
-        if self._form.is_escaped and "\\" in f"{user}{agent}{path}{query}":
-            user, agent, path, query = map(words.unescaped, (user, agent, path, query))
         return UsageEvent(
             application=application or words.product(agent[: words.LONGEST_AGENT]),
             function=function,
             user=words.name(user),
-            ip=words.address(ip),
+            ip=words.address(said.get("ip", "")),
             version=version,
             module=module,
             method=method,
-            request=words.request(http, path + query),
+            request=words.request(said.get("request", ""), is_escaped=self._form.is_escaped),
             records=int(records) if records else None,
             credits=int(credits) if credits else None,
-            status=_STATUS.get(status),
+            status=_STATUS.get(said.get("status", "")),
         )
+
+
+class _Ids:
+    """The ids of a chunk's calls: a line's own, or the digest of its text and how many equal ones came before it."""
+
+    def __init__(self, parsed: Parsed, repeated: Mapping[int, int], organization: int) -> None:
+        self._parsed = parsed
+        self._repeated = repeated
+        self._organization = organization
+
+    def correct(self) -> None:
+        """Put right what DuckDB could not know: own ids, and those of lines that came before."""
+        other = {place: self._made(place) for place in self._repeated}
+        other |= {place: own for place, own in enumerate(self._parsed.own_ids) if own}
+        for place, text in other.items():
+            digest = identity(self._organization, text)
+            self._parsed.id_lows[place] = int.from_bytes(digest[:8], "little")
+            self._parsed.id_highs[place] = int.from_bytes(digest[8:], "little")
+
+    def texts(self) -> list[str]:
+        """Ids as they are sent over HTTP."""
+        own = self._parsed.own_ids or [""] * len(self._parsed.places)
+        return [text or self._made(place) for place, text in enumerate(own)]
+
+    def _made(self, place: int) -> str:
+        number = self._parsed.places[place]
+        text, rest = self._parsed.lines.texts[number], self._parsed.rest.get(number)
+        line = text[:-rest] if rest else text
+        return f"{OF_A_LINE}{md5(line, usedforsecurity=False).hexdigest()}-{self._repeated.get(place, 0)}"
 
 
 _STATUS = {str(status): status for status in range(100, 600)}

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from meterboard.importers.reading import Read
 from meterboard.importers.sources import Source
-from meterboard.service.ingest import Outcome
+from meterboard.service.calls import Outcome
 
 SHOWN = 10
 """Lines that can't be read which are shown."""

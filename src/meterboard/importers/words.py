@@ -8,6 +8,7 @@ import re
 from functools import lru_cache
 
 from meterboard.domain.event import MAX_TEXT, Request, canonical_ip
+from meterboard.importers.fields import PARTS
 
 LONGEST_ADDRESS = 64
 """Characters of an IPv6 address with a port behind it. A longer field is a host name, not worth a place in the cache."""
@@ -18,6 +19,7 @@ _ESCAPE = re.compile(rb'\\(x[0-9a-fA-F]{2}|["\\abfnrtv])')
 _PLAIN = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 _BEHIND_BROWSER = re.compile(r"compatible; (?!MSIE|Windows|Linux|X11)([A-Za-z][\w .!-]*)")
 _PRODUCT = re.compile(r"[^\s/;,()]+(?: (?!v\d)[^\W\d_][^\s/;,()]*)*")
+_REQUEST = re.compile(r"([A-Z][A-Z_-]{0,31}) ([^ ?]+(?:\?[^ ]*)?)(?: HTTP/[0-9.]+)?")
 _WITH_PORT = re.compile(r"(?:(\d+\.\d+\.\d+\.\d+)|\[([0-9a-fA-F:.]+)\]):\d{1,5}")
 
 
@@ -69,11 +71,15 @@ def product(agent: str) -> str | None:
     return (found[1] if found.re is _BEHIND_BROWSER else found[0]).strip() if found else None
 
 
-def request(http: str, path: str) -> Request | None:
-    """None for what is no HTTP request."""
+def request(text: str, *, is_escaped: bool = False) -> Request | None:
+    """What is asked: a request line, or method and path with PARTS between them; None for what is no HTTP request."""
+    http, apart, path = text.partition(PARTS)
+    if not apart:
+        line = _REQUEST.fullmatch(text)
+        http, path = (line[1], line[2]) if line else ("", "")
     if not http or not path:
         return None
-    path = path.replace("\0", "")
+    path = (unescaped(path) if is_escaped else path).replace("\0", "")
     if len(path) > MAX_TEXT:
         path = path.partition("?")[0]  # without the query string, which may be of any length
     return Request(http, path) if len(path) <= MAX_TEXT and len(http) <= 32 else None

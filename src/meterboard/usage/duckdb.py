@@ -20,7 +20,7 @@ from meterboard.domain.event import MAX_AHEAD, CallBatch, Combination, EventBatc
 from meterboard.domain.period import BUCKET, BUCKETS_A_DAY, EPOCH, INSTANT, bucket_number, micros
 from meterboard.errors import DataFolderError, StoreFailed
 from meterboard.usage import duckdb_statements as statements
-from meterboard.usage.duckdb_rows import CALL, EVENT, KIND, Rows, halves
+from meterboard.usage.duckdb_rows import CALL, EVENT, KIND, Rows
 from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of
 from meterboard.usage.ids import IdFilter
 
@@ -156,9 +156,9 @@ class DuckDBStore:
         return new
 
     def append_calls(self, calls: CallBatch, *, received_at: datetime) -> list[bool]:
-        if not calls.ids:
+        if not len(calls):
             return []
-        lows, highs = halves(calls.ids)
+        lows, highs = calls.id_lows, calls.id_highs
         new = self._which_are_new(lows, highs)
         if not any(new):
             return new

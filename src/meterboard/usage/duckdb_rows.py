@@ -4,9 +4,8 @@ Rows for DuckDB as columns in memory (Apache Arrow), which it reads four times a
 See arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html for how it finds them.
 """
 
-import sys
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import nanoarrow as na
 from nanoarrow.c_array import c_array_from_buffers
@@ -54,17 +53,3 @@ class Rows:
 
 def _array(code: str, column: Iterable[int]) -> "array[int]":
     return column if isinstance(column, array) and column.typecode == code else array(code, column)
-
-
-def halves(ids: Sequence[bytes]) -> tuple["array[int]", "array[int]"]:
-    """
-    The twelve bytes of each id as two numbers, which DuckDB compares and stores better than bytes: the first eight and
-    the last four, little-endian. No loop of Python's, which would be half of what a bulk append takes.
-    """
-    words = array("I", b"".join(ids))
-    if sys.byteorder == "big":
-        words.byteswap()
-    pairs = array("I", bytes(8 * len(ids)))
-    first, second = (0, 1) if sys.byteorder == "little" else (1, 0)
-    pairs[first::2], pairs[second::2] = words[0::3], words[1::3]
-    return array("Q", pairs.tobytes()), words[2::3]
