@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from benchmarks.server import request, running, send_all
-from meterboard.app import Accounts, Services
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.wire import read_events
+from meterboard.services import Accounts, Services
 from meterboard.settings import Settings
 
 BATCHES = 1_000

@@ -12,10 +12,10 @@ from random import Random
 
 import msgspec
 
-from meterboard.app import schedule_named
 from meterboard.domain.event import Request, UsageEvent
 from meterboard.domain.period import micros
 from meterboard.domain.wire import read_events
+from meterboard.services import schedule_named
 
 EVENTS = 1_000
 NOW = micros(datetime.now(UTC))

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from benchmarks.server import running, wait_for
-from meterboard.app import Services
 from meterboard.client import Meter
+from meterboard.services import Services
 from meterboard.settings import Settings
 
 CALLS = 100_000

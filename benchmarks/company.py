@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
 
-from meterboard.app import Services, schedule_named
 from meterboard.clock import SystemClock
 from meterboard.demo import history
 from meterboard.domain.access import ApiKey
@@ -13,6 +12,7 @@ from meterboard.domain.event import EventBatch, UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.domain.wire import Sent
 from meterboard.service.ingest import Ingest
+from meterboard.services import Services, schedule_named
 
 AT_ONCE = 20_000
 

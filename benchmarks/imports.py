@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from meterboard.app import Services, schedule_named
+from meterboard.services import Services, schedule_named
 from meterboard.settings import Settings
 
 LINES = 1_000_000

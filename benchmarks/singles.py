@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.company import fill, spread
 from benchmarks.server import request, running, send_all, wait_for
-from meterboard.app import Services
+from meterboard.services import Services
 from meterboard.settings import Settings
 
 REQUESTS = 30_000

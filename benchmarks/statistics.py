@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.company import batches, fill, spread
 from benchmarks.server import running
-from meterboard.app import Services
+from meterboard.services import Services
 from meterboard.settings import Settings
 from meterboard.usage.duckdb import FILE
 

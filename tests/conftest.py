@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, settings
 
-from meterboard.app import Services
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.organization import Organization
+from meterboard.services import Services
 from meterboard.settings import Settings
 from tests.server import Server
 

@@ -18,8 +18,10 @@ LAYERS = {
     "client": set(),
     "proxy": {"client", "domain", "errors"},
     "commands": {
-        "app",
+        "services",
+        "address",
         "server",
+        "showcase",
         "settings",
         "clock",
         "api",

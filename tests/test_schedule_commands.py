@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from meterboard.app import schedule_text
 from meterboard.domain.schedule import read_schedule
+from meterboard.services import schedule_text
 from tests.server import command
 
 BUILTIN = schedule_text("zoho-crm")

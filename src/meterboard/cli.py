@@ -1,80 +1,47 @@
 """The command line. Each failure is one line that says what is wrong and what to do, and exit status 1."""
 
 import sys
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from importlib import import_module
 
 import click
 
 from meterboard import __version__
-from meterboard.app import Services
-from meterboard.commands.base import OneLineErrors, data_option
-from meterboard.commands.doctor import doctor
-from meterboard.commands.imports import import_calls
-from meterboard.commands.organizations import key, org, user
-from meterboard.commands.proxy import proxy
-from meterboard.commands.running import open_services
-from meterboard.commands.schedules import schedule
-from meterboard.commands.usage import export, verify
-from meterboard.server import free_port, sign_in_address
-from meterboard.server import serve as run_server
-from meterboard.settings import Settings, read_settings
-from meterboard.showcase import run_demo
+from meterboard.commands.base import OneLineErrors
+
+COMMANDS = {
+    "demo": "demo",
+    "serve": "serve",
+    "org": "organizations",
+    "key": "organizations",
+    "user": "organizations",
+    "schedule": "schedules",
+    "import": "imports",
+    "export": "usage",
+    "verify": "usage",
+    "proxy": "proxy",
+    "doctor": "doctor",
+}
+"""Each command's file. It is read when the command is asked for: half of what a short one takes is imports of others."""
 
 
-@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(OneLineErrors):
+    """The commands by their names."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"meterboard.commands.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, "import_calls" if cmd_name == "import" else cmd_name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Meterboard: where do the API credits go?"""
-
-
-for command in (org, key, user, schedule, import_calls, export, verify, proxy, doctor):
-    main.add_command(command)
-
-
-@main.command()
-@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [default: 8000]")
-@data_option
-def serve(host: str | None, port: int | None, data: Path) -> None:
-    """Answer the API and show the dashboard."""
-    settings = _settings(data, host, port)
-    port = free_port(settings.host, settings.port)
-    with open_services(data, settings) as services:
-        services.refresh.now()
-        services.retention.enforce()
-        run_server(services, data, host=settings.host, port=port, ready=lambda url: _greet(services, url))
-
-
-def _greet(services: Services, address: str) -> None:
-    click.echo(f"Meterboard answers at {address}")
-    link = services.accounts.people.link_for_first_owner()
-    if link:
-        click.echo(f"Sign in once with {sign_in_address(address, link)}")
-    else:
-        click.echo("Nobody can sign in yet. Add a person: meterboard user create ORG EMAIL --role owner")
-
-
-def _settings(data: Path, host: str | None, port: int | None) -> Settings:
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    return read_settings(data, overrides=given)
-
-
-@main.command()
-@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [default: 8000]")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="METERBOARD_DATA",
-    show_envvar=True,
-    help="Keep the demo in this folder.",
-)
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same company.")
-@click.option("--no-browser", is_flag=True, help="Only print the address that signs in.")
-def demo(port: int | None, data: Path | None, seed: int, no_browser: bool) -> None:
-    """Thirty days of a believable company's usage, then the dashboard, with calls still coming in."""
-    with TemporaryDirectory(prefix="meterboard-demo-") as folder:
-        run_demo(data or Path(folder), port=port, seed=seed, browser=not no_browser, kept=data is not None)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from meterboard import __version__
-from meterboard.app import Services
+from meterboard.address import free_port, sign_in_address
 from meterboard.demo import ALLOWANCE, ORGANIZATION, TIME_ZONE, history, trickle
 from meterboard.domain.access import ApiKey
 from meterboard.domain.organization import Organization
 from meterboard.errors import NotFound
 from meterboard.importers.delivery import to_meter
-from meterboard.server import free_port, serve, sign_in_address
+from meterboard.server import serve
+from meterboard.services import Services
 from meterboard.settings import read_settings
 
 OWNER = "maria.silva@acme.example"

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from meterboard.app import Accounts
 from meterboard.clock import FixedClock
 from meterboard.domain.allowance import Allowance
 from meterboard.domain.organization import Organization
 from meterboard.errors import AlreadyExists, InvalidParameter, NotFound, Unauthenticated
+from meterboard.services import Accounts
 
 
 @pytest.fixture

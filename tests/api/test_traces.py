@@ -21,9 +21,9 @@ from opentelemetry.trace import SpanKind
 
 from meterboard.api.body import Bodies
 from meterboard.api.traces import TracesApp
-from meterboard.app import Services
 from meterboard.domain.event import MAX_EVENTS
 from meterboard.domain.organization import Organization
+from meterboard.services import Services
 from tests.domain.test_spans import request
 from tests.server import Server, command
 

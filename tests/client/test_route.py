@@ -2,8 +2,8 @@
 
 import pytest
 
-from meterboard.app import schedule_named
 from meterboard.client.middleware.route import names, whole_template
+from meterboard.services import schedule_named
 
 LIKE_THE_SCHEDULE = [
     ("GET", "/crm/v8/Leads", "/crm/v8/Leads"),

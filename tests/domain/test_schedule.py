@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterboard.app import schedule_named
 from meterboard.domain.classify import Classification
 from meterboard.domain.price import Call
 from meterboard.domain.schedule import read_schedule
 from meterboard.errors import ScheduleError
+from meterboard.services import schedule_named
 
 GENERIC = schedule_named("one-per-call")
 

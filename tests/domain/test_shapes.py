@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterboard.app import schedule_names, schedule_text
 from meterboard.domain.classify import _segments
 from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.domain.shapes import MOST, Shapes
+from meterboard.services import schedule_names, schedule_text
 
 NAMES = schedule_names()
 KEPT = {name: read_schedule(schedule_text(name)) for name in NAMES}

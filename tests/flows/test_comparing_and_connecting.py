@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from meterboard.app import Services
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.query import BREAKDOWNS, DIMENSIONS, parse_filters
 from meterboard.domain.wire import Sent
 from meterboard.service.statistics import Reading
+from meterboard.services import Services
 from tests.conftest import LIVE
 from tests.flows.model import Call, Model
 from tests.flows.test_statistics_equal_a_plain_count import MOMENTS, ZONES, calls, event_of

@@ -10,7 +10,6 @@ from typing import Any
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from meterboard.app import Services
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.cursor import parse_cursor
@@ -19,6 +18,7 @@ from meterboard.domain.organization import Organization
 from meterboard.domain.query import Filters, parse_filters
 from meterboard.domain.wire import Sent
 from meterboard.service.events import Event, EventsAnswer
+from meterboard.services import Services
 from tests.conftest import LIVE
 from tests.flows.model import Call, Model, period
 

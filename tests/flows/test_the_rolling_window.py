@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meterboard.app import Services
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.wire import Sent
+from meterboard.services import Services
 from tests.conftest import LIVE, NOW
 
 DAY = timedelta(hours=24)

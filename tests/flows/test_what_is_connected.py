@@ -9,7 +9,6 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from meterboard.app import Services
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UNKNOWN, UsageEvent
@@ -17,6 +16,7 @@ from meterboard.domain.organization import Organization
 from meterboard.domain.query import DIMENSIONS, MEASURES, Dimension, parse_filters, parse_order
 from meterboard.domain.wire import Sent
 from meterboard.service.statistics import Reading
+from meterboard.services import Services
 from tests.conftest import LIVE
 from tests.flows.model import Call, Model, by, period
 

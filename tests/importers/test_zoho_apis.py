@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterboard.app import schedule_text
 from meterboard.domain.period import micros
 from meterboard.domain.price import Price
 from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import InvalidParameter
 from meterboard.importers.zoho_apis import schedule_of_apis
+from meterboard.services import schedule_text
 from tests.conftest import NOW
 
 BUILTIN = schedule_text("zoho-crm")

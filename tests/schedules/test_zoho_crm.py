@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterboard.app import schedule_named, schedule_text
 from meterboard.domain.allowance import allowance_at
 from meterboard.domain.period import EPOCH, micros
 from meterboard.domain.plan import PlanRule, allowances
 from meterboard.domain.price import Call, Price
+from meterboard.services import schedule_named, schedule_text
 from tests.conftest import NOW
 
 ZOHO = schedule_named("zoho-crm")

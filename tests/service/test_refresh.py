@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from meterboard.app import Services
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.domain.wire import Sent
 from meterboard.service.answers import Summary
+from meterboard.services import Services
 from meterboard.settings import Settings
 from meterboard.web.words import freshness
 

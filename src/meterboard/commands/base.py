@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from meterboard.app import Accounts
 from meterboard.errors import DataFolderError, MeterboardError
+from meterboard.services import Accounts
 
 DEFAULT_DATA = "meterboard-data"
 TRACEBACK = "METERBOARD_TRACEBACK"

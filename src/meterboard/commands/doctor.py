@@ -8,11 +8,11 @@ import click
 import duckdb
 
 from meterboard import __version__
-from meterboard.app import prepare_folder
+from meterboard.address import address_of_running, free_port
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.running import open_services
 from meterboard.errors import DataFolderError, MeterboardError
-from meterboard.server import address_of_running, free_port
+from meterboard.services import prepare_folder
 from meterboard.settings import read_settings
 from meterboard.web.render import STATIC
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from meterboard.address import address_of_running
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.running import open_services, passing_key
 from meterboard.importers.delivery import Delivery, calls_to_meter, calls_to_server
@@ -16,7 +17,6 @@ from meterboard.importers.following import Following
 from meterboard.importers.formats import NAMES
 from meterboard.importers.imports import Import, import_files
 from meterboard.importers.sources import STANDARD_INPUT
-from meterboard.server import address_of_running
 
 
 @click.command("import")

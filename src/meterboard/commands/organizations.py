@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from meterboard.app import Accounts, schedule_named
+from meterboard.address import address_of_running, sign_in_address
 from meterboard.commands.base import OneLineErrors, data_option, open_accounts, quoted
 from meterboard.domain.access import KEY_SCOPES, ROLES, KeyScope, Role
 from meterboard.domain.allowance import Allowance
@@ -15,7 +15,7 @@ from meterboard.domain.organization import Organization
 from meterboard.domain.plan import allowances
 from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import InvalidParameter
-from meterboard.server import address_of_running, sign_in_address
+from meterboard.services import Accounts, schedule_named
 from meterboard.settings import read_settings
 
 EVERYONE = "*"

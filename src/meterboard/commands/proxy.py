@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from meterboard.app import prepare_folder
+from meterboard.address import address_of, address_of_running, free_port
 from meterboard.client import Meter
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.running import passing_key
@@ -16,7 +16,7 @@ from meterboard.proxy.app import ProxyApp
 from meterboard.proxy.identity import Applications, fingerprint_secret
 from meterboard.proxy.run import run_proxy
 from meterboard.proxy.upstream import Upstream
-from meterboard.server import address_of, address_of_running, free_port
+from meterboard.services import prepare_folder
 from meterboard.settings import read_settings
 
 SPOOL = "proxy-spool"

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from meterboard.app import Services
 from meterboard.commands.base import open_accounts
 from meterboard.domain.access import KeyScope
 from meterboard.domain.organization import Organization
+from meterboard.services import Services
 from meterboard.settings import Settings, read_settings
 
 

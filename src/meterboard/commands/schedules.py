@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from meterboard.app import schedule_named, schedule_text
 from meterboard.clock import SystemClock
 from meterboard.commands.base import OneLineErrors, data_option, open_accounts
 from meterboard.domain.period import micros
@@ -13,6 +12,7 @@ from meterboard.domain.reason import NO_PRICE, bounds_in_words, conditions_in_wo
 from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import InvalidParameter, NotFound
 from meterboard.importers.zoho_apis import schedule_of_apis
+from meterboard.services import schedule_named, schedule_text
 
 ZOHO = "zoho-crm"
 

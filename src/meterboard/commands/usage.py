@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 
 import click
 
+from meterboard.address import address_of_running
 from meterboard.api.answers import Format, respond
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.running import open_services, passing_key
 from meterboard.domain.query import DIMENSIONS, parse_columns
 from meterboard.importers.delivery import ask_server, fetch
-from meterboard.server import address_of_running
 from meterboard.service.verify import Verification
 
 

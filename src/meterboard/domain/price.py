@@ -112,6 +112,8 @@ class PriceList:
         dated = (moment for row in self._rows for moment in row.bounds if moment is not None)
         self.changes = sorted(set(dated))
         """When prices change, in microseconds since 1970 UTC."""
+        self.parameters = {rule.query for rule in rules if rule.query is not None}
+        """The parameters of an address that prices depend on."""
 
     def _tariff(self, version: str, module: str, method: str) -> "Tariff":
         """The prices that calls of a version, module and method may have."""

@@ -38,6 +38,7 @@ class CreditSchedule:
         self.rules = prices.rules
         self.tariff = prices.tariff
         self.changes = prices.changes
+        self.parameters = prices.parameters
         self.ids_are_alike = self._classifier.ids_are_alike
         self.read = Shapes(self._read, ids_are_alike=self._classifier.ids_are_alike).answer
 

@@ -52,7 +52,12 @@ def to_meter(ingest: Ingest, key: ApiKey) -> Deliver:
 def calls_to_meter(ingest: Ingest, organization: Organization, schedule: CreditSchedule) -> Delivery:
     """Deliver calls within this process."""
     intake = ingest.calls_of(ApiKey(organization, "ingest"))
-    wanted = Wanted(organization=organization.id, fold=schedule.ids_are_alike, changes=schedule.changes)
+    wanted = Wanted(
+        organization=organization.id,
+        fold=schedule.ids_are_alike,
+        parameters=bool(schedule.parameters),
+        changes=schedule.changes,
+    )
     return Delivery(intake.accept, wanted)
 
 

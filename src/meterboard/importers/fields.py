@@ -96,13 +96,14 @@ class Wanted(NamedTuple):
     What is made of lines: which of SHARED, and what the digests of their ids begin with.
 
     `fold`: the digits of long ids in paths do not matter, as the values of a query string never do, so requests that
-    differ in these alone become one kind. `changes` are when prices change, in microseconds since 1970 UTC: calls
+    differ in these alone become one kind; `parameters`: the names in a query string do matter. `changes` are when prices change, in microseconds since 1970 UTC: calls
     between two of them alone are of one kind.
     """
 
     shared: Sequence[str] = ()
     organization: int = 0
     fold: bool = False
+    parameters: bool = True
     changes: Sequence[int] = ()
 
 
@@ -114,7 +115,7 @@ def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> s
     `given` is the expression of each field that the format has; the texts have `line`, and what stands behind the
     format in it as `rest`, which its id does not depend on.
     """
-    value = {name: given.get(name, "''") for name in FIELDS} | {"request": _brief("asked", fold=wanted.fold)}
+    value = {name: given.get(name, "''") for name in FIELDS} | {"request": _brief("asked", wanted)}
     chosen = ", ".join(f'{value[name]} as "{name}"' for name in wanted.shared)
     counts = " and ".join(
         f"({value[name]} = '' or coalesce(try_cast({value[name]} as bigint) between 0 and {most}, false))"
@@ -142,11 +143,13 @@ def _asked(given: Mapping[str, str]) -> str:
     return f"if({line} = '', {apart}, {line})" if "request" in given else apart
 
 
-def _brief(request: str, *, fold: bool) -> str:
+def _brief(request: str, wanted: Wanted) -> str:
     """A request without what no price depends on. An escape in a query string may hide a parameter, so it stays."""
     query = f"substr({request}, strpos({request}, '?') + 1)"
     values = f"if(contains({query}, '\\'), {query}, regexp_replace({query}, '=[^& ]*', '=', 'g'))"
     path, whole = f"split_part({request}, '?', 1)", request
-    if fold:
+    if wanted.fold:
         path, whole = (f"regexp_replace({text}, {_LONG_ID})" for text in (path, whole))
+    if not wanted.parameters:
+        return path
     return f"case when contains({request}, '?') then {path} || '?' || {values} else {whole} end"

@@ -162,13 +162,14 @@ class DuckDBStore:
         new = self._which_are_new(lows, highs)
         if not any(new):
             return new
-        kept = list if all(new) else lambda column: list(compress(column, new))
         own: dict[str, Iterable[int]] = {
             "kind": calls.kind,
             "time": calls.times,
             "id_low": lows,
             "id_high": highs,
         }
+        if not all(new):
+            own = {name: compress(column, new) for name, column in own.items()}
         kinds = calls.kinds
         with self._transaction():
             shared: dict[str, Iterable[int]] = {
@@ -182,9 +183,7 @@ class DuckDBStore:
                 "records": kinds.records,
                 "reason": self._numbers_of_reasons(kinds.reasons),
             }
-            self._insert_calls(
-                Rows({name: kept(column) for name, column in own.items()}, CALL), Rows(shared, KIND)
-            )
+            self._insert_calls(Rows(own, CALL), Rows(shared, KIND))
         added = lows if all(new) else list(compress(lows, new))
         self._ids.add(added, first=received_at, last=received_at)
         return new
