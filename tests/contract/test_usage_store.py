@@ -293,20 +293,20 @@ def test_sums_are_by_steps_and_by_the_names_that_are_told_apart(store: UsageStor
     with store.snapshot() as snapshot:
         period = parse_period("last_30_days", zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
         scope = Scope(ACME, period, {})
-        users, callers = Named("user", [("arjun",), ("maria",)]), Named("caller", [("desk", "application")])
-
-        assert snapshot.sums(scope, [users]) == {(0,): (1, 2, 0), (1,): (3, 6, 0), (2,): (1, 2, 0)}
-        assert snapshot.sums(scope, [users, callers]) == {
-            (0, 0): (1, 2, 0),
-            (1, 0): (3, 6, 0),
-            (2, 0): (1, 2, 0),
-        }
-        days = snapshot.sums(scope, [users], grain=96)
+        users, usage = snapshot.sums(scope, ["user"], limit=2)
+        assert users == [Named("user", [("maria",), ("arjun",)], 3)]
+        assert usage == {(0,): (3, 6, 0), (1,): (1, 2, 0), (2,): (1, 2, 0)}
+        columns, usage = snapshot.sums(scope, ["user", "caller"], limit=2)
+        assert columns == [*users, Named("caller", [("desk", "application")], 1)]
+        assert usage == {(0, 0): (3, 6, 0), (1, 0): (1, 2, 0), (2, 0): (1, 2, 0)}
+        _, functions = snapshot.sums(scope, ["function"], limit=2, tasks_only=True)
+        assert functions == {(0,): (5, 10, 0)}
+        days = snapshot.sums(scope, ["user"], limit=2, grain=96)
         today = bucket_number(period.start) + 29 * 96
-        assert days == {
-            (today, 0): (1, 2, 0),
-            (today, 1): (2, 4, 0),
-            (today - 96, 1): (1, 2, 0),
+        assert days.usage == {
+            (today, 0): (2, 4, 0),
+            (today, 1): (1, 2, 0),
+            (today - 96, 0): (1, 2, 0),
             (today, 2): (1, 2, 0),
         }
-        assert sum(usage.calls for usage in snapshot.sums(scope, grain=1).values()) == 5
+        assert sum(usage.calls for usage in snapshot.sums(scope, grain=1).usage.values()) == 5

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import EPOCH, INSTANT, micros
-from meterboard.domain.query import Dimension, Order, Scope
+from meterboard.domain.query import Breakdown, Dimension, Order, Scope
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage import sql
 from meterboard.usage.listing import listing
@@ -22,6 +22,7 @@ from meterboard.usage.store import (
     Named,
     Section,
     Sections,
+    Sums,
     Totals,
     Usage,
 )
@@ -80,10 +81,16 @@ class DuckDBSnapshot:
         return Groups(found, _int(count), Usage(_int(calls), _int(credits)))
 
     def sums(
-        self, scope: Scope, columns: Sequence[Named] = (), *, grain: int | None = None
-    ) -> dict[tuple[int, ...], Bucket]:
-        rows = self._rows(*sql.sums(scope, columns, grain=grain))
-        return {tuple(map(_int, row[:-3])): Bucket(*map(_int, row[-3:])) for row in rows}
+        self,
+        scope: Scope,
+        columns: Sequence[Breakdown] = (),
+        *,
+        limit: int = 0,
+        grain: int | None = None,
+        tasks_only: bool = False,
+    ) -> Sums:
+        rows = self._rows(*sql.sums(scope, columns, limit=limit, grain=grain, tasks_only=tasks_only))
+        return _sums(rows, columns, steps=0 if grain is None else 1)
 
     def sections(
         self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int, offset: int
@@ -142,6 +149,24 @@ def _section(row: Sequence[object]) -> Section:
     calls, credits, tasks, estimated, combinations = map(_int, row[1:6])
     distinct, first = tuple(map(_int, row[6::2])), tuple(map(str, row[7::2]))
     return Section(str(row[0]), calls, credits, tasks, estimated, combinations, distinct, first)
+
+
+def _sums(rows: Sequence[Sequence[object]], columns: Sequence[Breakdown], *, steps: int) -> Sums:
+    named: list[Named] = []
+    after = steps + len(columns)
+    for place, by in enumerate(columns, steps):
+        first, after = after, after + (3 if by == "caller" else 2)
+        found = {_int(row[place]): row[first:after] for row in rows if row[place] is not None}
+        ranked = [found[rank] for rank in sorted(found)]
+        count = _int(ranked[0][-1]) if ranked else 0
+        named.append(Named(by, [tuple(map(str, values)) for *values, _ in ranked], count))
+    others = [len(column.values) for column in named]
+    usage: dict[tuple[int, ...], Bucket] = {}
+    for row in rows:
+        places = zip(row[steps:], others, strict=False)
+        key = (*map(_int, row[:steps]), *(other if place is None else _int(place) for place, other in places))
+        usage[key] = Bucket(*map(_int, row[-3:]))
+    return Sums(named, usage)
 
 
 def _int(value: object) -> int:

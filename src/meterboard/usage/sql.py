@@ -11,13 +11,12 @@ from typing import NamedTuple
 from meterboard.domain.event import REFUSED, UNKNOWN
 from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY
 from meterboard.domain.query import NOT, Breakdown, Dimension, Order, Scope
-from meterboard.usage.store import Named
 
 Parameter = int | str
-CALLER = (
-    "case when function <> '' then function else application end as name",
-    "case when function <> '' then 'function' else 'application' end as kind",
-)
+CALLER = {
+    "name": "case when function <> '' then function else application end",
+    "kind": "case when function <> '' then 'function' else 'application' end",
+}
 
 DIMENSIONS = 'application, function, module, method, version, ip, "user", status'
 """What statistics can be asked by, as columns."""
@@ -38,13 +37,17 @@ def total(scope: Scope) -> Statement:
     return Statement(f"select {sums} from ({rows}) as usage", parameters)
 
 
-def sums(scope: Scope, columns: Sequence[Named], *, grain: int | None) -> Statement:
+def sums(
+    scope: Scope, columns: Sequence[Breakdown], *, limit: int, grain: int | None, tasks_only: bool
+) -> Statement:
     """
-    Calls, credits and refused calls by time and by the place that a value has in `values`, the others' after the last.
+    Calls, credits and refused calls by time and by the `limit` names of each column that have the most calls.
 
+    Places of names come first, in the order of `columns`, and null for all others; then, by column, what the name is and
+    how many there are.
     `grain`: by steps of so many buckets, counted from the period's first and named by theirs; None: not by time.
     """
-    dimensions = list(dict.fromkeys(name for column in columns for name in _columns_of(column.by)))
+    dimensions = list(dict.fromkeys(name for by in columns for name in _columns_of(by)))
     needed = [*dimensions, *(["status"] if '"status"' not in dimensions else [])]
     first, after = bucket_range(scope)
     if grain is None:
@@ -53,40 +56,49 @@ def sums(scope: Scope, columns: Sequence[Named], *, grain: int | None) -> Statem
         usage = _part(scope, "rollup", "bucket", first, after, ["bucket", *needed])
         step, steps = ["bucket - (bucket - ?) % ? as step"], [first, grain]
     names = [*(["step"] if step else []), *dimensions]
-    # Rows are joined first and told apart then: comparing values is dear, and there are few to compare by then.
+    # The rows are read once, and joined first: whatever is done with names then is done with few rows.
     joined = (
-        f"select {', '.join([*step, *dimensions])}, sum(calls) as joined_calls, sum(credits) as joined_credits,"
+        f"select {', '.join([*step, *dimensions])}, sum(calls) as calls, sum(credits) as credits,"
         f" sum(case when status = '{REFUSED}' then calls else 0 end) as refused"
         f" from ({usage.sql}) as usage group by {', '.join(names)}"
     )
-    places = [_place(column) for column in columns]
-    chosen = [*(["step"] if step else []), *(place.sql for place in places)]
-    named = ", ".join(f"{expression} as k{number}" for number, expression in enumerate(chosen))
-    keys = ", ".join(f"k{number}" for number in range(len(chosen)))
+    ranked = [_ranked(number, by, tasks_only) for number, by in enumerate(columns)]
+    places = [f"place_{number}" for number in range(len(ranked))]
+    keys = ", ".join([*names[: len(step)], *places, *(name for column in ranked for name in column.names)])
     return Statement(
-        f"select {keys}, sum(joined_calls), sum(joined_credits), sum(refused) from ("
-        f"select {named}, joined_calls, joined_credits, refused from ({joined}) as joined) as placed group by {keys}",
-        [*(value for place in places for value in place.parameters), *steps, *usage.parameters],
+        f"with joined as ({joined}){''.join(column.query for column in ranked)}"
+        f" select {keys}, sum(calls), sum(credits), sum(refused)"
+        f" from joined{''.join(column.join for column in ranked)} group by {keys}",
+        [*steps, *usage.parameters, *[limit] * len(ranked)],
     )
+
+
+class _Ranked(NamedTuple):
+    """The names of a column that are told apart: what they are called, their query and how rows find theirs."""
+
+    names: Sequence[str]
+    query: str
+    join: str
+
+
+def _ranked(number: int, by: Breakdown, tasks_only: bool) -> _Ranked:
+    values = CALLER if by == "caller" else {"name": f'"{by}"'}
+    own = {f"{name}_{number}": value for name, value in values.items()}
+    table, place, count = f"ranked_{number}", f"place_{number}", f"count_{number}"
+    named = ", ".join(f"{value} as {name}" for name, value in own.items())
+    tasks = " where function <> ''" if tasks_only else ""
+    query = (
+        f", {table} as (select * from (select {', '.join(own)}, count(*) over () as {count},"
+        f" row_number() over (order by calls desc, {', '.join(map(_shown, own))}) - 1 as {place}"
+        f" from (select {named}, sum(calls) as calls from joined{tasks}"
+        f" group by {', '.join(own)}) as counted) as numbered where {place} < ?)"
+    )
+    join = f" left join {table} on {' and '.join(f'{value} = {name}' for name, value in own.items())}"
+    return _Ranked([*own, count], query, join)
 
 
 def _columns_of(by: Breakdown) -> tuple[str, ...]:
     return ("application", "function") if by == "caller" else (f'"{by}"',)
-
-
-def _place(column: Named) -> Statement:
-    """The place of a row's value among those named."""
-    if not column.values:
-        return Statement("0", ())
-    if column.by == "caller":
-        test = {"function": "function = ?", "application": "function = '' and application = ?"}
-        cases = [f"when {test[kind]} then {place}" for place, (_, kind) in enumerate(column.values)]
-        opening = "case"
-    else:
-        cases = [f"when ? then {place}" for place in range(len(column.values))]
-        opening = f'case "{column.by}"'
-    sql = f"{opening} {' '.join(cases)} else {len(column.values)} end"
-    return Statement(sql, [name for name, *_ in column.values])
 
 
 def groups(
@@ -182,7 +194,8 @@ def last_tasks(scope: Scope) -> Statement:
 def callers(scope: Scope, *, order: Sequence[Order], limit: int | None, offset: int) -> Statement:
     """As `groups`, by name and kind of who called: the function of an integration task, else the application."""
     usage = _usage(scope, ["application", "function"])
-    return _page(CALLER, ['"name"', '"kind"'], usage, order=order, limit=limit, offset=offset)
+    chosen = [f"{value} as {name}" for name, value in CALLER.items()]
+    return _page(chosen, [f'"{name}"' for name in CALLER], usage, order=order, limit=limit, offset=offset)
 
 
 def _page(
