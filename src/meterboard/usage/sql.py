@@ -49,18 +49,17 @@ def sums(
     """
     dimensions = list(dict.fromkeys(name for by in columns for name in _columns_of(by)))
     needed = [*dimensions, *(["status"] if '"status"' not in dimensions else [])]
-    first, after = bucket_range(scope)
     if grain is None:
         usage, step, steps = _usage(scope, needed), [], []
     else:
-        usage = _part(scope, "rollup", "bucket", first, after, ["bucket", *needed])
-        step, steps = ["bucket - (bucket - ?) % ? as step"], [first, grain]
+        usage = _by_bucket(scope, needed, grain)
+        step, steps = ["bucket - (bucket - ?) % ? as step"], [bucket_range(scope)[0], grain]
     names = [*(["step"] if step else []), *dimensions]
     # The rows are read once, and joined first: whatever is done with names then is done with few rows.
     joined = (
         f"select {', '.join([*step, *dimensions])}, sum(calls) as calls, sum(credits) as credits,"
         f" sum(case when status = '{REFUSED}' then calls else 0 end) as refused"
-        f" from ({usage.sql}) as usage group by {', '.join(names)}"
+        f" from ({usage.sql}) as usage group by {', '.join(names)} having sum(calls) <> 0"
     )
     ranked = [_ranked(number, by, tasks_only) for number, by in enumerate(columns)]
     places = [f"place_{number}" for number in range(len(ranked))]
@@ -184,7 +183,7 @@ def connected(scope: Scope, columns: Sequence[Dimension], *, limit: int) -> Stat
 def last_tasks(scope: Scope) -> Statement:
     """Function, module, and the last bucket that has a task of theirs."""
     rows, parameters = _part(
-        scope, "rollup", "bucket", *bucket_range(scope), ("function", "module", "bucket"), "function <> ''"
+        scope, "rollup", [bucket_range(scope)], ("function", "module", "bucket"), "function <> ''"
     )
     return Statement(
         f"select function, module, max(bucket) from ({rows}) as usage group by function, module", parameters
@@ -252,36 +251,64 @@ def _usage(scope: Scope, columns: Iterable[str], condition: str = "") -> Stateme
     Days of UTC serve every zone, since the edges are taken by the quarter of an hour.
     """
     columns = tuple(columns)
-    first, after = bucket_range(scope)
-    first_day, day_after = -(-first // BUCKETS_A_DAY), after // BUCKETS_A_DAY
-    if first_day >= day_after:
-        return _part(scope, "rollup", "bucket", first, after, columns, condition)
-    parts = [
-        _part(scope, "rollup", "bucket", first, first_day * BUCKETS_A_DAY, columns, condition),
-        _part(scope, "daily", "day", first_day, day_after, columns, condition),
-        _part(scope, "rollup", "bucket", day_after * BUCKETS_A_DAY, after, columns, condition),
-    ]
+    days, edges = _whole_days(scope)
+    rest = _part(scope, "rollup", edges, columns, condition)
+    if not days:
+        return rest
+    whole = _part(scope, "daily", [days], columns, condition)
+    return Statement(f"{whole.sql} union all {rest.sql}", [*whole.parameters, *rest.parameters])
+
+
+def _by_bucket(scope: Scope, columns: Sequence[str], grain: int) -> Statement:
+    """
+    The organisation's rows in the period with a bucket of the step that they count for.
+
+    Steps of whole days hardly ever begin with a day of UTC. So each of those is taken as if all of it were of one step,
+    and its shorter end, which is of the step beside, is taken away there and added here.
+    """
+    days, edges = _whole_days(scope)
+    if not days or grain % BUCKETS_A_DAY:
+        return _part(scope, "rollup", [bucket_range(scope)], ["bucket", *columns])
+    begin = edges[0][0] % BUCKETS_A_DAY
+    last = BUCKETS_A_DAY - 1
+    # The bucket of a day that says of which step it is, the end that is of another, and how far away that one is.
+    own, shorter, beside = (0, (begin, last), 1) if 2 * begin > last else (last, (0, begin - 1), -1)
+    whole = _part(scope, "daily", [days], ["day", *columns])
+    inner = _part(scope, "rollup", [(edges[0][1], edges[1][0])], ["bucket", *columns])
+    rest = _part(scope, "rollup", edges, ["bucket", *columns])
+    names = ", ".join(columns)
     return Statement(
-        " union all ".join(part.sql for part in parts), [value for part in parts for value in part.parameters]
+        f"with moved as (select bucket // {BUCKETS_A_DAY} as day, {names}, sum(calls) as calls, sum(credits) as credits"
+        f" from ({inner.sql}) as inner_days where bucket % {BUCKETS_A_DAY} between ? and ? group by day, {names})"
+        f" select day * {BUCKETS_A_DAY} + ? as bucket, {names}, calls, credits from ({whole.sql}) as whole_days"
+        f" union all select day * {BUCKETS_A_DAY} + ?, {names}, -calls, -credits from moved"
+        f" union all select (day + ?) * {BUCKETS_A_DAY} + ?, {names}, calls, credits from moved"
+        f" union all select bucket, {names}, calls, credits from ({rest.sql}) as edges",
+        [*inner.parameters, *shorter, own, *whole.parameters, own, beside, own, *rest.parameters],
     )
 
 
+def _whole_days(scope: Scope) -> tuple[tuple[int, int] | None, list[tuple[int, int]]]:
+    """The whole days of UTC in the period, if there are any, and the buckets that are of none; first and after."""
+    first, after = bucket_range(scope)
+    first_day, day_after = -(-first // BUCKETS_A_DAY), after // BUCKETS_A_DAY
+    if first_day >= day_after:
+        return None, [(first, after)]
+    return (first_day, day_after), [(first, first_day * BUCKETS_A_DAY), (day_after * BUCKETS_A_DAY, after)]
+
+
 def _part(
-    scope: Scope,
-    table: str,
-    step: str,
-    first: int,
-    after: int,
-    columns: Sequence[str],
-    condition: str = "",
+    scope: Scope, table: str, spans: Sequence[tuple[int, int]], columns: Sequence[str], condition: str = ""
 ) -> Statement:
-    """Where the organisation comes into every statement, and the filters."""
-    conditions = ["organization = ?", f"{step} >= ?", f"{step} < ?", *([condition] if condition else [])]
+    """Where the organisation comes into every statement, and the filters. Spans are of the table's own steps."""
+    step = "day" if table == "daily" else "bucket"
+    times = " or ".join(f"{step} >= ? and {step} < ?" for _ in spans)
+    conditions = ["organization = ?", f"({times})", *([condition] if condition else [])]
     let_through = filtered(scope)
     chosen = ", ".join([*columns, "calls", "credits", "estimated"])
     return Statement(
         f"select {chosen} from {table} where {' and '.join(conditions)}{let_through.sql}",
-        [scope.organization, first, after, *let_through.parameters],
+        [scope.organization, *(bound for span in spans for bound in span), *let_through.parameters],
     )
 
 
