@@ -115,14 +115,20 @@ class DuckDBSnapshot:
     def connected(
         self, scope: Scope, columns: Sequence[Dimension], *, limit: int
     ) -> dict[Dimension, Connected]:
-        found = {column: Connected([], 0, Usage(0, 0)) for column in columns}
+        everything = (1 << len(columns)) - 1
+        places = {everything ^ 1 << bit: column for bit, column in enumerate(reversed(columns))}
+        values: dict[Dimension, list[tuple[str, Usage]]] = {column: [] for column in columns}
+        counts: dict[Dimension, int] = dict.fromkeys(columns, 0)
+        total = Usage(0, 0)
         for place, value, *numbers in self._rows(*sql.connected(scope, columns, limit=limit)):
-            calls, credits, count, all_calls, all_credits = map(_int, numbers)
-            column = columns[_int(place)]
-            if not found[column].rows:
-                found[column] = Connected([], count, Usage(all_calls, all_credits))
-            found[column].rows.append((str(value), Usage(calls, credits)))
-        return found
+            calls, credits, count = map(_int, numbers)
+            if place == everything:
+                total = Usage(calls, credits)
+            else:
+                column = places[_int(place)]
+                values[column].append((str(value), Usage(calls, credits)))
+                counts[column] = count
+        return {column: Connected(values[column], counts[column], total) for column in columns}
 
     def last_tasks(self, scope: Scope) -> dict[tuple[str, str], int]:
         rows = self._rows(*sql.last_tasks(scope))

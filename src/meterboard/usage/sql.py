@@ -164,19 +164,27 @@ def within(scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order]
 
 
 def connected(scope: Scope, columns: Sequence[Dimension], *, limit: int) -> Statement:
-    """Of each column its place, and its values with calls and credits; then the number of values and the sums of all."""
+    """
+    The values of each column with calls and credits, and the number of the column's values; and one row of everything.
+
+    The first number of a row has a bit for each column, the last column's the lowest: 0 for the one whose value it is of.
+    """
     names = [f'"{column}"' for column in columns]
     usage = _usage(scope, names)
-    parts = [
-        f"select * from (select {place} as place, {name} as value, calls, credits, count(*) over () as count,"
-        " sum(calls) over () as all_calls, sum(credits) over () as all_credits"
-        f" from (select {name}, sum(calls) as calls, sum(credits) as credits from linked group by {name}) as counted"
-        f" order by calls desc, {_shown(name)} limit ?) as connected_{place}"
-        for place, name in enumerate(names)
-    ]
+    sets = f"(), {', '.join(f'({name})' for name in names)}"
+    counted = (
+        f"select grouping({', '.join(names)}) as place, coalesce({', '.join(names)}) as value,"
+        " coalesce(sum(calls), 0) as calls, coalesce(sum(credits), 0) as credits"
+        f" from ({usage.sql}) as usage group by grouping sets ({sets})"
+    )
+    ranked = (
+        "select place, value, calls, credits, count(*) over (partition by place) as count,"
+        f" row_number() over (partition by place order by calls desc, {_shown('value')}) as rank"
+        f" from ({counted}) as counted"
+    )
     return Statement(
-        f"with linked as ({usage.sql}) {' union all '.join(parts)}",
-        [*usage.parameters, *[limit] * len(names)],
+        f"select place, value, calls, credits, count from ({ranked}) as ranked where rank <= ? order by place, rank",
+        [*usage.parameters, limit],
     )
 
 
