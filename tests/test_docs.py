@@ -20,7 +20,9 @@ def test_every_setting_is_explained(name: str) -> None:
 
 def commands(group: click.Group, prefix: str = "meterboard") -> list[str]:
     found: list[str] = []
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         path = f"{prefix} {name}"
         found += commands(command, path) if isinstance(command, click.Group) else [path]
     return found

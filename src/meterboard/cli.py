@@ -1,6 +1,7 @@
 """The command line. Each failure is one line that says what is wrong and what to do, and exit status 1."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,27 +10,42 @@ import click
 from meterboard import __version__
 from meterboard.app import Services
 from meterboard.commands.base import OneLineErrors, data_option
-from meterboard.commands.doctor import doctor
-from meterboard.commands.imports import import_calls
-from meterboard.commands.organizations import key, org, user
-from meterboard.commands.proxy import proxy
 from meterboard.commands.running import open_services
-from meterboard.commands.schedules import schedule
-from meterboard.commands.usage import export, verify
 from meterboard.server import free_port, sign_in_address
 from meterboard.server import serve as run_server
 from meterboard.settings import Settings, read_settings
-from meterboard.showcase import run_demo
+
+ELSEWHERE = {
+    "org": "organizations.org",
+    "key": "organizations.key",
+    "user": "organizations.user",
+    "schedule": "schedules.schedule",
+    "import": "imports.import_calls",
+    "export": "usage.export",
+    "verify": "usage.verify",
+    "proxy": "proxy.proxy",
+    "doctor": "doctor.doctor",
+}
+"""The commands that are in modules of their own, and where."""
 
 
-@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(OneLineErrors):
+    """Imports a command when it is named: a server would hold 5 MB of what files, proxy and demo are read and run with."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted([*self.commands, *ELSEWHERE])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name in ELSEWHERE and name not in self.commands:
+            module, _, command = ELSEWHERE[name].partition(".")
+            self.add_command(getattr(import_module(f"meterboard.commands.{module}"), command))
+        return super().get_command(context, name)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Meterboard: where do the API credits go?"""
-
-
-for command in (org, key, user, schedule, import_calls, export, verify, proxy, doctor):
-    main.add_command(command)
 
 
 @main.command()
@@ -73,6 +89,8 @@ def _settings(data: Path, host: str | None, port: int | None) -> Settings:
 @click.option("--no-browser", is_flag=True, help="Only print the address that signs in.")
 def demo(port: int | None, data: Path | None, seed: int, no_browser: bool) -> None:
     """Thirty days of a believable company's usage, then the dashboard, with calls still coming in."""
+    from meterboard.showcase import run_demo  # see Commands
+
     with TemporaryDirectory(prefix="meterboard-demo-") as folder:
         run_demo(data or Path(folder), port=port, seed=seed, browser=not no_browser, kept=data is not None)
 

@@ -21,7 +21,7 @@ from meterboard.domain.period import BUCKET, BUCKETS_A_DAY, EPOCH, INSTANT, buck
 from meterboard.errors import DataFolderError, StoreFailed
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage.duckdb_rows import CALL, EVENT, KIND, Rows, halves
-from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of
+from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of, why_not_opened
 from meterboard.usage.ids import IdFilter
 
 FILE = "usage.duckdb"
@@ -61,7 +61,7 @@ class DuckDBStore:
             self._let_go(ONCE)
         except duckdb.Error as error:
             self._connection.close()
-            raise DataFolderError(_why_not_opened(self._path, error)) from error
+            raise DataFolderError(why_not_opened(self._path, error)) from error
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         # A checkpoint stalls the commits behind it, so `tidy` chooses its moment, not DuckDB.
@@ -73,7 +73,7 @@ class DuckDBStore:
             connection = duckdb.connect(str(self._path), config=config)
             connection.execute(statements.SCHEMA)
         except duckdb.Error as error:
-            raise DataFolderError(_why_not_opened(self._path, error)) from error
+            raise DataFolderError(why_not_opened(self._path, error)) from error
         return connection
 
     def _check_layout(self) -> None:
@@ -398,10 +398,3 @@ class DuckDBStore:
             return self._reader.cursor().begin()
         except duckdb.Error as error:
             raise StoreFailed(f"The usage store can't be read: {first_line(error)}") from error
-
-
-def _why_not_opened(path: Path, error: Exception) -> str:
-    text = first_line(error)
-    if "conflicting lock" in text.lower() or "set lock" in text.lower():
-        return f"{path.parent} is in use by another Meterboard server. Stop that one, or choose another --data folder."
-    return f"{path} can't be opened: {text} Restore it from a backup, or move it away to start anew."

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 from msgspec.structs import replace
@@ -190,3 +191,11 @@ def watermark_of(connection: duckdb.DuckDBPyConnection) -> int:
 def first_line(error: Exception) -> str:
     """The part of a driver's message that a person can use."""
     return str(error).split("\n", 1)[0]
+
+
+def why_not_opened(path: Path, error: Exception) -> str:
+    """What keeps a file from being opened, and what to do."""
+    text = first_line(error)
+    if "conflicting lock" in text.lower() or "set lock" in text.lower():
+        return f"{path.parent} is in use by another Meterboard server. Stop that one, or choose another --data folder."
+    return f"{path} can't be opened: {text} Restore it from a backup, or move it away to start anew."

@@ -269,10 +269,11 @@ def _usage(scope: Scope, columns: Iterable[str], condition: str = "") -> Stateme
 
 def _by_bucket(scope: Scope, columns: Sequence[str], grain: int) -> Statement:
     """
-    The organisation's rows in the period with a bucket of the step that they count for.
+    The organisation's rows in the period, each with a bucket of the step of `grain` buckets that it is of.
 
-    Steps of whole days hardly ever begin with a day of UTC. So each of those is taken as if all of it were of one step,
-    and its shorter end, which is of the step beside, is taken away there and added here.
+    Steps of whole days hardly ever begin with a day of UTC. So a day of UTC is taken as if all of it were of the step
+    that most of it is of, and its shorter end, which is of the step beside, is then taken from the one and given to the
+    other.
     """
     days, edges = _whole_days(scope)
     if not days or grain % BUCKETS_A_DAY:
