@@ -1,8 +1,10 @@
 """The usage store's contract, run against every store there is."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -49,13 +51,14 @@ def batch(
     organization: int = ACME,
     credits: int = 1,
     user: str = "maria",
+    status: str = "200",
 ) -> EventBatch:
     events = EventBatch()
     for position, time in enumerate(times):
         events.times.append(micros(time))
         events.ids.append(identity(organization, ids[position]) if ids else NO_ID)
         events.combinations.append(
-            Combination(organization, "desk", "", "Leads", "get", "v8", "", user, "200")
+            Combination(organization, "desk", "", "Leads", "get", "v8", "", user, status)
         )
         events.credits.append(credits)
         events.charged.append(credits)
@@ -286,6 +289,28 @@ def test_the_latest_moment_survives_a_restart(store: UsageStore, reopen: Reopen)
     assert reopen().latest() == NOW + MINUTE
 
 
+@pytest.mark.parametrize(
+    "zone", ["UTC", "Asia/Kolkata", "America/Chicago", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
+)
+def test_sums_by_day_are_those_of_its_buckets_whenever_a_day_begins(store: UsageStore, zone: str) -> None:
+    for start, (user, status) in enumerate(product(("maria", "arjun", "zoe"), ("200", "429"))):
+        times = [NOW - hours * 60 * MINUTE for hours in range(start, 24 * 29, 7)]
+        store.append(batch(*times, user=user, status=status, credits=2), received_at=NOW)
+    store.refresh(NOW + MINUTE)
+    with store.snapshot() as snapshot:
+        period = parse_period("last_30_days", zone=ZoneInfo(zone), now=NOW, as_of=snapshot.watermark)
+        first = bucket_number(period.start)
+        questions: tuple[Filters, ...] = ({}, {"user": ("maria", "zoe")})
+        for filters in questions:
+            scope = Scope(ACME, period, filters)
+            expected: dict[tuple[int, ...], Counter[str]] = {}
+            for (bucket, *places), usage in snapshot.sums(scope, ["user"], limit=2, grain=1).usage.items():
+                key = (bucket - (bucket - first) % 96, *places)
+                expected.setdefault(key, Counter()).update(usage._asdict())
+            days = snapshot.sums(scope, ["user"], limit=2, grain=96).usage
+            assert {key: usage._asdict() for key, usage in days.items()} == expected
+
+
 def test_sums_are_by_steps_and_by_the_names_that_are_told_apart(store: UsageStore) -> None:
     for hours, user in ((0, "maria"), (1, "maria"), (1, "arjun"), (2, "zoe"), (30, "maria")):
         store.append(batch(NOW - hours * 60 * MINUTE, user=user, credits=2), received_at=NOW)
@@ -293,20 +318,20 @@ def test_sums_are_by_steps_and_by_the_names_that_are_told_apart(store: UsageStor
     with store.snapshot() as snapshot:
         period = parse_period("last_30_days", zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
         scope = Scope(ACME, period, {})
-        users, callers = Named("user", [("arjun",), ("maria",)]), Named("caller", [("desk", "application")])
-
-        assert snapshot.sums(scope, [users]) == {(0,): (1, 2, 0), (1,): (3, 6, 0), (2,): (1, 2, 0)}
-        assert snapshot.sums(scope, [users, callers]) == {
-            (0, 0): (1, 2, 0),
-            (1, 0): (3, 6, 0),
-            (2, 0): (1, 2, 0),
-        }
-        days = snapshot.sums(scope, [users], grain=96)
+        users, usage = snapshot.sums(scope, ["user"], limit=2)
+        assert users == [Named("user", [("maria",), ("arjun",)], 3)]
+        assert usage == {(0,): (3, 6, 0), (1,): (1, 2, 0), (2,): (1, 2, 0)}
+        columns, usage = snapshot.sums(scope, ["user", "caller"], limit=2)
+        assert columns == [*users, Named("caller", [("desk", "application")], 1)]
+        assert usage == {(0, 0): (3, 6, 0), (1, 0): (1, 2, 0), (2, 0): (1, 2, 0)}
+        _, functions = snapshot.sums(scope, ["function"], limit=2, tasks_only=True)
+        assert functions == {(0,): (5, 10, 0)}
+        days = snapshot.sums(scope, ["user"], limit=2, grain=96)
         today = bucket_number(period.start) + 29 * 96
-        assert days == {
-            (today, 0): (1, 2, 0),
-            (today, 1): (2, 4, 0),
-            (today - 96, 1): (1, 2, 0),
+        assert days.usage == {
+            (today, 0): (2, 4, 0),
+            (today, 1): (1, 2, 0),
+            (today - 96, 0): (1, 2, 0),
             (today, 2): (1, 2, 0),
         }
-        assert sum(usage.calls for usage in snapshot.sums(scope, grain=1).values()) == 5
+        assert sum(usage.calls for usage in snapshot.sums(scope, grain=1).usage.values()) == 5

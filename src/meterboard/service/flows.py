@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from meterboard.domain.query import MOST_CALLS_FIRST, Dimension, Scope, name_of
+from meterboard.domain.query import Dimension, Scope, name_of
 from meterboard.errors import InvalidParameter
 from meterboard.service.answers import FlowColumn, FlowPath, FlowsAnswer, Total
 from meterboard.usage.store import Named, Snapshot
@@ -21,11 +21,7 @@ def flows(
     """
     if not 2 <= len(columns) <= MOST_COLUMNS:
         raise InvalidParameter("columns", f"columns is {','.join(columns)!r}: choose two or three.")
-    tops = [snapshot.groups(scope, [column], order=MOST_CALLS_FIRST, limit=limit) for column in columns]
-    named = [
-        Named(column, [group.values for group in top.rows]) for column, top in zip(columns, tops, strict=True)
-    ]
-    found = snapshot.sums(scope, named) if tops[0].rows else {}
+    named, found = snapshot.sums(scope, columns, limit=limit)
     paths = [
         FlowPath(
             [_name(column, place) for column, place in zip(named, places, strict=True)],
@@ -37,11 +33,13 @@ def flows(
     return FlowsAnswer(
         as_of=as_of,
         columns=[
-            FlowColumn(column.by, [name_of(value) for value, *_ in column.values], top.count - len(top.rows))
-            for column, top in zip(named, tops, strict=True)
+            FlowColumn(
+                column.by, [name_of(value) for value, *_ in column.values], column.count - len(column.values)
+            )
+            for column in named
         ],
         paths=paths,
-        total=Total(*tops[0].total),
+        total=Total(sum(path.calls for path in paths), sum(path.credits for path in paths)),
     )
 
 

@@ -5,27 +5,32 @@ from datetime import datetime
 from math import gcd
 
 from meterboard.domain.period import bucket_at_or_after, bucket_number, points
-from meterboard.domain.query import Scope, name_of
+from meterboard.domain.query import Breakdown, Scope, name_of
 from meterboard.service.answers import SeriesAnswer, SeriesOthers, SeriesPart, SeriesPoint
 from meterboard.usage.store import Bucket, Named, Snapshot
 
 NOTHING = Bucket(0, 0, 0)
 
 
-def series(snapshot: Snapshot, scope: Scope, *, as_of: datetime, named: Named | None = None) -> SeriesAnswer:
-    """The steps in order, empty ones included; `named`: with the usage of each name, in its order, and of the others."""
+def series(
+    snapshot: Snapshot, scope: Scope, *, as_of: datetime, by: Breakdown | None = None, limit: int = 0
+) -> SeriesAnswer:
+    """The steps in order, empty ones included; `by`: with the usage of its `limit` most used names, and of the others."""
     steps = points(scope.period)
+    if not steps:
+        return SeriesAnswer(as_of, scope.period.unit, [], by=by)
     starts = [bucket_number(step.start) for step in steps]
-    places = len(named.values) + 1 if named else 1
-    by_step = [[NOTHING] * places for _ in steps]
-    if steps:
-        end = bucket_number(bucket_at_or_after(scope.period.end))
-        found = snapshot.sums(scope, [named] if named else [], grain=_grain(starts, end))
-        for (bucket, *place), usage in found.items():
-            row, position = by_step[bisect_right(starts, bucket) - 1], place[0] if place else 0
-            row[position] = _added(row[position], usage)
+    end = bucket_number(bucket_at_or_after(scope.period.end))
+    found = snapshot.sums(
+        scope, [by] if by else [], limit=limit, grain=_grain(starts, end), tasks_only=by == "function"
+    )
+    named = found.columns[0] if by else None
+    by_step = [[NOTHING] * (len(named.values) + 1 if named else 1) for _ in steps]
+    for (bucket, *place), usage in found.usage.items():
+        row, position = by_step[bisect_right(starts, bucket) - 1], place[0] if place else 0
+        row[position] = _added(row[position], usage)
     answered = [_point(step.start, usages, named) for step, usages in zip(steps, by_step, strict=True)]
-    return SeriesAnswer(as_of, scope.period.unit, answered, by=named.by if named else None)
+    return SeriesAnswer(as_of, scope.period.unit, answered, by=by)
 
 
 def _grain(starts: list[int], end: int) -> int:

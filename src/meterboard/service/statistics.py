@@ -46,7 +46,7 @@ from meterboard.service.flows import flows
 from meterboard.service.linked import ConnectionsAnswer, Outline, ValuesAnswer, connections, outline, values
 from meterboard.service.refresh import Refresh
 from meterboard.service.series import series
-from meterboard.usage.store import Group, Groups, Named, Snapshot, Usage, UsageStore
+from meterboard.usage.store import Group, Groups, Snapshot, Usage, UsageStore
 
 T = TypeVar("T")
 MOST_KEPT = 1_000
@@ -269,12 +269,7 @@ class Reading:
         self, period: Period, filters: Filters, by: Breakdown | None = None, *, limit: int = 5
     ) -> SeriesAnswer:
         """Usage over time; `by`: with that of the `limit` names with the most calls, and of the others."""
-        scope = self._scope(period, filters)
-        named = Named(by, self._named(scope, by, limit)) if by else None
-        return series(self._snapshot, scope, as_of=self.as_of, named=named)
-
-    def _named(self, scope: Scope, by: Breakdown, limit: int) -> list[tuple[str, ...]]:
-        return [group.values for group in self._groups(scope, by, MOST_CALLS_FIRST, limit).rows]
+        return series(self._snapshot, self._scope(period, filters), as_of=self.as_of, by=by, limit=limit)
 
     def flows(
         self, period: Period, filters: Filters, columns: Sequence[Dimension], *, limit: int

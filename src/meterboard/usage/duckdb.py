@@ -21,7 +21,7 @@ from meterboard.domain.period import BUCKET, BUCKETS_A_DAY, EPOCH, INSTANT, buck
 from meterboard.errors import DataFolderError, StoreFailed
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage.duckdb_rows import CALL, EVENT, KIND, Rows
-from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of
+from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of, why_not_opened
 from meterboard.usage.ids import IdFilter
 
 FILE = "usage.duckdb"
@@ -29,6 +29,8 @@ MOST_PIECES = 1.25
 """Rows to a step of time and combination, on average, past which merging them is worth the writing."""
 ROWS_AT_ONCE = 100_000
 """Rows read at once when the filter of ids is made at start: about 5 MB."""
+ONCE, OFTEN = "1MB", "16MB"
+"""Blocks that are kept when memory is given back: at start they were read once, at rest they may be asked for again."""
 CHECKPOINT_BYTES = 64_000_000
 """The log is folded into the file when it is longer than this, between commits: about 2 million events."""
 CACHED_CHARACTERS = 16_000_000
@@ -56,10 +58,10 @@ class DuckDBStore:
             self._reader = self._connection.cursor()
             self._recall_numbers()
             self._ids = self._filter_of_ids()
-            self._let_go()
+            self._let_go(ONCE)
         except duckdb.Error as error:
             self._connection.close()
-            raise DataFolderError(_why_not_opened(self._path, error)) from error
+            raise DataFolderError(why_not_opened(self._path, error)) from error
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         # A checkpoint stalls the commits behind it, so `tidy` chooses its moment, not DuckDB.
@@ -71,7 +73,7 @@ class DuckDBStore:
             connection = duckdb.connect(str(self._path), config=config)
             connection.execute(statements.SCHEMA)
         except duckdb.Error as error:
-            raise DataFolderError(_why_not_opened(self._path, error)) from error
+            raise DataFolderError(why_not_opened(self._path, error)) from error
         return connection
 
     def _check_layout(self) -> None:
@@ -114,9 +116,10 @@ class DuckDBStore:
             known.add(lows, first=EPOCH + INSTANT * oldest, last=EPOCH + INSTANT * newest)
         return known
 
-    def _let_go(self) -> None:
+    def _let_go(self, kept: str) -> None:
         """Give back the memory of blocks that were read and may not be asked for again; nobody may be reading."""
-        self._connection.execute("set memory_limit = '16MB'").fetchall()
+        with suppress(duckdb.OutOfMemoryException):  # it gave back what it could
+            self._connection.execute(f"set memory_limit = '{kept}'").fetchall()
         self._connection.execute(f"set memory_limit = '{self._memory}'").fetchall()
 
     # -- writing, from one thread ---------------------------------------------------------------------------------
@@ -369,7 +372,7 @@ class DuckDBStore:
     def rest(self) -> None:
         with self._readers_changed:
             if not self._readers:
-                self._let_go()
+                self._let_go(OFTEN)
 
     def close(self) -> None:
         with suppress(duckdb.Error, StoreFailed):
@@ -394,10 +397,3 @@ class DuckDBStore:
             return self._reader.cursor().begin()
         except duckdb.Error as error:
             raise StoreFailed(f"The usage store can't be read: {first_line(error)}") from error
-
-
-def _why_not_opened(path: Path, error: Exception) -> str:
-    text = first_line(error)
-    if "conflicting lock" in text.lower() or "set lock" in text.lower():
-        return f"{path.parent} is in use by another Meterboard server. Stop that one, or choose another --data folder."
-    return f"{path} can't be opened: {text} Restore it from a backup, or move it away to start anew."

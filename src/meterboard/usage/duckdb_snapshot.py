@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 from msgspec.structs import replace
 
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import EPOCH, INSTANT, micros
-from meterboard.domain.query import Dimension, Order, Scope
+from meterboard.domain.query import Breakdown, Dimension, Order, Scope
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage import sql
 from meterboard.usage.listing import listing
@@ -22,6 +23,7 @@ from meterboard.usage.store import (
     Named,
     Section,
     Sections,
+    Sums,
     Totals,
     Usage,
 )
@@ -80,10 +82,16 @@ class DuckDBSnapshot:
         return Groups(found, _int(count), Usage(_int(calls), _int(credits)))
 
     def sums(
-        self, scope: Scope, columns: Sequence[Named] = (), *, grain: int | None = None
-    ) -> dict[tuple[int, ...], Bucket]:
-        rows = self._rows(*sql.sums(scope, columns, grain=grain))
-        return {tuple(map(_int, row[:-3])): Bucket(*map(_int, row[-3:])) for row in rows}
+        self,
+        scope: Scope,
+        columns: Sequence[Breakdown] = (),
+        *,
+        limit: int = 0,
+        grain: int | None = None,
+        tasks_only: bool = False,
+    ) -> Sums:
+        rows = self._rows(*sql.sums(scope, columns, limit=limit, grain=grain, tasks_only=tasks_only))
+        return _sums(rows, columns, steps=0 if grain is None else 1)
 
     def sections(
         self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int, offset: int
@@ -108,14 +116,20 @@ class DuckDBSnapshot:
     def connected(
         self, scope: Scope, columns: Sequence[Dimension], *, limit: int
     ) -> dict[Dimension, Connected]:
-        found = {column: Connected([], 0, Usage(0, 0)) for column in columns}
+        everything = (1 << len(columns)) - 1
+        places = {everything ^ 1 << bit: column for bit, column in enumerate(reversed(columns))}
+        values: dict[Dimension, list[tuple[str, Usage]]] = {column: [] for column in columns}
+        counts: dict[Dimension, int] = dict.fromkeys(columns, 0)
+        total = Usage(0, 0)
         for place, value, *numbers in self._rows(*sql.connected(scope, columns, limit=limit)):
-            calls, credits, count, all_calls, all_credits = map(_int, numbers)
-            column = columns[_int(place)]
-            if not found[column].rows:
-                found[column] = Connected([], count, Usage(all_calls, all_credits))
-            found[column].rows.append((str(value), Usage(calls, credits)))
-        return found
+            calls, credits, count = map(_int, numbers)
+            if place == everything:
+                total = Usage(calls, credits)
+            else:
+                column = places[_int(place)]
+                values[column].append((str(value), Usage(calls, credits)))
+                counts[column] = count
+        return {column: Connected(values[column], counts[column], total) for column in columns}
 
     def last_tasks(self, scope: Scope) -> dict[tuple[str, str], int]:
         rows = self._rows(*sql.last_tasks(scope))
@@ -144,6 +158,24 @@ def _section(row: Sequence[object]) -> Section:
     return Section(str(row[0]), calls, credits, tasks, estimated, combinations, distinct, first)
 
 
+def _sums(rows: Sequence[Sequence[object]], columns: Sequence[Breakdown], *, steps: int) -> Sums:
+    named: list[Named] = []
+    after = steps + len(columns)
+    for place, by in enumerate(columns, steps):
+        first, after = after, after + (3 if by == "caller" else 2)
+        found = {_int(row[place]): row[first:after] for row in rows if row[place] is not None}
+        ranked = [found[rank] for rank in sorted(found)]
+        count = _int(ranked[0][-1]) if ranked else 0
+        named.append(Named(by, [tuple(map(str, values)) for *values, _ in ranked], count))
+    others = [len(column.values) for column in named]
+    usage: dict[tuple[int, ...], Bucket] = {}
+    for row in rows:
+        places = zip(row[steps:], others, strict=False)
+        key = (*map(_int, row[:steps]), *(other if place is None else _int(place) for place, other in places))
+        usage[key] = Bucket(*map(_int, row[-3:]))
+    return Sums(named, usage)
+
+
 def _int(value: object) -> int:
     """DuckDB answers sums as wide integers; the driver gives them as Python's."""
     assert isinstance(value, int)
@@ -159,3 +191,11 @@ def watermark_of(connection: duckdb.DuckDBPyConnection) -> int:
 def first_line(error: Exception) -> str:
     """The part of a driver's message that a person can use."""
     return str(error).split("\n", 1)[0]
+
+
+def why_not_opened(path: Path, error: Exception) -> str:
+    """What keeps a file from being opened, and what to do."""
+    text = first_line(error)
+    if "conflicting lock" in text.lower() or "set lock" in text.lower():
+        return f"{path.parent} is in use by another Meterboard server. Stop that one, or choose another --data folder."
+    return f"{path} can't be opened: {text} Restore it from a backup, or move it away to start anew."

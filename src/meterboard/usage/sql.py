@@ -11,13 +11,12 @@ from typing import NamedTuple
 from meterboard.domain.event import REFUSED, UNKNOWN
 from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY
 from meterboard.domain.query import NOT, Breakdown, Dimension, Order, Scope
-from meterboard.usage.store import Named
 
 Parameter = int | str
-CALLER = (
-    "case when function <> '' then function else application end as name",
-    "case when function <> '' then 'function' else 'application' end as kind",
-)
+CALLER = {
+    "name": "case when function <> '' then function else application end",
+    "kind": "case when function <> '' then 'function' else 'application' end",
+}
 
 DIMENSIONS = 'application, function, module, method, version, ip, "user", status'
 """What statistics can be asked by, as columns."""
@@ -38,55 +37,67 @@ def total(scope: Scope) -> Statement:
     return Statement(f"select {sums} from ({rows}) as usage", parameters)
 
 
-def sums(scope: Scope, columns: Sequence[Named], *, grain: int | None) -> Statement:
+def sums(
+    scope: Scope, columns: Sequence[Breakdown], *, limit: int, grain: int | None, tasks_only: bool
+) -> Statement:
     """
-    Calls, credits and refused calls by time and by the place that a value has in `values`, the others' after the last.
+    Calls, credits and refused calls by time and by the `limit` names of each column that have the most calls.
 
+    Places of names come first, in the order of `columns`, and null for all others; then, by column, what the name is and
+    how many there are.
     `grain`: by steps of so many buckets, counted from the period's first and named by theirs; None: not by time.
     """
-    dimensions = list(dict.fromkeys(name for column in columns for name in _columns_of(column.by)))
+    dimensions = list(dict.fromkeys(name for by in columns for name in _columns_of(by)))
     needed = [*dimensions, *(["status"] if '"status"' not in dimensions else [])]
-    first, after = bucket_range(scope)
     if grain is None:
         usage, step, steps = _usage(scope, needed), [], []
     else:
-        usage = _part(scope, "rollup", "bucket", first, after, ["bucket", *needed])
-        step, steps = ["bucket - (bucket - ?) % ? as step"], [first, grain]
+        usage = _by_bucket(scope, needed, grain)
+        step, steps = ["bucket - (bucket - ?) % ? as step"], [bucket_range(scope)[0], grain]
     names = [*(["step"] if step else []), *dimensions]
-    # Rows are joined first and told apart then: comparing values is dear, and there are few to compare by then.
+    # The rows are read once, and joined first: whatever is done with names then is done with few rows.
     joined = (
-        f"select {', '.join([*step, *dimensions])}, sum(calls) as joined_calls, sum(credits) as joined_credits,"
+        f"select {', '.join([*step, *dimensions])}, sum(calls) as calls, sum(credits) as credits,"
         f" sum(case when status = '{REFUSED}' then calls else 0 end) as refused"
-        f" from ({usage.sql}) as usage group by {', '.join(names)}"
+        f" from ({usage.sql}) as usage group by {', '.join(names)} having sum(calls) <> 0"
     )
-    places = [_place(column) for column in columns]
-    chosen = [*(["step"] if step else []), *(place.sql for place in places)]
-    named = ", ".join(f"{expression} as k{number}" for number, expression in enumerate(chosen))
-    keys = ", ".join(f"k{number}" for number in range(len(chosen)))
+    ranked = [_ranked(number, by, tasks_only) for number, by in enumerate(columns)]
+    places = [f"place_{number}" for number in range(len(ranked))]
+    keys = ", ".join([*names[: len(step)], *places, *(name for column in ranked for name in column.names)])
     return Statement(
-        f"select {keys}, sum(joined_calls), sum(joined_credits), sum(refused) from ("
-        f"select {named}, joined_calls, joined_credits, refused from ({joined}) as joined) as placed group by {keys}",
-        [*(value for place in places for value in place.parameters), *steps, *usage.parameters],
+        f"with joined as ({joined}){''.join(column.query for column in ranked)}"
+        f" select {keys}, sum(calls), sum(credits), sum(refused)"
+        f" from joined{''.join(column.join for column in ranked)} group by {keys}",
+        [*steps, *usage.parameters, *[limit] * len(ranked)],
     )
+
+
+class _Ranked(NamedTuple):
+    """The names of a column that are told apart: what they are called, their query and how rows find theirs."""
+
+    names: Sequence[str]
+    query: str
+    join: str
+
+
+def _ranked(number: int, by: Breakdown, tasks_only: bool) -> _Ranked:
+    values = CALLER if by == "caller" else {"name": f'"{by}"'}
+    own = {f"{name}_{number}": value for name, value in values.items()}
+    table, place, count = f"ranked_{number}", f"place_{number}", f"count_{number}"
+    named = ", ".join(f"{value} as {name}" for name, value in own.items())
+    tasks = " where function <> ''" if tasks_only else ""
+    query = (
+        f", {table} as (select * from (select {', '.join(own)}, count(*) over () as {count},"
+        f" row_number() over (order by calls desc, {', '.join(map(_shown, own))}) - 1 as {place}"
+        f" from (select {named}, sum(calls) as calls from joined{tasks}"
+        f" group by {', '.join(own)}) as counted) as numbered where {place} < ?)"
+    )
+    join = f" left join {table} on {' and '.join(f'{value} = {name}' for name, value in own.items())}"
+    return _Ranked([*own, count], query, join)
 
 
 def _columns_of(by: Breakdown) -> tuple[str, ...]:
     return ("application", "function") if by == "caller" else (f'"{by}"',)
-
-
-def _place(column: Named) -> Statement:
-    """The place of a row's value among those named."""
-    if not column.values:
-        return Statement("0", ())
-    if column.by == "caller":
-        test = {"function": "function = ?", "application": "function = '' and application = ?"}
-        cases = [f"when {test[kind]} then {place}" for place, (_, kind) in enumerate(column.values)]
-        opening = "case"
-    else:
-        cases = [f"when ? then {place}" for place in range(len(column.values))]
-        opening = f'case "{column.by}"'
-    sql = f"{opening} {' '.join(cases)} else {len(column.values)} end"
-    return Statement(sql, [name for name, *_ in column.values])
 
 
 def groups(
@@ -153,26 +164,34 @@ def within(scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order]
 
 
 def connected(scope: Scope, columns: Sequence[Dimension], *, limit: int) -> Statement:
-    """Of each column its place, and its values with calls and credits; then the number of values and the sums of all."""
+    """
+    The values of each column with calls and credits, and the number of the column's values; and one row of everything.
+
+    The first number of a row has a bit for each column, the last column's the lowest: 0 for the one whose value it is of.
+    """
     names = [f'"{column}"' for column in columns]
     usage = _usage(scope, names)
-    parts = [
-        f"select * from (select {place} as place, {name} as value, calls, credits, count(*) over () as count,"
-        " sum(calls) over () as all_calls, sum(credits) over () as all_credits"
-        f" from (select {name}, sum(calls) as calls, sum(credits) as credits from linked group by {name}) as counted"
-        f" order by calls desc, {_shown(name)} limit ?) as connected_{place}"
-        for place, name in enumerate(names)
-    ]
+    sets = f"(), {', '.join(f'({name})' for name in names)}"
+    counted = (
+        f"select grouping({', '.join(names)}) as place, coalesce({', '.join(names)}) as value,"
+        " coalesce(sum(calls), 0) as calls, coalesce(sum(credits), 0) as credits"
+        f" from ({usage.sql}) as usage group by grouping sets ({sets})"
+    )
+    ranked = (
+        "select place, value, calls, credits, count(*) over (partition by place) as count,"
+        f" row_number() over (partition by place order by calls desc, {_shown('value')}) as rank"
+        f" from ({counted}) as counted"
+    )
     return Statement(
-        f"with linked as ({usage.sql}) {' union all '.join(parts)}",
-        [*usage.parameters, *[limit] * len(names)],
+        f"select place, value, calls, credits, count from ({ranked}) as ranked where rank <= ? order by place, rank",
+        [*usage.parameters, limit],
     )
 
 
 def last_tasks(scope: Scope) -> Statement:
     """Function, module, and the last bucket that has a task of theirs."""
     rows, parameters = _part(
-        scope, "rollup", "bucket", *bucket_range(scope), ("function", "module", "bucket"), "function <> ''"
+        scope, "rollup", [bucket_range(scope)], ("function", "module", "bucket"), "function <> ''"
     )
     return Statement(
         f"select function, module, max(bucket) from ({rows}) as usage group by function, module", parameters
@@ -182,7 +201,8 @@ def last_tasks(scope: Scope) -> Statement:
 def callers(scope: Scope, *, order: Sequence[Order], limit: int | None, offset: int) -> Statement:
     """As `groups`, by name and kind of who called: the function of an integration task, else the application."""
     usage = _usage(scope, ["application", "function"])
-    return _page(CALLER, ['"name"', '"kind"'], usage, order=order, limit=limit, offset=offset)
+    chosen = [f"{value} as {name}" for name, value in CALLER.items()]
+    return _page(chosen, [f'"{name}"' for name in CALLER], usage, order=order, limit=limit, offset=offset)
 
 
 def _page(
@@ -239,36 +259,65 @@ def _usage(scope: Scope, columns: Iterable[str], condition: str = "") -> Stateme
     Days of UTC serve every zone, since the edges are taken by the quarter of an hour.
     """
     columns = tuple(columns)
-    first, after = bucket_range(scope)
-    first_day, day_after = -(-first // BUCKETS_A_DAY), after // BUCKETS_A_DAY
-    if first_day >= day_after:
-        return _part(scope, "rollup", "bucket", first, after, columns, condition)
-    parts = [
-        _part(scope, "rollup", "bucket", first, first_day * BUCKETS_A_DAY, columns, condition),
-        _part(scope, "daily", "day", first_day, day_after, columns, condition),
-        _part(scope, "rollup", "bucket", day_after * BUCKETS_A_DAY, after, columns, condition),
-    ]
+    days, edges = _whole_days(scope)
+    rest = _part(scope, "rollup", edges, columns, condition)
+    if not days:
+        return rest
+    whole = _part(scope, "daily", [days], columns, condition)
+    return Statement(f"{whole.sql} union all {rest.sql}", [*whole.parameters, *rest.parameters])
+
+
+def _by_bucket(scope: Scope, columns: Sequence[str], grain: int) -> Statement:
+    """
+    The organisation's rows in the period, each with a bucket of the step of `grain` buckets that it is of.
+
+    Steps of whole days hardly ever begin with a day of UTC. So a day of UTC is taken as if all of it were of the step
+    that most of it is of, and its shorter end, which is of the step beside, is then taken from the one and given to the
+    other.
+    """
+    days, edges = _whole_days(scope)
+    if not days or grain % BUCKETS_A_DAY:
+        return _part(scope, "rollup", [bucket_range(scope)], ["bucket", *columns])
+    begin = edges[0][0] % BUCKETS_A_DAY
+    last = BUCKETS_A_DAY - 1
+    # The bucket of a day that says of which step it is, the end that is of another, and how far away that one is.
+    own, shorter, beside = (0, (begin, last), 1) if 2 * begin > last else (last, (0, begin - 1), -1)
+    whole = _part(scope, "daily", [days], ["day", *columns])
+    inner = _part(scope, "rollup", [(edges[0][1], edges[1][0])], ["bucket", *columns])
+    rest = _part(scope, "rollup", edges, ["bucket", *columns])
+    names = ", ".join(columns)
     return Statement(
-        " union all ".join(part.sql for part in parts), [value for part in parts for value in part.parameters]
+        f"with moved as (select bucket // {BUCKETS_A_DAY} as day, {names}, sum(calls) as calls, sum(credits) as credits"
+        f" from ({inner.sql}) as inner_days where bucket % {BUCKETS_A_DAY} between ? and ? group by day, {names})"
+        f" select day * {BUCKETS_A_DAY} + ? as bucket, {names}, calls, credits from ({whole.sql}) as whole_days"
+        f" union all select day * {BUCKETS_A_DAY} + ?, {names}, -calls, -credits from moved"
+        f" union all select (day + ?) * {BUCKETS_A_DAY} + ?, {names}, calls, credits from moved"
+        f" union all select bucket, {names}, calls, credits from ({rest.sql}) as edges",
+        [*inner.parameters, *shorter, own, *whole.parameters, own, beside, own, *rest.parameters],
     )
 
 
+def _whole_days(scope: Scope) -> tuple[tuple[int, int] | None, list[tuple[int, int]]]:
+    """The whole days of UTC in the period, if there are any, and the buckets that are of none; first and after."""
+    first, after = bucket_range(scope)
+    first_day, day_after = -(-first // BUCKETS_A_DAY), after // BUCKETS_A_DAY
+    if first_day >= day_after:
+        return None, [(first, after)]
+    return (first_day, day_after), [(first, first_day * BUCKETS_A_DAY), (day_after * BUCKETS_A_DAY, after)]
+
+
 def _part(
-    scope: Scope,
-    table: str,
-    step: str,
-    first: int,
-    after: int,
-    columns: Sequence[str],
-    condition: str = "",
+    scope: Scope, table: str, spans: Sequence[tuple[int, int]], columns: Sequence[str], condition: str = ""
 ) -> Statement:
-    """Where the organisation comes into every statement, and the filters."""
-    conditions = ["organization = ?", f"{step} >= ?", f"{step} < ?", *([condition] if condition else [])]
+    """Where the organisation comes into every statement, and the filters. Spans are of the table's own steps."""
+    step = "day" if table == "daily" else "bucket"
+    times = " or ".join(f"{step} >= ? and {step} < ?" for _ in spans)
+    conditions = ["organization = ?", f"({times})", *([condition] if condition else [])]
     let_through = filtered(scope)
     chosen = ", ".join([*columns, "calls", "credits", "estimated"])
     return Statement(
         f"select {chosen} from {table} where {' and '.join(conditions)}{let_through.sql}",
-        [scope.organization, first, after, *let_through.parameters],
+        [scope.organization, *(bound for span in spans for bound in span), *let_through.parameters],
     )
 
 

@@ -24,15 +24,16 @@ class Usage(NamedTuple):
     credits: int
 
 
-class Named(NamedTuple):
+class Named(Struct, frozen=True):
     """
-    Values of a column that are told apart; all its others are one, whose place is behind the last.
+    The values of a column that have the most calls, those with more first; `count` is how many it has in all.
 
     They are in the shape of `Group.values`: (value,), or for callers (name, kind).
     """
 
     by: Breakdown
     values: Sequence[tuple[str, ...]]
+    count: int
 
 
 class Totals(NamedTuple):
@@ -49,6 +50,17 @@ class Bucket(NamedTuple):
     calls: int
     credits: int
     refused: int
+
+
+class Sums(NamedTuple):
+    """
+    Usage by the places that its values have among those named of each column.
+
+    All other values of a column are one, whose place is behind the last.
+    """
+
+    columns: Sequence[Named]
+    usage: dict[tuple[int, ...], Bucket]
 
 
 class Group(NamedTuple):
@@ -202,13 +214,19 @@ class Snapshot(Protocol):
         ...
 
     def sums(
-        self, scope: Scope, columns: Sequence[Named] = (), *, grain: int | None = None
-    ) -> dict[tuple[int, ...], Bucket]:
+        self,
+        scope: Scope,
+        columns: Sequence[Breakdown] = (),
+        *,
+        limit: int = 0,
+        grain: int | None = None,
+        tasks_only: bool = False,
+    ) -> Sums:
         """
-        Sums of what there is any of, by the places of its values among those named, in the order of `columns`.
+        Sums of what there is any of, by the `limit` values of each column that have the most calls.
 
         With `grain` the keys begin with a bucket number: of the first of each `grain` buckets, counted from the
-        period's first.
+        period's first. `tasks_only` names what has an integration task alone; direct calls are among the others.
         """
         ...
 
