@@ -16,6 +16,8 @@ PAGES = {
     "table, filtered": "/table?period=last_30_days&columns=function,application&function!=&user!=",
     "table, filtered twice": "/table?columns=user,ip&user=&user=sync@acme.example&application!=Nightly+sync",
     "dashboard, every hour": "/?period=yesterday&stack=module&time=list",
+    "dashboard, bars made up of users": "/?period=last_30_days&stack=user&measure=credits",
+    "dashboard, callers of every hour": "/?period=yesterday&time=list&module!=Leads",
     "connections": "/connections?period=last_30_days&module!=Leads",
     "details": "/tasks?module=Leads&period=last_30_days",
 }

@@ -151,17 +151,24 @@ def test_a_page_past_the_last_leads_back(visit: Open, demo: Site) -> None:
 
 
 @pytest.mark.parametrize("form", ["CSV", "Parquet", "JSON"])
-def test_all_rows_are_taken_along(visit: Open, demo: Site, form: str) -> None:
-    page = visit(demo, f"{MONTH}&module=Leads")
+@pytest.mark.parametrize(("rows", "of"), [("flat", "combinations"), ("grouped", "users")])
+def test_all_rows_are_taken_along_as_they_are_shown(
+    visit: Open, demo: Site, form: str, rows: str, of: str
+) -> None:
+    page = visit(demo, f"{MONTH}&module=Leads&rows={rows}")
     page.locator("summary", has_text="Export").click()
     with page.expect_download() as waiting:
-        page.get_by_role("link", name=f"{form} of all combinations").click()
+        page.get_by_role("link", name=f"{form} of all {of}").click()
     content = Path(waiting.value.path()).read_bytes()
 
-    wanted = answer(page, "/v1/statistics/table?period=last_30_days&module=Leads&page_size=10000")["rows"]
+    wanted = answer(
+        page, f"/v1/statistics/table?period=last_30_days&module=Leads&page_size=10000&rows={rows}"
+    )["rows"]
     if form == "CSV":
-        rows = list(csv.DictReader(StringIO(content.decode())))
-        assert rows == [{name: str(value) for name, value in row.items()} for row in wanted]
+        found = list(csv.DictReader(StringIO(content.decode())))
+        assert found == [
+            {name: "" if value is None else str(value) for name, value in row.items()} for row in wanted
+        ]
     elif form == "JSON":
         assert json.loads(content)["rows"] == wanted
     else:

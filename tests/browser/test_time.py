@@ -192,7 +192,7 @@ def test_it_is_stacked_by_another_column_in_the_address(visit: Open, demo: Site)
     first = sum(point["parts"][0]["calls"] for point in series["points"])
     expect(legend.first).to_contain_text(figure(first))
 
-    legend.first.get_by_role("link").click()
+    legend.first.get_by_role("link").first.click()
     page.wait_for_url("**/table**")
     assert ("module", top[0]) in asked(page)
 

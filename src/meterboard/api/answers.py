@@ -93,7 +93,9 @@ def _flat(answer: Answer) -> Flat:
     if isinstance(answer, EventsAnswer):
         return Flat(EVENT_COLUMNS, [_event(event) for event in answer.events])
     names: dict[str, type] = dict.fromkeys(answer.columns, str)
-    columns = names | {"calls": int, "credits": int, "integration_tasks": int}
+    columns = (
+        names | dict.fromkeys(answer.counts, int) | {"calls": int, "credits": int, "integration_tasks": int}
+    )
     if any(ESTIMATED in row for row in answer.rows):
         columns |= {ESTIMATED: int}
     return Flat(columns, [[row.get(column, 0) for column in columns] for row in answer.rows])

@@ -204,16 +204,18 @@ def table(
     sort: Sort = "-calls",
     page: Page = 1,
     page_size: PageSize = None,
+    rows: Literal["flat", "grouped"] = "flat",
     format: Format = "json",
 ) -> Response[bytes]:
-    """Calls, credits and integration tasks of each combination of the columns."""
-    only(request, "columns", "sort", "page", "page_size")
+    """Calls, credits and integration tasks of each combination of the columns, or of each value of the first."""
+    only(request, "columns", "sort", "page", "page_size", "rows")
     chosen: tuple[Dimension, ...] = parse_columns(columns)
     order = parse_order(sort, allowed=(*chosen, *MEASURES))
     size = 50 if page_size is None and format == "json" else page_size
     with statistics.read(organization) as reading:
         period = reading.period(asked.period)
-        answer = reading.table(period, asked.filters, columns=chosen, order=order, page=page, page_size=size)
+        ask = reading.grouped if rows == "grouped" else reading.table
+        answer = ask(period, asked.filters, columns=chosen, order=order, page=page, page_size=size)
     return respond(answer, form=format, name="usage")
 
 

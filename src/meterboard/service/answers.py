@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from meterboard.domain.period import Unit
 
@@ -203,20 +203,23 @@ class FlowsAnswer(Struct, frozen=True):
     total: Total
 
 
-class TableAnswer(Struct, frozen=True):
+class TableAnswer(Struct, frozen=True, omit_defaults=True):
     """
     The combinations that occurred: each row an object of the columns, `calls`, `credits`, `integration_tasks`.
 
-    A row some of whose calls have an estimated price says of how many, as `estimated_calls`.
+    A row some of whose calls have an estimated price says of how many, as `estimated_calls`. With `rows=grouped` a row
+    is a value of the first column with its `combinations`; of each other column it says how many values occur with it,
+    such as `ip_names`, and the value where that is one. `counts` are the names of these.
     """
 
     as_of: datetime
     columns: list[str]
-    rows: list[dict[str, str | int]]
+    rows: list[dict[str, str | int | None]]
     page: int
     page_size: int
     total_rows: int
     total: Total
+    counts: list[str] = field(default_factory=list)
 
 
 class TaskRow(Struct, frozen=True):

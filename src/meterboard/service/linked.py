@@ -99,7 +99,7 @@ def outline(
     columns: Sequence[Dimension],
     *,
     order: Sequence[Order],
-    limit: int,
+    limit: int | None,
     offset: int,
     opened: Collection[str],
     within: int,

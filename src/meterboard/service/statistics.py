@@ -46,6 +46,7 @@ from meterboard.service.flows import flows
 from meterboard.service.linked import ConnectionsAnswer, Outline, ValuesAnswer, connections, outline, values
 from meterboard.service.refresh import Refresh
 from meterboard.service.series import series
+from meterboard.service.tables import by_combinations, by_parts
 from meterboard.usage.store import Group, Groups, Snapshot, Usage, UsageStore
 
 T = TypeVar("T")
@@ -292,15 +293,21 @@ class Reading:
         found = self._snapshot.groups(
             self._scope(period, filters), columns, order=order, limit=page_size, offset=offset
         )
-        return TableAnswer(
-            as_of=self.as_of,
-            columns=list(columns),
-            rows=[_row(columns, group) for group in found.rows],
-            page=page,
-            page_size=len(found.rows) if page_size is None else page_size,
-            total_rows=found.count,
-            total=Total(found.total.calls, found.total.credits),
-        )
+        return by_combinations(found, columns, as_of=self.as_of, page=page, page_size=page_size)
+
+    def grouped(
+        self,
+        period: Period,
+        filters: Filters,
+        *,
+        columns: Sequence[Dimension],
+        order: Sequence[Order] = MOST_CALLS_FIRST,
+        page: int = 1,
+        page_size: int | None = 50,
+    ) -> TableAnswer:
+        """`table` by its first column: a row for each of its values."""
+        found = self.outline(period, filters, columns=columns, order=order, page=page, page_size=page_size)
+        return by_parts(found, columns, as_of=self.as_of, page=page, page_size=page_size)
 
     def events(
         self, period: Period, filters: Filters, *, limit: int, cursor: Cursor | None = None
@@ -317,7 +324,7 @@ class Reading:
         columns: Sequence[Dimension],
         order: Sequence[Order] = MOST_CALLS_FIRST,
         page: int = 1,
-        page_size: int = 50,
+        page_size: int | None = 50,
         opened: Collection[str] = (),
         within: int = 50,
     ) -> Outline:
@@ -328,7 +335,7 @@ class Reading:
             columns,
             order=order,
             limit=page_size,
-            offset=(page - 1) * page_size,
+            offset=(page - 1) * (page_size or 0),
             opened=opened,
             within=within,
         )
@@ -378,17 +385,3 @@ def _key(values: tuple[str, ...]) -> tuple[str, str | None]:
 def _share(group: Group, total: Usage) -> Share:
     share = group.calls / total.calls if total.calls else 0.0
     return Share(*_key(group.values), group.calls, group.credits, share)
-
-
-def _row(columns: Sequence[Dimension], group: Group) -> dict[str, str | int]:
-    names: dict[str, str | int] = {
-        column: name_of(value) for column, value in zip(columns, group.values, strict=True)
-    }
-    sums: dict[str, str | int] = {
-        "calls": group.calls,
-        "credits": group.credits,
-        "integration_tasks": group.integration_tasks,
-    }
-    if group.estimated:
-        sums["estimated_calls"] = group.estimated
-    return names | sums

@@ -94,7 +94,13 @@ class DuckDBSnapshot:
         return _sums(rows, columns, steps=0 if grain is None else 1)
 
     def sections(
-        self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int, offset: int
+        self,
+        scope: Scope,
+        columns: Sequence[Dimension],
+        *,
+        order: Sequence[Order],
+        limit: int | None,
+        offset: int,
     ) -> Sections:
         rows = self._rows(*sql.sections(scope, columns, order=order, limit=limit, offset=offset))
         if not rows and offset:

@@ -118,7 +118,7 @@ def groups(
 
 
 def sections(
-    scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int, offset: int
+    scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int | None, offset: int
 ) -> Statement:
     """
     Each value of the first column with its sums, its combinations, and the number and the first of the values of each
@@ -142,9 +142,9 @@ def sections(
         f"select {first}, {', '.join(SUMS)}, combinations{''.join(chosen)}, count(*) over () as count,"
         " sum(combinations) over () as all_combinations, sum(integration_tasks) over () as all_tasks,"
         " sum(calls) over () as all_calls, sum(credits) over () as all_credits"
-        f" from ({sections}) as sections order by {', '.join([*keys, shown])} limit ? offset ?"
+        f" from ({sections}) as sections order by {', '.join([*keys, shown])}"
     )
-    return Statement(sql, [*usage.parameters, limit, offset])
+    return _limited(Statement(sql, usage.parameters), limit, offset)
 
 
 def within(scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int) -> Statement:
@@ -223,10 +223,14 @@ def _page(
         f" from ({_grouped(chosen, names, usage)}) as grouped{found}"
         f" order by {', '.join([*keys, *map(_shown, names)])}"
     )
-    parameters = [*usage.parameters, *([search] if search else [])]
+    return _limited(Statement(sql, [*usage.parameters, *([search] if search else [])]), limit, offset)
+
+
+def _limited(statement: Statement, limit: int | None, offset: int) -> Statement:
+    """A page of rows; None: all of them."""
     if limit is None:
-        return Statement(sql, parameters)
-    return Statement(f"{sql} limit ? offset ?", [*parameters, limit, offset])
+        return statement
+    return Statement(f"{statement.sql} limit ? offset ?", [*statement.parameters, limit, offset])
 
 
 def _grouped(chosen: Sequence[str], names: Sequence[str], usage: Statement) -> str:

@@ -184,7 +184,13 @@ class Snapshot(Protocol):
         ...
 
     def sections(
-        self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int, offset: int
+        self,
+        scope: Scope,
+        columns: Sequence[Dimension],
+        *,
+        order: Sequence[Order],
+        limit: int | None,
+        offset: int,
     ) -> Sections:
         """
         The values of the first of `columns`, each for all its combinations.

@@ -124,14 +124,19 @@ class Address:
         """The link to the rows behind a mark: the table by `columns`, in this period, with these filters added."""
         return self.among(columns, (filters or {}).items())
 
-    def calls(self, filters: Mapping[str, str] | None = None, *, period: str | None = None) -> str:
+    def calls(
+        self,
+        filters: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        *,
+        period: str | None = None,
+    ) -> str:
         """The link to the calls behind a number: those of this period, or another, with these filters added."""
-        added = dict(filters or {})
+        added = list(filters.items() if isinstance(filters, Mapping) else filters or ())
         # A value that is let through is one of those let through before; what is kept out is so in addition.
-        let_through = {name for name in added if not name.endswith(NOT)}
+        let_through = {name for name, _ in added if not name.endswith(NOT)}
         kept = [pair for pair in self._pairs if pair[0] in FILTERS and pair[0] not in let_through]
         chosen = period or self.get("period")
-        return _link(CALLS, [*([("period", chosen)] if chosen else []), *kept, *added.items()])
+        return _link(CALLS, [*([("period", chosen)] if chosen else []), *kept, *added])
 
     def among(self, columns: str, filters: Iterable[tuple[str, str]], *, path: str = TABLE) -> str:
         """
@@ -156,9 +161,9 @@ class Address:
         """The link to what is connected in this period and with these filters, which the script adds a value to."""
         return _link(f"{QUESTIONS}/connections", [*self._asked(), ("columns", ",".join(columns))])
 
-    def export(self, form: str, columns: Iterable[Dimension], sort: str) -> str:
-        """The link to the rows on screen, all pages of them, as a file."""
-        return self.data("table", form, columns=",".join(columns), sort=sort)
+    def export(self, form: str, columns: Iterable[Dimension], sort: str, rows: str) -> str:
+        """The link to the rows on screen, all pages of them, as a file; `rows`: how they are grouped."""
+        return self.data("table", form, columns=",".join(columns), sort=sort, rows=rows)
 
     def export_calls(self, form: str, limit: int) -> str:
         """The link to the newest calls of the list as a file."""

@@ -26,15 +26,15 @@ def door(address: Address, by: Breakdown, name: str, kind: str | None = None) ->
     column: Breakdown = by
     if by == "caller":
         column = "function" if kind == "function" else "application"
-    return address.rows(COLUMNS[column], _filters(by, name, kind))
+    return address.rows(COLUMNS[column], filters_of(by, name, kind))
 
 
 def calls_door(address: Address, by: Breakdown, name: str, kind: str | None = None) -> str:
     """The calls of one name."""
-    return address.calls(_filters(by, name, kind))
+    return address.calls(filters_of(by, name, kind))
 
 
-def _filters(by: Breakdown, name: str, kind: str | None) -> dict[str, str]:
+def filters_of(by: Breakdown, name: str, kind: str | None = None) -> dict[str, str]:
     """What lets through exactly what a name stands for: an application's calls are those that came from no function."""
     value = value_of(name)
     if by != "caller":

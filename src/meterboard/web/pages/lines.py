@@ -56,7 +56,7 @@ def flat(answer: TableAnswer, address: Address, columns: Sequence[Dimension]) ->
     rows: list[Line] = []
     for row in answer.rows:
         names = {column: str(row[column]) for column in columns}
-        sums = {name: int(value) for name, value in row.items() if name not in columns}
+        sums = {name: int(value or 0) for name, value in row.items() if name not in columns}
         rows.append(_line("flat", names, sums, answer.total.calls, address))
     return rows
 

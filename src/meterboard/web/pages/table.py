@@ -24,6 +24,7 @@ from meterboard.web.pages.lines import Line, flat, grouped
 from meterboard.web.pages.order import Ordering
 from meterboard.web.pages.states import nothing
 from meterboard.web.render import page
+from meterboard.web.words import NOUNS
 
 DEFAULT_COLUMNS = "user,ip,application"
 DEFAULT_SORT = "-calls"
@@ -32,7 +33,7 @@ PAGE_SIZES = ("50", "200")
 WITHIN = 50
 """Combinations of a group that is open."""
 MOST_IN_JSON = 10_000
-"""Combinations of a JSON file: the API's pages have no more."""
+"""Rows of a JSON file: the API's pages have no more."""
 KNOWN = frozenset({"columns", "sort", "page", "page_size", "rows", "open"})
 
 
@@ -153,7 +154,11 @@ def _turning(count: int, asked: Asked, address: Address) -> dict[str, object]:
 
 
 def _files(rows: Rows, asked: Asked, address: Address) -> dict[str, object]:
-    """The links to the combinations as files: those of JSON are as many as an answer has at most."""
-    in_json = min(rows.combinations, MOST_IN_JSON)
-    links = {form: address.export(form, asked.columns, asked.sort) for form in ("csv", "parquet", "json")}
-    return {"files": links | {"json": f"{links['json']}&page_size={in_json}"}, "in_json": in_json}
+    """The links to all rows as files, as they are grouped: those of JSON are as many as an answer has at most."""
+    in_json = min(rows.count, MOST_IN_JSON)
+    shape = "grouped" if asked.is_grouped else "flat"
+    links = {
+        form: address.export(form, asked.columns, asked.sort, shape) for form in ("csv", "parquet", "json")
+    }
+    what = NOUNS[asked.columns[0]][1] if asked.is_grouped else "combinations"
+    return {"files": links | {"json": f"{links['json']}&page_size={in_json}"}, "in_json": in_json, "of": what}

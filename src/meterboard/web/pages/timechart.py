@@ -7,12 +7,12 @@ from msgspec import Struct
 
 from meterboard.domain.event import REFUSED
 from meterboard.domain.period import NAMED_PERIODS, Period, Unit, bucket_at_or_after, local_times, range_name
-from meterboard.domain.query import BREAKDOWNS, Breakdown, Filters
+from meterboard.domain.query import BREAKDOWNS, NOT, Breakdown, Filters, value_of
 from meterboard.service.answers import SeriesAnswer, SeriesPoint
 from meterboard.service.statistics import Reading
 from meterboard.web.address import Address
 from meterboard.web.pages.colours import colours_of
-from meterboard.web.pages.doors import door, everything
+from meterboard.web.pages.doors import door, everything, filters_of
 from meterboard.web.words import date_of, plural
 
 PARTS = 5
@@ -22,7 +22,8 @@ class Step(Struct, frozen=True):
     """
     A step of the time chart; `url` is its own dashboard, the other links lead to its calls if it has any.
 
-    `first` and `last` name the step, so that "first of one..last of another" is the period from one to the other.
+    `name` is its period, `first` and `last` are such that "first of one..last of another" is the period from one to the
+    other.
     `parts` are calls, credits and refused calls of each part, the others behind them.
     """
 
@@ -32,6 +33,7 @@ class Step(Struct, frozen=True):
     credits: int
     refused: int
     url: str
+    name: str
     first: str
     last: str
     parts: list[tuple[int, int, int]]
@@ -40,7 +42,11 @@ class Step(Struct, frozen=True):
 
 
 class Part(Struct, frozen=True):
-    """A name that is told apart in every step, or all others; `colour` counts from 1, 0: grey."""
+    """
+    A name that is told apart in every step, or all others; `colour` counts from 1, 0: grey.
+
+    `filters` let through its calls; None: no filters do, as with what neither applications nor functions named are.
+    """
 
     name: str
     note: str
@@ -48,6 +54,7 @@ class Part(Struct, frozen=True):
     calls: int
     credits: int
     url: str
+    filters: list[tuple[str, str]] | None
 
 
 class TimeChart(Struct, frozen=True):
@@ -82,6 +89,7 @@ def _step(point: SeriesPoint, end: datetime, series: SeriesAnswer, period: Perio
         point.credits,
         point.refused,
         url=address.change(period=name),
+        name=name,
         first=first,
         last=last,
         parts=[(usage.calls, usage.credits, usage.refused) for usage in usages],
@@ -120,13 +128,22 @@ def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address
         colour = colours.get((named.kind or "", named.name), 0)
         note = "function" if named.kind == "function" else ""
         parts.append(
-            Part(named.name, note, colour, calls, credits, door(address, by, named.name, named.kind))
+            Part(
+                named.name,
+                note,
+                colour,
+                calls,
+                credits,
+                door(address, by, named.name, named.kind),
+                [*filters_of(by, named.name, named.kind).items()],
+            )
         )
     rest = [point.others for point in series.points if point.others]
     calls, credits = sum(others.calls for others in rest), sum(others.credits for others in rest)
     if calls:
         name = "others, or no function" if by == "function" else "others"
-        parts.append(Part(name, "", 0, calls, credits, everything(address, by)))
+        kept_out = [(f"{by}{NOT}", value_of(part.name)) for part in parts] if by != "caller" else None
+        parts.append(Part(name, "", 0, calls, credits, everything(address, by), kept_out))
     return parts
 
 
