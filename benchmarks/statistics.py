@@ -81,6 +81,14 @@ def timed(connection: http.client.HTTPConnection, path: str, headers: dict[str, 
     return time.perf_counter() - started
 
 
+def signed_in(connection: http.client.HTTPConnection, link: str) -> dict[str, str]:
+    """The headers of a person's browser."""
+    connection.request("GET", f"/sign-in?link={link}")
+    response = connection.getresponse()
+    response.read()
+    return {"Cookie": (response.getheader("set-cookie") or "").partition(";")[0]}
+
+
 def resident(pid: int) -> float:
     """Megabytes of memory that a process holds."""
     fields = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()
@@ -106,10 +114,7 @@ def main() -> None:
                     timed(connection, path, bearer)
                     p50, p95, _ = spread([timed(connection, path, bearer) for _ in range(CALLS)])
                     print(f"p50 {p50 * 1e3:5.1f}  p95 {p95 * 1e3:5.1f} ms (promised: 50)  {question}{period}")
-            connection.request("GET", f"/sign-in?link={link}")
-            response = connection.getresponse()
-            response.read()
-            cookie = {"Cookie": (response.getheader("set-cookie") or "").partition(";")[0]}
+            cookie = signed_in(connection, link)
             pages = ("/", "/?period=last_30_days", "/?compare=previous", "/connections", "/table", "/calls")
             for path in (*pages, "/v1/credits"):
                 timed(connection, path, cookie)
