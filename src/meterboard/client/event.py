@@ -54,6 +54,7 @@ class Stamp:
 
     def __init__(self) -> None:
         self._process = token_hex(12)
+        self._start = f'{{"id":"{self._process}-'
         self._numbers = count()
         self._second = ""
         self._text = ""
@@ -64,15 +65,23 @@ class Stamp:
 
         `fields` are encoded ones, each with a comma in front; `id` and `time` tell which of the two it lacks.
         """
+        if id and time:
+            return self.stamped(fields)
+        own_id = f',"id":"{self._process}-{next(self._numbers)}"' if id else ""
+        own_time = (
+            f',"time":"{datetime.fromtimestamp(time_ns() // 1_000 / 1e6, UTC).isoformat()}"' if time else ""
+        )
+        return f"{{{(own_id + own_time + fields)[1:]}}}\n".encode("ascii")
+
+    def stamped(self, fields: str) -> bytes:
+        """`line` for an event that lacks both, as nearly all do."""
         now = str(time_ns())  # ten digits of seconds until the year 2286, then nine of nanoseconds
         second = now[:-9]
         if second != self._second:
-            self._text = datetime.fromtimestamp(int(second), UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+            moment = datetime.fromtimestamp(int(second), UTC)
+            self._text = moment.strftime('","time":"%Y-%m-%dT%H:%M:%S.')
             self._second = second
-        own_time = f',"time":"{self._text}{now[-9:-3]}Z"' if time else ""
-        if id:
-            return f'{{"id":"{self._process}-{next(self._numbers)}"{own_time}{fields}}}\n'.encode("ascii")
-        return f"{{{(own_time + fields)[1:]}}}\n".encode("ascii")
+        return f'{self._start}{next(self._numbers)}{self._text}{now[-9:-3]}Z"{fields}}}\n'.encode("ascii")
 
 
 def encoded(fields: Mapping[str, Any]) -> str:

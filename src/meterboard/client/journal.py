@@ -47,7 +47,10 @@ class Journal:
         """Keep an event, or drop and count it when there is no room."""
         if self._lock.acquire(False):
             try:
-                self._keep(line)
+                # As in `_keep`: a call less for every event.
+                segments = self._segments
+                if not (segments and segments[-1].append(line)):
+                    self._append_to_next(line)
                 self._taken += 1
             finally:
                 self._lock.release()

@@ -115,7 +115,7 @@ class Meter:
     def record_encoded(self, fields: str) -> None:
         """`record` for middleware, which encodes what many calls share only once: see `meterboard.client.event`."""
         try:
-            self._journal.write(self._stamp.line(fields))
+            self._journal.write(self._stamp.stamped(fields))
             if not self._sender.awake:
                 self._sender.wake()
         except Exception:  # as in `record`

@@ -5,13 +5,15 @@ from typing import Any, Unpack
 
 from meterboard.client.allowance import PROBLEM, Allowance
 from meterboard.client.middleware.call import Calls, Options, Recorder, ip_field
-from meterboard.client.middleware.route import whole_template
+from meterboard.client.middleware.route import is_whole, whole_template
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+MOST_KNOWN = 4_096
+"""Routes, by verb and status, whose calls are recorded without another look at them."""
 
 
 class MeterMiddleware:
@@ -25,6 +27,11 @@ class MeterMiddleware:
         """Raises: TypeError, ValueError: an option that can't be right."""
         self._app = app
         self._calls = Calls(meter, options)
+        self._write = meter.record_encoded
+        self._bare = not (self._calls.addresses.believes or self._calls.fields)
+        # The fields that calls share whose route is the whole of the path, by template, verb, status and slashes: nearly
+        # all calls are such, and nothing else needs to be looked at then.
+        self._known: dict[tuple[str, str, int, int], str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         calls = self._calls
@@ -49,8 +56,27 @@ class MeterMiddleware:
         try:
             await self._app(scope, receive, watch)
         finally:
-            path = scope["path"]
-            calls.record(scope, scope["method"], path, _template(scope, path), status, self._ip(scope))
+            try:
+                fields = self._known[scope["route"].path, scope["method"], status, scope["path"].count("/")]
+            except (KeyError, AttributeError):
+                self._record(scope, status)
+            else:
+                if self._bare and (peer := scope.get("client")):
+                    self._write(fields + ip_field(peer[0]))
+                else:
+                    calls.write(scope, fields, self._ip(scope))
+
+    def _record(self, scope: Scope, status: int) -> None:
+        calls, path, verb = self._calls, scope["path"], scope["method"]
+        template = _template(scope, path)
+        calls.record(scope, verb, path, template, status, self._ip(scope))
+        depth = path.count("/")
+        if template is None or not is_whole(template, depth) or len(self._known) >= MOST_KNOWN:
+            return
+        route = getattr(scope.get("route"), "path", None)
+        fields = calls.shared(verb, template, status)
+        if route is not None and route.rstrip("/") == template and fields is not None:
+            self._known[route, verb, status, depth] = fields
 
     def _ip(self, scope: Scope) -> str:
         peer = scope.get("client")

@@ -73,13 +73,14 @@ class Calls:
             )
         self._record = meter.record_encoded
         self._names = options.get("names", names)
-        self._known = lru_cache(maxsize=4_096)(self._named)
-        self._fields: list[tuple[str, FromCall]] = []
+        self.shared = lru_cache(maxsize=4_096)(self._named)
+        """The fields that calls of one route share, by verb, template and status."""
+        self.fields: list[tuple[str, FromCall]] = []
         for name, call in options.items():
             if name in FIELDS:
                 if not callable(call):
                     raise TypeError(f"{name} is {call!r}: expected a callable that finds it in a call.")
-                self._fields.append((name, call))
+                self.fields.append((name, call))
         self.addresses = Addresses(
             options.get("trusted_proxies", ()), options.get("proxy_header", "X-Forwarded-For")
         )
@@ -93,14 +94,22 @@ class Calls:
         Raises nothing: the caller's answer matters more than its count.
         """
         try:
-            fields = self._known(verb, template, status) if template is not None else None
+            fields = self.shared(verb, template, status) if template is not None else None
             if fields is None:
                 fields = encoded({"status": status, "request": _request(verb, path)})
+        except Exception:  # names are the provider's own code
+            log.exception("A call could not be recorded")
+        else:
+            self.write(call, fields, ip)
+
+    def write(self, call: Any, fields: str, ip: str) -> None:
+        """Record a call whose shared fields are known. Raises nothing, as `record`."""
+        try:
             fields += ip
-            for name, value_of in self._fields:
+            for name, value_of in self.fields:
                 fields += _said(name, value_of, call)
             self._record(fields)
-        except Exception:  # names are the provider's own code
+        except Exception:  # the caller's answer matters more
             log.exception("A call could not be recorded")
 
     def _named(self, verb: str, template: str, status: int) -> str | None:
@@ -109,7 +118,7 @@ class Calls:
         if found is None:
             return None
         version, module, method = found
-        said = {name for name, _ in self._fields}
+        said = {name for name, _ in self.fields}
         shared = {"version": version, "module": module, "method": method}
         return encoded({"status": status} | {name: shared[name] for name in shared if name not in said})
 
@@ -120,7 +129,7 @@ class Calls:
     def record_refused(self, call: Any, verb: str, path: str, ip: str) -> None:
         """Record a call that was refused before anybody looked at it, which costs nothing."""
         fields = encoded({"status": 429, "credits": 0, "request": _request(verb, path)}) + ip
-        for name, value_of in self._fields:
+        for name, value_of in self.fields:
             if name != "credits":
                 fields += _said(name, value_of, call)
         self._record(fields)

@@ -72,6 +72,12 @@ def whole_template(template: str, path: str, parameters: Mapping[str, object]) -
     return before + ending
 
 
+def is_whole(template: str, depth: int) -> bool:
+    """Is a template with nothing before it the template of every path with so many slashes that its route answers?"""
+    ending, slashes, _, open_ended = _shape(template)
+    return template == ending and slashes == depth and not open_ended
+
+
 @lru_cache(maxsize=4_096)
 def _shape(template: str) -> tuple[str, int, int, tuple[str, ...]]:
     """Without a slash at the end; its segments, parameters, and those of them that may hold slashes themselves."""
