@@ -82,5 +82,5 @@ def _delivery(data: Path, name: str) -> Iterator[Delivery]:
         return
     with open_services(data) as services:
         schedule = services.schedule(organization.schedule)
-        yield calls_to_meter(services.ingest, organization, schedule)
+        yield calls_to_meter(services.ingest, services.refresh, organization, schedule)
         services.refresh.now()

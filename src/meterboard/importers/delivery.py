@@ -20,6 +20,7 @@ from meterboard.errors import DataFolderError
 from meterboard.importers.fields import Wanted
 from meterboard.service.calls import Calls, Outcome
 from meterboard.service.ingest import Ingest, Receipt
+from meterboard.service.refresh import Refresh
 from meterboard.service.verify import Verification
 
 Deliver = Callable[[list[UsageEvent]], Receipt]
@@ -40,6 +41,8 @@ class Delivery(NamedTuple):
 _open = build_opener(ProxyHandler({})).open  # our own server, on this machine: never through a proxy
 PATIENCE_SECONDS = 60
 """How long a busy server is asked again before the import gives up."""
+REFRESH_EVERY = 500_000
+"""Calls."""
 _AT_ONCE = 5_000
 """Events in a request: half of what it may carry, so that others' are not kept waiting."""
 
@@ -49,16 +52,29 @@ def to_meter(ingest: Ingest, key: ApiKey) -> Deliver:
     return lambda events: ingest.accept_and_wait(key, Sent(events, range(len(events)), []))
 
 
-def calls_to_meter(ingest: Ingest, organization: Organization, schedule: CreditSchedule) -> Delivery:
-    """Deliver calls within this process."""
+def calls_to_meter(
+    ingest: Ingest, refresh: Refresh, organization: Organization, schedule: CreditSchedule
+) -> Delivery:
+    """Deliver calls within this process; statistics follow, so that no refresh has more to do than memory holds."""
     intake = ingest.calls_of(ApiKey(organization, "ingest"))
+    fresh = 0
+
+    def deliver(calls: Calls) -> Outcome:
+        nonlocal fresh
+        outcome = intake.accept(calls)
+        fresh += outcome.accepted
+        if fresh >= REFRESH_EVERY:
+            refresh.now()
+            fresh = 0
+        return outcome
+
     wanted = Wanted(
         organization=organization.id,
         fold=schedule.ids_are_alike,
         parameters=bool(schedule.parameters),
         changes=schedule.changes,
     )
-    return Delivery(intake.accept, wanted)
+    return Delivery(deliver, wanted)
 
 
 def calls_to_server(address: str, secret: str) -> Delivery:

@@ -1,8 +1,9 @@
 """
-Importing: files -> lines -> calls -> wherever they are delivered, with two things under way at once: while a chunk is
-being priced and stored, the next is read and parsed.
+Importing: files -> lines -> calls -> wherever they are delivered, with three things under way at once: while a chunk is
+being priced and stored, the next is parsed, and the one after it read.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,9 @@ from meterboard.importers.reading import Parsed, Reader
 from meterboard.importers.sources import DAMAGED, STANDARD_INPUT, Source, named, open_source
 from meterboard.importers.tables import csv_lines, parquet_lines
 from meterboard.importers.tally import Meterage, Rejects, Tally
+
+WAITING = 1
+"""Chunks that may wait while another is priced and stored, so that a refresh in between does not hold up the parsing."""
 
 
 class Import(Struct, frozen=True):
@@ -70,6 +74,8 @@ class _Work:
                 lines = parquet_lines(file)
             else:
                 lines = csv_lines(source) if form.name == "csv" else chunks(source)
+            if file != STANDARD_INPUT:  # where a look ahead may wait for ever
+                lines = _ahead(lines)
             self._run(file, form, self._to_the_end(lines, file), source)
 
     def follow(self, file: str, following: Following) -> None:
@@ -88,18 +94,17 @@ class _Work:
         self.tally.files += 1
         self._meterage.begin(Path(file).name, source.size if source is not None else None)
         reader = Reader(form, self._delivery.wanted)
-        under_way: Future[int] | None = None
+        under_way: deque[Future[int]] = deque()
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="deliver") as pool:
                 for lines in portions:
                     parsed = reader.parse(lines)
-                    if under_way is not None:
-                        self._meterage.advance(under_way.result(), source)
-                    under_way = pool.submit(self._hand_on, file, reader, parsed)
-                    if source is None:  # what is followed comes a little at a time
-                        under_way.result()
-                if under_way is not None:
-                    self._meterage.advance(under_way.result(), source)
+                    under_way.append(pool.submit(self._hand_on, file, reader, parsed))
+                    # What is followed comes a little at a time.
+                    while len(under_way) > (WAITING if source is not None else 0):
+                        self._meterage.advance(under_way.popleft().result(), source)
+                while under_way:
+                    self._meterage.advance(under_way.popleft().result(), source)
         finally:
             reader.close()
 
@@ -122,3 +127,12 @@ class _Work:
                 f"The file {file} can't be read to its end: {error}. {self.tally.outcome.accepted:,} calls were counted "
                 "so far; import it again when it is whole, and nothing counts twice."
             ) from error
+
+
+def _ahead(portions: Iterator[Lines]) -> Iterator[Lines]:
+    """The same, each read while the one before is parsed."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
+        coming = pool.submit(next, portions, None)
+        while (lines := coming.result()) is not None:
+            coming = pool.submit(next, portions, None)
+            yield lines

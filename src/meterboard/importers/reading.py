@@ -37,6 +37,7 @@ insert into kinds select *, (row_number() over () - 1 + {known})::integer from (
 REST = "select n, strlen(rest)::integer from parsed where time is not null and rest <> ''"
 OWN_IDS = "select id from parsed where time is not null order by n"
 
+NAMES = ("application", "function", "module", "method", "version")
 MOST_KNOWN = 50_000
 """Kinds of call that are at hand for the next chunk: about 30 MB."""
 
@@ -76,6 +77,7 @@ class Reader:
         self._form = form
         self._wanted = wanted._replace(shared=form.shared)
         self._key = ", ".join(["period", *(f'"{name}"' for name in form.shared)])
+        self._named = [name for name in NAMES if name in form.shared]
         self._known = -1
         self._kinds: list[Kind] = []
         self._numbering = numbering or Numbering()
@@ -163,18 +165,15 @@ class Reader:
         if self._form.is_escaped:
             agent, user = words.unescaped(agent), words.unescaped(user)
         records, credits = said.get("records"), said.get("credits")
-        application, function, module, method, version = (
-            words.name(said.get(name, ""))
-            for name in ("application", "function", "module", "method", "version")
-        )
+        names = {name: words.name(said[name]) for name in self._named}
         return UsageEvent(
-            application=application or words.product(agent[: words.LONGEST_AGENT]),
-            function=function,
+            application=names.get("application") or words.product(agent[: words.LONGEST_AGENT]),
             user=words.name(user),
             ip=words.address(said.get("ip", "")),
-            version=version,
-            module=module,
-            method=method,
+            function=names.get("function"),
+            version=names.get("version"),
+            module=names.get("module"),
+            method=names.get("method"),
             request=words.request(said.get("request", ""), is_escaped=self._form.is_escaped),
             records=int(records) if records else None,
             credits=int(credits) if credits else None,
