@@ -86,9 +86,9 @@ UNUSED_COMBINATIONS = (
 # An event's clock may run ahead of ours, and no period ends after the watermark: such an event waits until the
 # watermark has passed its time. The second half finds those; the time that they have in common keeps it from reading
 # what was received in the minutes before.
-FRESH = f"""
+FRESH = """
 create or replace temp table fresh as
-select organization, bucket, {DIMENSIONS}, calls, credits, estimated, charged
+select organization, bucket, combination, calls, credits, estimated, charged
 from (
     select time // 900000000 as bucket, combination,
            count(*) as calls, sum(credits) as credits, sum(estimated) as estimated,
@@ -102,13 +102,23 @@ from (
     ) as event
     group by bucket, combination
 ) as counted join combination using (combination)
+order by organization, bucket, combination
 """
-ROLL_UP = f"insert into rollup select * from fresh order by organization, bucket, {DIMENSIONS}"
+# Combinations stand for their values until the last: numbers are grouped and ordered several times as fast as text.
+ROLL_UP = f"""
+insert into rollup
+select organization, bucket, {DIMENSIONS}, calls, credits, estimated, charged
+from fresh join (select combination, {DIMENSIONS} from combination) using (combination)
+"""
 # A range of days is asked for far more often than it is refreshed, and has a fraction of the rows by day.
 ROLL_UP_DAYS = f"""
 insert into daily
-select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits), sum(estimated), sum(charged)
-from fresh group by organization, day, {DIMENSIONS} order by organization, day, {DIMENSIONS}
+select organization, day, {DIMENSIONS}, calls, credits, estimated, charged
+from (
+    select organization, bucket // 96 as day, combination, sum(calls) as calls, sum(credits) as credits,
+           sum(estimated) as estimated, sum(charged) as charged
+    from fresh group by organization, day, combination order by organization, day, combination
+) join (select combination, {DIMENSIONS} from combination) using (combination)
 """
 TOUCHED_DAYS = "select distinct bucket // 96 from fresh"
 DAY_OF_BUCKETS = f"""
