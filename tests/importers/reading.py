@@ -11,7 +11,7 @@ from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.importers.fields import Wanted
 from meterboard.importers.formats import read_format
 from meterboard.importers.lines import CHUNK, chunks
-from meterboard.importers.numbering import Numbering
+from meterboard.importers.numbering import REMEMBERED
 from meterboard.importers.reading import Reader
 from meterboard.importers.tables import csv_lines
 
@@ -35,10 +35,10 @@ def read_all(
     *,
     size: int = CHUNK,
     fold: bool = False,
-    numbering: Numbering | None = None,
+    remembered: int = REMEMBERED,
 ) -> Reading:
     found = read_format(form, mapping or {})
-    reader = Reader(found, Wanted(fold=fold), numbering)
+    reader = Reader(found, Wanted(fold=fold), remembered=remembered)
     reading = Reading([], 0, [])
     stream = io.BytesIO(data)
     for lines in csv_lines(stream, size=size) if form == "csv" else chunks(stream, size=size):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
-from meterboard.importers.lines import CHUNK, MAX_LINE, Lines, readable
+from meterboard.importers.lines import CHUNK, END, MAX_LINE, Lines, cut, portions, readable
 from meterboard.importers.sources import open_file
 
 LOOK_SECONDS = 0.5
@@ -38,10 +38,13 @@ class Following:
             piece = file.read(CHUNK)
             if piece:
                 rest += piece
-                texts, rest = _cut(rest)
-                if texts:
-                    yield Lines(number, texts)
-                    number += len(texts)
+                end = rest.rfind(END)
+                if end >= 0:
+                    for lines in portions(number, rest[:end]):
+                        yield lines
+                        number += lines.total
+                # Of a line that has no end yet, no more is kept than makes it too long.
+                rest = rest[end + 1 :][: MAX_LINE + 1]
                 continue
             if ends:
                 break
@@ -49,7 +52,7 @@ class Following:
                 replaced
             ):  # and read to its end once more since: whoever wrote to it has gone over to the new one
                 if rest:
-                    yield Lines(number, [readable(rest)], ended=False)
+                    yield cut(number, readable(rest), ended=False)
                 file.close()
                 file, number, rest, replaced = open_file(self._name), 1, b"", False
                 continue
@@ -66,11 +69,3 @@ class Following:
             return Path(self._name).stat()
         except OSError:
             return None  # between two files
-
-
-def _cut(data: bytes) -> tuple[list[bytes], bytes]:
-    """The whole lines, and what has no end yet; of that no more than makes it too long."""
-    end = data.rfind(b"\n")
-    if end < 0:
-        return [], data[: MAX_LINE + 1]
-    return readable(data[:end]).split(b"\n"), data[end + 1 :][: MAX_LINE + 1]

@@ -110,8 +110,6 @@ class _Work:
 
     def _hand_on(self, file: str, reader: Reader, parsed: Parsed) -> int:
         """Deliver a chunk; how many lines it had."""
-        if parsed.lines.first == 1:
-            reader.begin()
         read = reader.calls(parsed)
         self._rejects.keep(read)
         self.tally.outcome = self.tally.outcome.and_then(self._delivery.calls(read.calls))

@@ -1,12 +1,12 @@
 """
 A stream's lines, many at a time: bounded memory, whatever the stream holds.
 
-The lines of a chunk stay in one piece of memory that DuckDB reads as a column.
+The lines of a chunk stay in pieces of memory that DuckDB takes apart itself: a million lines never become a million
+objects.
 """
 
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from typing import NamedTuple, Protocol
 
 import nanoarrow as na
@@ -21,14 +21,41 @@ PIECES = 4
 """Pieces of a chunk, which DuckDB reads side by side: two for each of two processors, so that neither waits long."""
 MAX_LINE = 65_536
 """Bytes, the line's end not counted. No server writes longer lines; of a longer one no more than this is looked at."""
+END, RECORD = b"\n", b"\x1e"
+"""What stands between lines, and between records that may have line ends in them (as in RFC 7464)."""
+
+GIVEN = f"""
+(select n, if(strlen(line) <= {MAX_LINE}, line, '') as line from (
+    select (before + unnest(range(len(lines))))::integer as n, unnest(lines) as line
+    from (select before, string_split(text, separator) as lines from given)
+))
+"""
+"""The lines of a `Table` that is called `given`: `n`, which counts from 0, and `line`, empty where it is too long."""
+
+
+class Piece(NamedTuple):
+    """Lines, and how many of the chunk come before them."""
+
+    before: int
+    text: bytes
 
 
 class Lines(NamedTuple):
-    """Lines without their ends, as UTF-8; `first` is the number of the first. The last has no end if not `ended`."""
+    """
+    Lines without their ends, as UTF-8: how many in total, and in pieces, where a separator stands between them.
+
+    `first` is the number of the first. The last has no end if not `ended`.
+    """
 
     first: int
-    texts: Sequence[bytes]
+    total: int
+    pieces: Sequence[Piece]
+    separator: bytes = END
     ended: bool = True
+
+    def texts(self) -> list[bytes]:
+        """Each by itself."""
+        return [text for piece in self.pieces for text in piece.text.split(self.separator)]
 
 
 class Reads(Protocol):
@@ -42,19 +69,47 @@ def chunks(stream: Reads, *, size: int = CHUNK) -> Iterator[Lines]:
     number, rest = 1, b""
     while piece := stream.read(size):
         rest += piece
-        end = rest.rfind(b"\n")
+        end = rest.rfind(END)
         if end >= 0:
-            texts = readable(rest[:end]).split(b"\n")
-            for at in range(0, len(texts), MOST_LINES):
-                yield Lines(number + at, texts[at : at + MOST_LINES])
-            number += len(texts)
+            for lines in portions(number, rest[:end]):
+                yield lines
+                number += lines.total
             rest = rest[end + 1 :]
         if len(rest) > MAX_LINE:
             rest = rest[
                 : MAX_LINE + 1
             ]  # one more than a line may have: it stays unreadable, whatever follows
     if rest:
-        yield Lines(number, [readable(rest)], ended=False)
+        yield cut(number, readable(rest), ended=False)
+
+
+def portions(first: int, data: bytes) -> Iterator[Lines]:
+    """Whole lines, no more than MOST_LINES at a time."""
+    lines = cut(first, readable(data))
+    if lines.total <= MOST_LINES:
+        yield lines
+        return
+    texts = lines.texts()
+    for at in range(0, len(texts), MOST_LINES):
+        yield cut(first + at, END.join(texts[at : at + MOST_LINES]))
+
+
+def cut(first: int, text: bytes, *, separator: bytes = END, ended: bool = True) -> Lines:
+    """A text in pieces that are about as long as each other."""
+    pieces: list[Piece] = []
+    at = count = 0
+    while at <= len(text):
+        end = text.find(separator, at + len(text) // PIECES)
+        piece = text[at : end if end >= 0 else len(text)]
+        pieces.append(Piece(count, piece))
+        count += piece.count(separator) + 1
+        at += len(piece) + 1
+    return Lines(first, count, pieces, separator, ended)
+
+
+def records(first: int, texts: Sequence[bytes]) -> Lines:
+    """Texts that may have line ends in them."""
+    return cut(first, RECORD.join(texts), separator=RECORD)
 
 
 def readable(data: bytes) -> bytes:
@@ -66,28 +121,27 @@ def readable(data: bytes) -> bytes:
     return data
 
 
-class Column:
-    """Lines as a table: `n`, which counts from 0, and `line`. It is in pieces, which DuckDB reads side by side."""
+class Table:
+    """The pieces of a chunk as a table, whose rows DuckDB reads side by side; see GIVEN."""
 
-    def __init__(self, texts: Sequence[bytes]) -> None:
-        schema = na.struct({"n": na.int32(), "line": na.string()})
+    def __init__(self, lines: Lines) -> None:
+        schema = na.struct({"before": na.int32(), "separator": na.string(), "text": na.string()})
         self._schema = na.c_schema(schema)
-        size = max(1, -(-len(texts) // PIECES))
-        self._pieces = [
-            c_array_from_buffers(schema, len(piece), [None], children=_children(at, piece))
-            for at in range(0, len(texts), size)
-            if (piece := texts[at : at + size])
+        self._rows = [
+            c_array_from_buffers(
+                schema, 1, [None], children=[_number(before), _text(lines.separator), _text(text)]
+            )
+            for before, text in lines.pieces
         ]
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        stream = CArrayStream.from_c_arrays(self._pieces, self._schema, move=False)
+        stream = CArrayStream.from_c_arrays(self._rows, self._schema, move=False)
         return stream.__arrow_c_stream__(requested_schema)
 
 
-def _children(first: int, texts: Sequence[bytes]) -> list[CArray]:
-    numbers = array("i", range(first, first + len(texts)))
-    ends = array("i", accumulate(map(len, texts), initial=0))
-    return [
-        c_array_from_buffers(na.int32(), len(texts), [None, numbers]),
-        c_array_from_buffers(na.string(), len(texts), [None, ends, b"".join(texts)]),
-    ]
+def _number(number: int) -> CArray:
+    return c_array_from_buffers(na.int32(), 1, [None, array("i", [number])])
+
+
+def _text(text: bytes) -> CArray:
+    return c_array_from_buffers(na.string(), 1, [None, array("i", [0, len(text)]), text])

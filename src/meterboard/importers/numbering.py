@@ -4,57 +4,77 @@ How many equal lines came before each line of a file, so that calls which are eq
 Reading a log again, or the same lines from another file, finds the same numbers.
 """
 
-from collections.abc import Sequence
+from typing import Any
+
+import duckdb
 
 REMEMBERED = 100_000
-"""Different lines. The repetitions of a line are counted while at most this many others came since; see `Numbering`."""
+"""Lines. Equal lines are counted that are no further apart; see `Numbering`."""
+
+LOW = "(digest & 18446744073709551615)::ubigint"
+"""The first eight bytes of an id, as a number."""
+_NONE = "create or replace temp table recent (digest ubigint, generation bigint)"
+_KNOWN = """
+select digest, max(generation) from recent semi join (select {low} as digest from parsed where time is not null)
+using (digest) group by digest
+"""
+_TWICE = "select {low} from parsed where time is not null group by 1 having count(*) > 1"
+_PLACES = """
+select n, {low} as low from parsed where time is not null and low in (select unnest(?::ubigint[])) order by n
+"""
+_REMEMBER = """
+create or replace temp table recent as
+select * from recent where generation >= $oldest
+union all
+select {low}, ($first + n) // $remembered as generation from parsed
+where time is not null and generation >= $oldest
+"""
 
 
 class Numbering:
     """
     Numbers the lines of one file, in their order; how they are cut into portions does not matter.
 
-    Equal lines carry the same second, so they stand close together. Two generations of counters hold at least the
-    last REMEMBERED different lines and at most twice as many (about 20 MB). Beyond that, an equal line would take
-    the first one's number and be held for the same call: one too few, never one too many.
+    Equal lines carry the same second, so they stand close together. The digests of at least the last REMEMBERED lines
+    and at most twice as many are kept (about 5 MB). Beyond that, an equal line would take the first one's number and be
+    held for the same call: one too few, never one too many. Nearly all lines are the only one of their kind, so
+    DuckDB looks for those that are not, and they alone are counted here.
     """
 
-    def __init__(self, *, remembered: int = REMEMBERED) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, remembered: int = REMEMBERED) -> None:
+        self._connection = connection
         self._remembered = remembered
-        self._repeated: dict[int, int] = {}
-        self._repeated_before: dict[int, int] = {}
+        self.begin()
 
-    def repeated(self, digests: Sequence[int]) -> dict[int, int]:
-        """Of the next lines, by their digests: the place of each that came before, and how often it did."""
+    def begin(self) -> None:
+        """The lines that come next are of a new file."""
+        self._connection.execute(_NONE).fetchall()
+        self._counted: dict[int, tuple[int, int]] = {}
+        """By digest: how many of them came, and the generation of the last."""
+
+    def repeated(self, first: int, total: int) -> dict[int, int]:
+        """
+        Of the next lines, which are in the table `parsed`: those that came before, by their `n`, and how often.
+
+        `first` is the number of the first of them in the file.
+        """
+        known: dict[int, int] = dict(self._rows(_KNOWN))
+        suspects = {digest for (digest,) in self._rows(_TWICE)} | known.keys()
         found: dict[int, int] = {}
-        at = 0
-        while at < len(digests):
-            # As far as there is room for new ones; the one after that decides whether the generations change.
-            end = at + max(1, self._remembered - len(self._repeated))
-            self._count(digests[at:end], at, found)
-            at = end
+        for n, digest in self._rows(_PLACES, [list(suspects)]) if suspects else ():
+            generation = (first + n) // self._remembered
+            before, last = self._counted.get(digest) or (int(digest in known), known.get(digest, generation))
+            before = before if generation - last <= 1 else 0
+            if before:
+                found[n] = before
+            self._counted[digest] = before + 1, generation
+        self._remember(first, (first + total - 1) // self._remembered - 1)
         return found
 
-    def _count(self, digests: Sequence[int], at: int, found: dict[int, int]) -> None:
-        repeated = self._repeated
-        unique = dict.fromkeys(digests, 1)
-        if (
-            len(unique) == len(digests) <= self._remembered - len(repeated)
-            and repeated.keys().isdisjoint(unique)
-            and self._repeated_before.keys().isdisjoint(unique)
-        ):
-            repeated.update(unique)
-            return
-        for place, digest in enumerate(digests, at):
-            before = self._before(digest)
-            if before:
-                found[place] = before
+    def _remember(self, first: int, oldest: int) -> None:
+        parameters = {"first": first, "oldest": oldest, "remembered": self._remembered}
+        self._connection.execute(_REMEMBER.format(low=LOW), parameters).fetchall()
+        self._counted = {digest: counted for digest, counted in self._counted.items() if counted[1] >= oldest}
 
-    def _before(self, digest: int) -> int:
-        count = self._repeated.get(digest)
-        if count is None:
-            count = self._repeated_before.get(digest, 0)
-            if len(self._repeated) >= self._remembered:
-                self._repeated_before, self._repeated = self._repeated, {}
-        self._repeated[digest] = count + 1
-        return count
+    def _rows(self, query: str, parameters: list[list[int]] | None = None) -> list[Any]:
+        return self._connection.execute(query.format(low=LOW), parameters).fetchall()

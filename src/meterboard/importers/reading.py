@@ -3,6 +3,7 @@ Lines -> calls. DuckDB parses a chunk of lines at once; what a call is, is worke
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from hashlib import md5
 from typing import Any, NamedTuple
@@ -15,19 +16,17 @@ from meterboard.domain.event import OF_A_LINE, UsageEvent, identity
 from meterboard.importers import words
 from meterboard.importers.fields import Wanted
 from meterboard.importers.formats import Format
-from meterboard.importers.lines import MAX_LINE, Column, Lines
-from meterboard.importers.numbering import Numbering
+from meterboard.importers.lines import GIVEN, Lines, Table
+from meterboard.importers.numbering import LOW, REMEMBERED, Numbering
 from meterboard.service.calls import Calls, Kind
 
-LINES = f"(select n, if(strlen(line) <= {MAX_LINE}, line, '') as line from given)"
 LEFT_OVER = f"""
 create or replace temp table left_over as
-select n, line from {LINES} semi join (select n from parsed where time is null) using (n) where line <> ''
+select n, line from {GIVEN} semi join (select n from parsed where time is null) using (n) where line <> ''
 """
-CALLS = """
-select n, parsed.time, kind, (digest & 18446744073709551615)::ubigint as id_low,
-       ((digest >> 64) & 4294967295)::uinteger as id_high
-from parsed join kinds using ({key}) where parsed.time is not null order by n
+CALLS = f"""
+select n, parsed.time, kind, {LOW} as id_low, ((digest >> 64) & 4294967295)::uinteger as id_high
+from parsed join kinds using ({{key}}) where parsed.time is not null order by n
 """
 NEW_KINDS = """
 insert into kinds select *, (row_number() over () - 1 + {known})::integer from (
@@ -54,7 +53,8 @@ class Parsed(NamedTuple):
     """
     A chunk's calls as numbers: the place of each among the lines, its time, its kind and the halves of its id.
 
-    `kinds` are those that came up first in it; `forgets`: they are the first, others are known no more.
+    `kinds` are those that came up first in it; `forgets`: they are the first, others are known no more. `repeated` says
+    of lines how many equal ones came before.
     """
 
     lines: Lines
@@ -65,6 +65,7 @@ class Parsed(NamedTuple):
     kind: "array[int]"
     id_lows: "array[int]"
     id_highs: "array[int]"
+    repeated: dict[int, int]
     rest: dict[int, int]
     own_ids: list[str]
 
@@ -72,24 +73,20 @@ class Parsed(NamedTuple):
 class Reader:
     """Reads the chunks of one file, in their order."""
 
-    def __init__(self, form: Format, wanted: Wanted, numbering: Numbering | None = None) -> None:
-        """`wanted` says for whom; which fields lines share, the format says."""
+    def __init__(self, form: Format, wanted: Wanted, *, remembered: int = REMEMBERED) -> None:
+        """`wanted` says for whom; which fields lines share, the format says. `remembered`: see `Numbering`."""
         self._form = form
         self._wanted = wanted._replace(shared=form.shared)
         self._key = ", ".join(["period", *(f'"{name}"' for name in form.shared)])
         self._named = [name for name in NAMES if name in form.shared]
         self._known = -1
         self._kinds: list[Kind] = []
-        self._numbering = numbering or Numbering()
         self._connection = duckdb.connect(config={"threads": 2, "memory_limit": "256MB"})
         self._connection.execute("set TimeZone = 'UTC'").fetchall()
+        self._numbering = Numbering(self._connection, remembered=remembered)
 
     def close(self) -> None:
         self._connection.close()
-
-    def begin(self) -> None:
-        """The next chunk is the first of a new file: equal lines are counted anew."""
-        self._numbering = Numbering()
 
     def read(self, lines: Lines) -> Read:
         """The calls of a chunk. No line makes it raise."""
@@ -98,6 +95,8 @@ class Reader:
     def parse(self, lines: Lines) -> Parsed:
         """What DuckDB does of it, without keeping Python's interpreter: other threads work meanwhile."""
         execute = self._connection.execute
+        if lines.first == 1:  # of a file, or of one that took the place of the one before
+            self._numbering.begin()
         self._parse(lines)
         forgets = not 0 <= self._known <= MOST_KNOWN
         if forgets:
@@ -109,35 +108,30 @@ class Reader:
         kinds = execute("select * from kinds where kind >= ? order by kind", [self._known]).fetchall()
         self._known += len(kinds)
         places, times, kind, lows, highs = self._columns(CALLS.format(key=self._key), "iqiQI")
+        repeated = self._numbering.repeated(lines.first, lines.total)
         rest = dict(execute(REST).fetchall())
         own = execute(OWN_IDS).fetchall() if self._form.has_ids else []
         own_ids = [name for (name,) in own]
-        return Parsed(lines, forgets, kinds, places, times, kind, lows, highs, rest, own_ids)
+        return Parsed(lines, forgets, kinds, places, times, kind, lows, highs, repeated, rest, own_ids)
 
     def calls(self, parsed: Parsed) -> Read:
         """The rest of it: kinds as events, and ids. Chunks are taken in their order."""
         if parsed.forgets:
             self._kinds = []  # a new list, which says to whoever knows the old one that it is over
         self._kinds += [Kind(self._kind(row), row[0]) for row in parsed.kinds]
-        texts, places = parsed.lines.texts, parsed.places
-        repeated = self._numbering.repeated(parsed.id_lows)
-        ids = _Ids(parsed, repeated, self._wanted.organization)
+        ids = _Ids(parsed, self._wanted.organization)
         ids.correct()
         calls = Calls(self._kinds, parsed.kind, parsed.times, parsed.id_lows, parsed.id_highs, ids.texts)
-        unreadable: list[tuple[int, bytes]] = []
-        if len(places) < len(texts):
-            missing = sorted(set(range(len(texts))).difference(places))
-            unreadable = [(parsed.lines.first + n, texts[n]) for n in missing if texts[n].strip()]
-        return Read(calls, len(texts), unreadable)
+        return Read(calls, parsed.lines.total, _unreadable(parsed))
 
     def _parse(self, lines: Lines) -> None:
         """Make the table `parsed`, a row for each line."""
         execute = self._connection.execute
-        given = Column(lines.texts)  # DuckDB finds it by its name in this frame
+        given = Table(lines)  # DuckDB finds it by its name in this frame
         first, *others = [
             layout for layout in self._form.layouts if lines.ended or layout.is_closed
         ] or self._form.layouts
-        execute(f"create or replace temp table parsed as {first.query(LINES, self._wanted)}").fetchall()
+        execute(f"create or replace temp table parsed as {first.query(GIVEN, self._wanted)}").fetchall()
         for layout in others:
             if not execute("select count(*) from parsed where time is null").fetchall()[0][0]:
                 break
@@ -181,33 +175,46 @@ class Reader:
         )
 
 
+def _unreadable(parsed: Parsed) -> list[tuple[int, bytes]]:
+    """The number and the text of each line that is no call; an empty line is nothing."""
+    lines, places = parsed.lines, parsed.places
+    if len(places) == lines.total:
+        return []
+    texts = lines.texts()
+    missing = sorted(set(range(lines.total)).difference(places))
+    return [(lines.first + n, texts[n]) for n in missing if texts[n].strip()]
+
+
 class _Ids:
     """The ids of a chunk's calls: a line's own, or the digest of its text and how many equal ones came before it."""
 
-    def __init__(self, parsed: Parsed, repeated: Mapping[int, int], organization: int) -> None:
+    def __init__(self, parsed: Parsed, organization: int) -> None:
         self._parsed = parsed
-        self._repeated = repeated
         self._organization = organization
 
     def correct(self) -> None:
         """Put right what DuckDB could not know: own ids, and those of lines that came before."""
-        other = {place: self._made(place) for place in self._repeated}
-        other |= {place: own for place, own in enumerate(self._parsed.own_ids) if own}
+        parsed = self._parsed
+        other: dict[int, str] = {}
+        if parsed.repeated:
+            texts = parsed.lines.texts()
+            other = {bisect_left(parsed.places, n): self._made(n, texts) for n in parsed.repeated}
+        other |= {place: own for place, own in enumerate(parsed.own_ids) if own}
         for place, text in other.items():
             digest = identity(self._organization, text)
-            self._parsed.id_lows[place] = int.from_bytes(digest[:8], "little")
-            self._parsed.id_highs[place] = int.from_bytes(digest[8:], "little")
+            parsed.id_lows[place] = int.from_bytes(digest[:8], "little")
+            parsed.id_highs[place] = int.from_bytes(digest[8:], "little")
 
     def texts(self) -> list[str]:
         """Ids as they are sent over HTTP."""
-        own = self._parsed.own_ids or [""] * len(self._parsed.places)
-        return [text or self._made(place) for place, text in enumerate(own)]
+        texts, places = self._parsed.lines.texts(), self._parsed.places
+        own = self._parsed.own_ids or [""] * len(places)
+        return [text or self._made(n, texts) for n, text in zip(places, own, strict=True)]
 
-    def _made(self, place: int) -> str:
-        number = self._parsed.places[place]
-        text, rest = self._parsed.lines.texts[number], self._parsed.rest.get(number)
-        line = text[:-rest] if rest else text
-        return f"{OF_A_LINE}{md5(line, usedforsecurity=False).hexdigest()}-{self._repeated.get(place, 0)}"
+    def _made(self, n: int, texts: Sequence[bytes]) -> str:
+        rest = self._parsed.rest.get(n)
+        line = texts[n][:-rest] if rest else texts[n]
+        return f"{OF_A_LINE}{md5(line, usedforsecurity=False).hexdigest()}-{self._parsed.repeated.get(n, 0)}"
 
 
 _STATUS = {str(status): status for status in range(100, 600)}

@@ -11,7 +11,7 @@ import duckdb
 
 from meterboard.errors import UnreadableBody
 from meterboard.importers.fields import quoted
-from meterboard.importers.lines import CHUNK, Lines, Reads, readable
+from meterboard.importers.lines import CHUNK, Lines, Reads, cut, readable, records
 
 ROWS = 50_000
 """Rows of a Parquet file that are held at once."""
@@ -27,7 +27,7 @@ def parquet_lines(file: str) -> Iterator[Lines]:
     try:
         connection.execute(f"select to_json(line) from read_parquet({quoted(file)}) as line")
         while rows := connection.fetchmany(ROWS):
-            yield Lines(first, [text.encode() for (text,) in rows])
+            yield records(first, [text.encode() for (text,) in rows])
             first += len(rows)
     except duckdb.Error as error:
         what = str(error).split("\n", 1)[0]
@@ -60,12 +60,12 @@ def csv_lines(stream: Reads, *, size: int = CHUNK) -> Iterator[Lines]:
                 names, first = _names(header, delimiter), 2
             texts = _records(connection, file, whole, names, delimiter)
             if texts:
-                yield Lines(first, texts)
+                yield records(first, texts)
             first += len(texts)
         if rest.strip() and not names:
-            yield Lines(1, readable(rest).rstrip(b"\n").split(b"\n"))
+            yield cut(1, readable(rest).rstrip(b"\n"))
         elif rest.strip():
-            yield Lines(first, _records(connection, file, rest, names, delimiter))
+            yield records(first, _records(connection, file, rest, names, delimiter))
     connection.close()
 
 
