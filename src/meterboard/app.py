@@ -25,6 +25,7 @@ from meterboard.web.routes import on_missing_page, pages
 
 def asgi(services: Services) -> ASGIApp:
     """The application on running services, which it does not close."""
+    services.meter.run(lambda store, _: store.expect_events()).result()
     bodies = Bodies()
     own: dict[str, Callable[[HTTPScope, Receive, Send], Awaitable[None]]] = {
         EVENTS_PATH: EventsApp(services.access, services.ingest, bodies),

@@ -6,6 +6,7 @@ change in transactions, so a crash leaves either all of a step or nothing of it 
 Times are stored as microseconds since 1970 UTC, buckets as their number; no statement knows a time zone.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -13,6 +14,7 @@ from itertools import compress, repeat
 from pathlib import Path
 from struct import Struct
 from threading import Lock
+from typing import NamedTuple
 
 import duckdb
 
@@ -20,15 +22,13 @@ from meterboard.domain.event import MAX_AHEAD, CallBatch, Combination, EventBatc
 from meterboard.domain.period import BUCKET, BUCKETS_A_DAY, EPOCH, INSTANT, bucket_number, micros
 from meterboard.errors import DataFolderError, StoreFailed
 from meterboard.usage import duckdb_statements as statements
+from meterboard.usage.duckdb_ids import KnownIds
 from meterboard.usage.duckdb_rows import CALL, EVENT, KIND, Rows
 from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of, why_not_opened
-from meterboard.usage.ids import IdFilter
 
 FILE = "usage.duckdb"
 MOST_PIECES = 1.25
 """Rows to a step of time and combination, on average, past which merging them is worth the writing."""
-ROWS_AT_ONCE = 100_000
-"""Rows read at once when the filter of ids is made at start: about 5 MB."""
 ONCE, OFTEN = "1MB", "16MB"
 """Blocks that are kept when memory is given back: at start they were read once, at rest they may be asked for again."""
 CHECKPOINT_BYTES = 64_000_000
@@ -39,7 +39,14 @@ OVERHEAD = 600
 RECALLED = 2_000
 """The newest combinations, which are at hand from the start."""
 _HALVES = Struct("<QI")
-"""An id's twelve bytes as two numbers, which DuckDB compares and stores better than bytes."""
+
+
+class _Numbered(NamedTuple):
+    """Kinds of calls, and the numbers of the combination and the reason of each."""
+
+    kinds: EventBatch
+    combinations: "array[int]"
+    reasons: "array[int]"
 
 
 class DuckDBStore:
@@ -57,7 +64,7 @@ class DuckDBStore:
             self._check_layout()
             self._reader = self._connection.cursor()
             self._recall_numbers()
-            self._ids = self._filter_of_ids()
+            self._ids = KnownIds()
             self._let_go(ONCE)
         except duckdb.Error as error:
             self._connection.close()
@@ -102,25 +109,20 @@ class DuckDBStore:
     def _recall_numbers(self) -> None:
         self._next_number = self._scalar("select coalesce(max(combination), -1) + 1 from combination")
         self._numbers: dict[Combination, int] = {}
+        self._numbered: _Numbered | None = None
         self._cached_characters = 0
         rows = self._connection.execute(statements.NEWEST_COMBINATIONS, [RECALLED]).fetchall()
         self._keep_at_hand((number, Combination(*values)) for number, *values in rows)
         self._reasons = dict(self._connection.execute("select text, number from reason").fetchall())
 
-    def _filter_of_ids(self) -> IdFilter:
-        known = IdFilter()
-        rows = self._scalar("select coalesce(max(rowid), -1) + 1 from event")
-        for first in range(0, rows, ROWS_AT_ONCE):
-            span = [first, first + ROWS_AT_ONCE]
-            ((lows, oldest, newest),) = self._connection.execute(statements.IDS_OF_ROWS, span).fetchall()
-            known.add(lows, first=EPOCH + INSTANT * oldest, last=EPOCH + INSTANT * newest)
-        return known
-
     def _let_go(self, kept: str) -> None:
-        """Give back the memory of blocks that were read and may not be asked for again; nobody may be reading."""
-        with suppress(duckdb.OutOfMemoryException):  # it gave back what it could
-            self._connection.execute(f"set memory_limit = '{kept}'").fetchall()
-        self._connection.execute(f"set memory_limit = '{self._memory}'").fetchall()
+        """Give back the memory of blocks that were read and may not be asked for again, unless somebody is reading."""
+        with self._readers_changed:
+            if self._readers:
+                return
+            with suppress(duckdb.OutOfMemoryException):  # it gave back what it could
+                self._connection.execute(f"set memory_limit = '{kept}'").fetchall()
+            self._connection.execute(f"set memory_limit = '{self._memory}'").fetchall()
 
     # -- writing, from one thread ---------------------------------------------------------------------------------
 
@@ -128,9 +130,15 @@ class DuckDBStore:
         received = self._scalar("select coalesce(max(received_at), 0) from event")
         return EPOCH + INSTANT * max(received, watermark_of(self._connection))
 
+    def expect_events(self) -> None:
+        with self._transaction(single=True):
+            if self._ids.make_filter(self._connection):
+                self._let_go(ONCE)
+
     def append(self, batch: EventBatch, *, received_at: datetime) -> list[bool]:
         lows, highs = zip(*_HALVES.iter_unpack(b"".join(batch.ids)), strict=True)
-        new = self._which_are_new(lows, highs)
+        with self._transaction(single=True):
+            new = self._ids.new_events(self._connection, lows, highs)
         if not any(new):
             return new
         kept = list if all(new) else lambda column: list(compress(column, new))
@@ -154,42 +162,48 @@ class DuckDBStore:
                 "reason": reasons if all_known else self._numbers_of_reasons(batch.reasons),
             }
             self._insert(Rows({name: kept(column) for name, column in columns.items()}))
-        added = [low for low, is_new in zip(lows, new, strict=True) if is_new and low]
-        self._ids.add(added, first=received_at, last=received_at)
+        self._ids.add(kept(lows), received_at=received_at)
         return new
 
-    def append_calls(self, calls: CallBatch, *, received_at: datetime) -> list[bool]:
-        if not len(calls):
+    def append_calls(self, batch: CallBatch, *, received_at: datetime) -> list[bool]:
+        if not len(batch):
             return []
-        lows, highs = calls.id_lows, calls.id_highs
-        new = self._which_are_new(lows, highs)
+        lows, highs, kinds = batch.id_lows, batch.id_highs, batch.kinds
+        own = {"kind": batch.kind, "time": batch.times, "id_low": lows, "id_high": highs}
+        calls = Rows(own, CALL)
+        with self._transaction(single=True):
+            new = self._ids.new_calls(self._connection, calls, lows, highs)
         if not any(new):
             return new
-        own: dict[str, Iterable[int]] = {
-            "kind": calls.kind,
-            "time": calls.times,
-            "id_low": lows,
-            "id_high": highs,
-        }
         if not all(new):
-            own = {name: compress(column, new) for name, column in own.items()}
-        kinds = calls.kinds
+            calls = Rows({name: compress(column, new) for name, column in own.items()}, CALL)
         with self._transaction():
+            numbered = self._numbers_of_kinds(kinds)
             shared: dict[str, Iterable[int]] = {
                 "kind": range(len(kinds)),
                 "organization": [combination[0] for combination in kinds.combinations],
                 "received_at": repeat(micros(received_at), len(kinds)),
-                "combination": self._numbers_of(kinds.combinations),
+                "combination": numbered.combinations,
                 "credits": kinds.credits,
                 "charged": kinds.charged,
                 "estimated": kinds.estimated,
                 "records": kinds.records,
-                "reason": self._numbers_of_reasons(kinds.reasons),
+                "reason": numbered.reasons,
             }
-            self._insert_calls(Rows(own, CALL), Rows(shared, KIND))
-        added = lows if all(new) else list(compress(lows, new))
-        self._ids.add(added, first=received_at, last=received_at)
+            self._insert_calls(calls, Rows(shared, KIND))
+        self._ids.add(lows if all(new) else list(compress(lows, new)), received_at=received_at)
         return new
+
+    def _numbers_of_kinds(self, kinds: EventBatch) -> "_Numbered":
+        """An import's kinds are one list that grows from batch to batch: what is new in it is numbered alone."""
+        if self._numbered is None or self._numbered.kinds is not kinds:
+            self._numbered = _Numbered(kinds, array("i"), array("i"))
+        _, combinations, reasons = self._numbered
+        known = len(combinations)
+        if known < len(kinds):
+            combinations.extend(self._numbers_of(kinds.combinations[known:]))
+            reasons.extend(self._numbers_of_reasons(kinds.reasons[known:]))
+        return self._numbered
 
     def _insert_calls(self, calls: Rows, kinds: Rows) -> None:
         columns = ", ".join(EVENT)
@@ -205,30 +219,6 @@ class DuckDBStore:
         appender = self._connection.appender(table)
         appender.append_rows(list(rows))
         appender.flush()
-
-    def _which_are_new(self, lows: Sequence[int], highs: Sequence[int]) -> list[bool]:
-        seen = self._stored_among(lows, highs)
-        if not seen and len(set(lows)) == len(lows):
-            return [True] * len(lows)
-        new: list[bool] = []
-        for identity in zip(lows, highs, strict=True):
-            if identity == (0, 0):
-                new.append(True)
-            else:
-                new.append(identity not in seen)
-                seen.add(identity)
-        return new
-
-    def _stored_among(self, lows: Sequence[int], highs: Sequence[int]) -> set[tuple[int, int]]:
-        stored: set[tuple[int, int]] = set()
-        try:
-            for positions, first, last in self._ids.possible(lows):
-                candidates = [[half[position] for position in positions] for half in (lows, highs)]
-                parameters = [*candidates, micros(first), micros(last)]
-                stored.update(self._connection.execute(statements.KNOWN_IDS, parameters).fetchall())
-        except duckdb.Error as error:
-            raise self._failed(error) from error
-        return stored
 
     def _numbers_of(self, combinations: Sequence[Combination]) -> list[int]:
         """The number of each combination. What is at hand is bounded; the rest is looked up, and numbered if new."""
@@ -261,7 +251,7 @@ class DuckDBStore:
 
     @contextmanager
     def _transaction(self, *, single: bool = False) -> Iterator[None]:
-        """All of the block or nothing of it; `single`: it is one statement."""
+        """All of the block or nothing of it; `single`: it is one statement, or writes nothing."""
         try:
             if not single:
                 self._connection.begin()
@@ -370,9 +360,7 @@ class DuckDBStore:
             raise self._failed(error) from error
 
     def rest(self) -> None:
-        with self._readers_changed:
-            if not self._readers:
-                self._let_go(OFTEN)
+        self._let_go(OFTEN)
 
     def close(self) -> None:
         with suppress(duckdb.Error, StoreFailed):

@@ -66,6 +66,7 @@ create table if not exists daily (
 create table if not exists watermark (moment bigint not null);
 """
 
+ROWS_OF_EVENTS = "select coalesce(max(rowid), -1) + 1 from event"
 IDS_OF_ROWS = """
 select coalesce(list(id_low), []), coalesce(min(received_at), 0), coalesce(max(received_at), 0)
 from event where rowid >= ? and rowid < ? and id_low <> 0
@@ -74,6 +75,14 @@ KNOWN_IDS = """
 select id_low, id_high from event
 semi join (select unnest($1::ubigint[]) as id_low, unnest($2::uinteger[]) as id_high) using (id_low, id_high)
 where received_at between $3 and $4
+"""
+ANY_KNOWN_CALLS = """
+select (select count(*) from event semi join (select id_low from calls where id_low <> 0) using (id_low)),
+       (select count(*) - count(distinct id_low) from calls)
+"""
+KNOWN_CALLS = """
+select id_low, id_high from event
+semi join (select id_low, id_high from calls where id_low <> 0) using (id_low, id_high)
 """
 KNOWN_COMBINATIONS = """
 select * exclude (digest) from combination where digest in (select unnest($1::ubigint[]))

@@ -265,6 +265,9 @@ class UsageStore(Protocol):
         """The latest receipt or watermark stored; no later one may be earlier than this."""
         ...
 
+    def expect_events(self) -> None:
+        """Get ready for `append`, which else does so when it is first called: seconds, at ten million events."""
+
     def append(self, batch: EventBatch, *, received_at: datetime) -> list[bool]:
         """
         Store the events of a batch whose ids are new; one flag per event says which were.
@@ -274,7 +277,7 @@ class UsageStore(Protocol):
         """
         ...
 
-    def append_calls(self, calls: CallBatch, *, received_at: datetime) -> list[bool]:
+    def append_calls(self, batch: CallBatch, *, received_at: datetime) -> list[bool]:
         """`append` for calls of which many are alike: the same promises at a fraction of the work."""
         ...
 
