@@ -154,7 +154,7 @@ class Reader:
 
     def _kind(self, row: Sequence[Any]) -> UsageEvent:
         _, _, *values, _ = row
-        said: Mapping[str, str] = dict(zip(self._form.shared, values, strict=True))
+        said: Mapping[str, str] = dict(zip(self._wanted.shared, values, strict=True))
         agent, user = said.get("agent", ""), said.get("user", "")
         if self._form.is_escaped:
             agent, user = words.unescaped(agent), words.unescaped(user)
