@@ -12,13 +12,18 @@ from pathlib import Path
 
 
 @contextmanager
-def running(data: Path, **settings: str) -> Iterator[tuple[str, int, int]]:
-    """`meterboard serve` on a data folder: its host, port and process id. Ended by that id."""
+def running(data: Path, *, nice: int = 0, **settings: str) -> Iterator[tuple[str, int, int]]:
+    """
+    `meterboard serve` on a data folder: its host, port and process id. Ended by that id.
+
+    `nice`: by how much it gives way to others.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {f"METERBOARD_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "meterboard", "serve", "--data", str(data), "--port", str(port)]
+    command = ["nice", "-n", str(nice), sys.executable, "-m", "meterboard", "serve"]
+    command += ["--data", str(data), "--port", str(port)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -93,6 +93,10 @@ def test_records_names_and_further_fields_come_from_callables(
         def record_encoded(fields: str) -> None:
             sent.append(json.loads(f"{{{fields[1:]}}}"))
 
+        @staticmethod
+        def recorder_of(answered: Any) -> Any:
+            return lambda: [Listening.record_encoded(fields) for fields in answered()]
+
     with served(
         api,
         Listening(),

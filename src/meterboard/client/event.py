@@ -5,7 +5,7 @@ Written out by hand rather than with `json.dumps`, since it happens inside the c
 microseconds, the checks included. What only Meterboard can judge, such as an address, is left to Meterboard.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from json.encoder import encode_basestring_ascii as quoted
@@ -56,8 +56,7 @@ class Stamp:
         self._process = token_hex(12)
         self._start = f'{{"id":"{self._process}-'
         self._numbers = count()
-        self._second = ""
-        self._text = ""
+        self._second = "", ""
 
     def line(self, fields: str, *, id: bool = True, time: bool = True) -> bytes:
         """
@@ -66,22 +65,31 @@ class Stamp:
         `fields` are encoded ones, each with a comma in front; `id` and `time` tell which of the two it lacks.
         """
         if id and time:
-            return self.stamped(fields)
+            return self.stamped(fields, time_ns())
         own_id = f',"id":"{self._process}-{next(self._numbers)}"' if id else ""
         own_time = (
             f',"time":"{datetime.fromtimestamp(time_ns() // 1_000 / 1e6, UTC).isoformat()}"' if time else ""
         )
         return f"{{{(own_id + own_time + fields)[1:]}}}\n".encode("ascii")
 
-    def stamped(self, fields: str) -> bytes:
-        """`line` for an event that lacks both, as nearly all do."""
-        now = str(time_ns())  # ten digits of seconds until the year 2286, then nine of nanoseconds
-        second = now[:-9]
-        if second != self._second:
-            moment = datetime.fromtimestamp(int(second), UTC)
-            self._text = moment.strftime('","time":"%Y-%m-%dT%H:%M:%S.')
-            self._second = second
-        return f'{self._start}{next(self._numbers)}{self._text}{now[-9:-3]}Z"{fields}}}\n'.encode("ascii")
+    def stamped(self, fields: str, moment: int) -> bytes:
+        """`line` for an event that lacks both, as nearly all do; `moment` in nanoseconds since 1970."""
+        return f"{self._start}{next(self._numbers)}{self._text(moment)}{fields}}}\n".encode("ascii")
+
+    def stamped_all(self, events: Sequence[str], moment: int) -> bytes:
+        """Such lines of events that have one moment, one behind the other: their fields."""
+        start, text = self._start, self._text(moment)
+        numbered = zip(events, self._numbers, strict=False)
+        return "".join([f"{start}{number}{text}{fields}}}\n" for fields, number in numbered]).encode("ascii")
+
+    def _text(self, moment: int) -> str:
+        now = str(moment)  # ten digits of seconds until the year 2286, then nine of nanoseconds
+        second, text = self._second
+        if now[:-9] != second:
+            second = now[:-9]
+            text = datetime.fromtimestamp(int(second), UTC).strftime('","time":"%Y-%m-%dT%H:%M:%S.')
+            self._second = second, text  # both at once: other threads are in other seconds
+        return f'{text}{now[-9:-3]}Z"'
 
 
 def encoded(fields: Mapping[str, Any]) -> str:

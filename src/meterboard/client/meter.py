@@ -3,8 +3,11 @@
 import atexit
 import logging
 import os
+from asyncio import get_running_loop
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import time_ns
 from types import TracebackType
 from typing import Never, Self, Unpack
 
@@ -18,6 +21,9 @@ log = logging.getLogger("meterboard.client")
 
 GATHER_SECONDS = 0.2
 MOST_LOGGED_MISTAKES = 10
+
+Answered = Callable[[], Sequence[str]]
+"""Takes the calls that a middleware saw answered: the fields of each, as for `record_encoded`. Any thread may call it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ class Meter:
         self.url, self.key, self.timeout = url, key, timeout
         self._spool = Spool(Path(spool) if spool else default_folder(url, key), spool_bytes)
         self._closed = False
+        self._answered: list[Answered] = []
         self._begin()
         self._journal.prepare()
         self._sender.start()
@@ -115,12 +122,44 @@ class Meter:
     def record_encoded(self, fields: str) -> None:
         """`record` for middleware, which encodes what many calls share only once: see `meterboard.client.event`."""
         try:
-            self._journal.write(self._stamp.stamped(fields))
+            self._journal.write(self._stamp.stamped(fields, time_ns()))
             if not self._sender.awake:
                 self._sender.wake()
         except Exception:  # as in `record`
             self._mistakes += 1
             log.exception("A usage event could not be recorded")
+
+    def recorder_of(self, answered: Answered) -> Callable[[], None]:
+        """
+        What records, at the end of this turn of the event loop, the calls that `answered` gives; without a loop at once.
+
+        Calls that were answered in one turn cost half of what each would cost by itself. Whoever asks for `flush`,
+        `stats` or `close` finds them recorded at any time.
+        """
+        self._answered.append(answered)
+
+        def soon() -> None:
+            try:
+                get_running_loop().call_soon(self._record_answered, answered)
+            except RuntimeError:  # another kind of loop, or none
+                self._record_answered(answered)
+
+        return soon
+
+    def _record_answered(self, answered: Answered) -> None:
+        try:
+            events = answered()
+            if events:
+                self._journal.write_all(self._stamp.stamped_all(events, time_ns()), len(events))
+                if not self._sender.awake:
+                    self._sender.wake()
+        except Exception:  # as in `record`
+            self._mistakes += 1
+            log.exception("Usage events could not be recorded")
+
+    def _record_all_answered(self) -> None:
+        for answered in self._answered:
+            self._record_answered(answered)
 
     def _tell(self, mistake: Mistake) -> None:
         self._mistakes += 1
@@ -130,6 +169,7 @@ class Meter:
     @property
     def stats(self) -> Stats:
         """What became of the events of this process."""
+        self._record_all_answered()
         journal, sender = self._journal, self._sender
         return Stats(
             recorded=journal.recorded,
@@ -146,6 +186,7 @@ class Meter:
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until Meterboard has what was recorded before this; False when `timeout` seconds were not enough."""
+        self._record_all_answered()
         return self._sender.wait(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
@@ -157,6 +198,7 @@ class Meter:
         if self._closed:
             return
         self._closed = True
+        self._record_all_answered()
         _open.discard(self)
         atexit.unregister(self.close)
         self._sender.end(timeout)
@@ -174,6 +216,8 @@ class Meter:
         """In a forked child: the parent sends what it recorded; here everything starts anew."""
         self._journal.release()
         self._sender.release()
+        for answered in self._answered:
+            answered()
         self._begin()
         self._sender.awake = False  # its thread starts with the first event, since most children record none
 

@@ -165,15 +165,15 @@ class Segment:
     def half_full(self) -> bool:
         return self._written > SEGMENT_BYTES // 2
 
-    def append(self, line: bytes) -> bool:
-        """Write an event; False when there is no room left."""
+    def append(self, lines: bytes, events: int) -> bool:
+        """Write so many events; False when there is no room left."""
         start = self._written
-        end = start + len(line)
+        end = start + len(lines)
         if end > SEGMENT_BYTES:
             return False
-        self._memory[start:end] = line
+        self._memory[start:end] = lines
         self._written = end
-        self._events += 1
+        self._events += events
         return True
 
     def next(self, most: int) -> Batch | None:

@@ -1,6 +1,8 @@
 """Counting the calls of an ASGI application: FastAPI, Starlette, Litestar, or any other."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
+from logging import getLogger
 from typing import Any, Unpack
 
 from meterboard.client.allowance import PROBLEM, Allowance
@@ -12,8 +14,12 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+log = getLogger("meterboard.client")
 MOST_KNOWN = 4_096
-"""Routes, by verb and status, whose calls are recorded without another look at them."""
+"""Routes, by verb, root and status, whose calls are recorded without another look at them."""
+
+IN_A_TURN = 256
+"""Calls that are recorded together at most, should a loop end before the end of its turn."""
 
 
 class MeterMiddleware:
@@ -26,14 +32,61 @@ class MeterMiddleware:
     def __init__(self, app: App, meter: Recorder, **options: Unpack[Options]) -> None:
         """Raises: TypeError, ValueError: an option that can't be right."""
         self._app = app
-        self._calls = Calls(meter, options)
+        self._calls = calls = Calls(meter, options)
         self._write = meter.record_encoded
-        self._bare = not (self._calls.addresses.believes or self._calls.fields)
-        # The fields that calls share whose route is the whole of the path, by template, verb, status and slashes: nearly
-        # all calls are such, and nothing else needs to be looked at then.
-        self._known: dict[tuple[str, str, int, int], str] = {}
+        # Nearly every middleware has none of these, and its calls take the short way.
+        self._is_plain = not (calls.skip or calls.guard or calls.fields or calls.addresses.believes)
+        self._answered: deque[tuple[Scope, int]] = deque()
+        self._record_soon = meter.recorder_of(self._fields)
+        # The fields of calls whose route is the whole of their path, as nearly always, by its template, their verb, root
+        # and status: but for the address nothing else needs to be looked at then.
+        self._known: dict[tuple[str, str, str, int], str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._is_plain or scope["type"] != "http":
+            await self._with_options(scope, receive, send)
+            return
+        status = 500
+
+        def watch(message: Message) -> Awaitable[None]:
+            # Hands on what `send` answers rather than awaiting it: one coroutine less for every message.
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            return send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            answered = self._answered
+            answered.append((scope, status))
+            if len(answered) % IN_A_TURN == 1:
+                self._record_soon()
+
+    def _fields(self) -> list[str]:
+        """The fields of the calls that were answered and not recorded yet."""
+        answered, known = self._answered, self._known
+        fields: list[str] = []
+        while answered:
+            try:
+                scope, status = answered.popleft()
+            except IndexError:  # another thread took it
+                break
+            try:
+                # Without functions of its own, each of which would cost as much as all of this.
+                peer = scope["client"]
+                fields.append(
+                    known[scope["route"].path, scope["method"], scope["root_path"], status]
+                    + ip_field(peer and peer[0])
+                )
+            except (KeyError, AttributeError):
+                try:
+                    fields.append(self._looked_up(scope, status))
+                except Exception:  # names are the provider's own code
+                    log.exception("A call could not be recorded")
+        return fields
+
+    async def _with_options(self, scope: Scope, receive: Receive, send: Send) -> None:
         calls = self._calls
         if scope["type"] != "http" or scope["path"] in calls.skip:
             await self._app(scope, receive, send)
@@ -45,7 +98,6 @@ class MeterMiddleware:
         status = 500
 
         def watch(message: Message) -> Awaitable[None]:
-            # Hands on what `send` answers rather than awaiting it: one coroutine less for every message.
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -57,26 +109,23 @@ class MeterMiddleware:
             await self._app(scope, receive, watch)
         finally:
             try:
-                fields = self._known[scope["route"].path, scope["method"], status, scope["path"].count("/")]
-            except (KeyError, AttributeError):
-                self._record(scope, status)
-            else:
-                if self._bare and (peer := scope.get("client")):
-                    self._write(fields + ip_field(peer[0]))
-                else:
-                    calls.write(scope, fields, self._ip(scope))
+                self._write(self._looked_up(scope, status))
+            except Exception:  # as above
+                log.exception("A call could not be recorded")
 
-    def _record(self, scope: Scope, status: int) -> None:
+    def _looked_up(self, scope: Scope, status: int) -> str:
         calls, path, verb = self._calls, scope["path"], scope["method"]
         template = _template(scope, path)
-        calls.record(scope, verb, path, template, status, self._ip(scope))
-        depth = path.count("/")
-        if template is None or not is_whole(template, depth) or len(self._known) >= MOST_KNOWN:
-            return
-        route = getattr(scope.get("route"), "path", None)
-        fields = calls.shared(verb, template, status)
-        if route is not None and route.rstrip("/") == template and fields is not None:
-            self._known[route, verb, status, depth] = fields
+        shared = calls.shared(verb, template, status) if template is not None else None
+        if (
+            template is not None
+            and shared is not None
+            and template == getattr(scope.get("route"), "path", None)
+            and is_whole(template, path.count("/"))
+            and len(self._known) < MOST_KNOWN
+        ):
+            self._known[template, verb, scope.get("root_path", ""), status] = shared
+        return calls.fields_of(scope, verb, path, template, status, self._ip(scope))
 
     def _ip(self, scope: Scope) -> str:
         peer = scope.get("client")

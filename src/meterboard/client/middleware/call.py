@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypedDict
 
 from meterboard.client.allowance import AllowanceGuard
 from meterboard.client.event import MAX_TEXT, encoded
+from meterboard.client.meter import Answered
 from meterboard.client.middleware.address import Addresses, ProxyHeader, address
 from meterboard.client.middleware.route import Naming, names
 
@@ -32,6 +33,9 @@ class Recorder(Protocol):
 
     @property
     def record_encoded(self) -> Callable[[str], None]: ...
+
+    @property
+    def recorder_of(self) -> Callable[[Answered], Callable[[], None]]: ...
 
 
 class Options(TypedDict, total=False):
@@ -88,29 +92,22 @@ class Calls:
         self.guard = options.get("guard")
 
     def record(self, call: Any, verb: str, path: str, template: str | None, status: int, ip: str) -> None:
-        """
-        Record a call that was answered; `ip` is what `ip` answers.
-
-        Raises nothing: the caller's answer matters more than its count.
-        """
+        """Record a call that was answered. Raises nothing: the caller's answer matters more than its count."""
         try:
-            fields = self.shared(verb, template, status) if template is not None else None
-            if fields is None:
-                fields = encoded({"status": status, "request": _request(verb, path)})
+            self._record(self.fields_of(call, verb, path, template, status, ip))
         except Exception:  # names are the provider's own code
             log.exception("A call could not be recorded")
-        else:
-            self.write(call, fields, ip)
 
-    def write(self, call: Any, fields: str, ip: str) -> None:
-        """Record a call whose shared fields are known. Raises nothing, as `record`."""
-        try:
-            fields += ip
-            for name, value_of in self.fields:
-                fields += _said(name, value_of, call)
-            self._record(fields)
-        except Exception:  # the caller's answer matters more
-            log.exception("A call could not be recorded")
+    def fields_of(self, call: Any, verb: str, path: str, template: str | None, status: int, ip: str) -> str:
+        """The fields of a call that was answered; `ip` is what `ip` answers. Raises what `names` raises."""
+        fields = self.shared(verb, template, status) if template is not None else None
+        if fields is None:
+            fields = encoded({"status": status, "request": _request(verb, path)})
+        return fields + ip + self._own(call)
+
+    def _own(self, call: Any, *, but: Collection[str] = ()) -> str:
+        """What the provider's callables say of a call, `but` some of them."""
+        return "".join(_said(name, value_of, call) for name, value_of in self.fields if name not in but)
 
     def _named(self, verb: str, template: str, status: int) -> str | None:
         """The fields that calls of one route share, encoded once; None when the schedule is to find them."""
@@ -129,10 +126,7 @@ class Calls:
     def record_refused(self, call: Any, verb: str, path: str, ip: str) -> None:
         """Record a call that was refused before anybody looked at it, which costs nothing."""
         fields = encoded({"status": 429, "credits": 0, "request": _request(verb, path)}) + ip
-        for name, value_of in self.fields:
-            if name != "credits":
-                fields += _said(name, value_of, call)
-        self._record(fields)
+        self._record(fields + self._own(call, but=("credits",)))
 
 
 def _request(verb: str, path: str) -> dict[str, str]:
