@@ -18,26 +18,34 @@ from meterboard.usage.duckdb import DuckDBStore
 from meterboard.usage.store import Group, UsageStore
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
-KINDS = [("maria", 1), ("arjun", 3), ("maria", 3), ("", 0)]
+WHATS = [("Leads", 1), ("Deals", 3), ("Leads", 3), ("", 0)]
+WHOS = [("desk", "maria"), ("", "arjun"), ("desk", "maria"), ("Büro\u2028", "")]
+IPS = ["203.0.113.7", "", "2001:db8::1", "203.0.113.7"]
+"""With some that are equal, as what a log writes in two ways is."""
 
 
 class Call(NamedTuple):
-    kind: int
+    what: int
+    who: int
+    whence: int
     minutes: int
     id: str
 
 
-calls = st.builds(Call, st.integers(0, len(KINDS) - 1), st.integers(0, 2_000), st.sampled_from("abcdefgh"))
+place = st.integers(0, 3)
+calls = st.builds(Call, place, place, place, st.integers(0, 2_000), st.sampled_from("abcdefgh"))
 batches = st.lists(st.lists(calls, min_size=1, max_size=12), min_size=1, max_size=6)
 
 
 def one_by_one(made: Sequence[Call]) -> EventBatch:
     events = EventBatch()
-    for kind, minutes, name in made:
-        user, credits = KINDS[kind]
+    for what, who, whence, minutes, name in made:
+        (module, credits), (application, user) = WHATS[what], WHOS[who]
         events.times.append(micros(NOW - timedelta(minutes=minutes)))
         events.ids.append(identity(1, name))
-        events.combinations.append(Combination(1, "desk", "", "Leads", "get", "v8", "", user, "200"))
+        events.combinations.append(
+            Combination(1, application, "", module, "get", "v8", IPS[whence], user, "200")
+        )
         events.credits.append(credits)
         events.charged.append(credits)
         events.estimated.append(credits % 2)
@@ -47,11 +55,16 @@ def one_by_one(made: Sequence[Call]) -> EventBatch:
 
 
 def alike(made: Sequence[Call]) -> CallBatch:
-    kinds = one_by_one([Call(kind, 0, "") for kind in range(len(KINDS))])
+    whats = one_by_one([Call(what, 1, 1, 0, "") for what in range(len(WHATS))])
+    whats.combinations = [values._replace(application="", user="", ip="") for values in whats.combinations]
     events = one_by_one(made)
     return CallBatch(
-        kinds,
-        array("i", [call.kind for call in made]),
+        whats,
+        WHOS,
+        IPS,
+        array("i", [call.what for call in made]),
+        array("i", [call.who for call in made]),
+        array("i", [call.whence for call in made]),
         array("q", events.times),
         array("Q", [int.from_bytes(name[:8], "little") for name in events.ids]),
         array("I", [int.from_bytes(name[8:], "little") for name in events.ids]),

@@ -4,10 +4,8 @@ import io
 from collections.abc import Mapping
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from meterboard.domain.event import UsageEvent
-from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.importers.fields import Wanted
 from meterboard.importers.formats import read_format
 from meterboard.importers.lines import CHUNK, chunks
@@ -43,12 +41,8 @@ def read_all(
     stream = io.BytesIO(data)
     for lines in csv_lines(stream, size=size) if form == "csv" else chunks(stream, size=size):
         read = reader.read(lines)
-        calls = read.calls
         reading.lines += read.lines
         reading.unreadable_lines += read.unreadable
-        reading.events += [
-            replace(calls.kinds[kind].event, id=name, time=EPOCH + INSTANT * time)
-            for kind, time, name in zip(calls.kind, calls.times, calls.ids(), strict=True)
-        ]
+        reading.events += read.calls.events()
     reader.close()
     return reading

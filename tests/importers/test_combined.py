@@ -58,7 +58,7 @@ def read_by(form: Format, data: bytes, wanted: Wanted) -> tuple[Read, list[Usage
     (portion,) = chunks(io.BytesIO(data))
     read = reader.read(portion)
     reader.close()
-    return read, [read.calls.kinds[kind].event for kind in read.calls.kind]
+    return read, read.calls.events()
 
 
 @given(

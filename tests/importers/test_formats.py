@@ -295,8 +295,8 @@ def test_parquet_is_read_whatever_its_columns_types(tmp_path: Path) -> None:
 
     (read,) = [reader.read(lines) for lines in parquet_lines(str(file))]
 
-    kinds = [read.calls.kinds[kind].event for kind in read.calls.kind]
-    assert [(kind.ip, kind.status, kind.records) for kind in kinds] == [
+    events = read.calls.events()
+    assert [(event.ip, event.status, event.records) for event in events] == [
         ("203.0.113.7", 200, 3),
         (None, 429, None),
     ]

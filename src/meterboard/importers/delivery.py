@@ -91,14 +91,23 @@ def calls_to_server(address: str, secret: str) -> Delivery:
 
 
 def _events(calls: Calls) -> list[bytes]:
-    """Each call as JSON. What calls of a kind have in common is encoded once."""
-    encoded = {kind: msgspec.json.encode(calls.kinds[kind].event)[1:-1] for kind in set(calls.kind)}
-    shared = {kind: b"," + fields if fields else b"" for kind, fields in encoded.items()}
+    """Each call as JSON. What calls have in common is encoded once."""
+    whats = [_members(event) for event, _ in calls.whats]
+    whos = [_members(UsageEvent(application=application, user=user)) for application, user in calls.whos]
+    ips = [_members(UsageEvent(ip=ip)) for ip in calls.ips]
     quoted = msgspec.json.encode
+    codes = zip(calls.what, calls.who, calls.whence, strict=True)
     return [
-        b'{"id":%b,"time":%b%b}' % (quoted(name), quoted(EPOCH + INSTANT * time), shared[kind])
-        for name, time, kind in zip(calls.ids(), calls.times, calls.kind, strict=True)
+        b'{"id":%b,"time":%b%b%b%b}'
+        % (quoted(name), quoted(EPOCH + INSTANT * time), whats[what], whos[who], ips[whence])
+        for name, time, (what, who, whence) in zip(calls.ids(), calls.times, codes, strict=True)
     ]
+
+
+def _members(event: UsageEvent) -> bytes:
+    """The fields of an event that are said, each with a comma in front."""
+    fields = msgspec.json.encode(event)[1:-1]
+    return b"," + fields if fields else b""
 
 
 def _send(address: str, secret: str, events: Sequence[bytes]) -> Outcome:

@@ -1,10 +1,10 @@
 """
-Lines -> calls. DuckDB parses a chunk of lines at once; what a call is, is worked out once for each kind of call.
+Lines -> calls. DuckDB parses a chunk of lines at once; what calls have in common is worked out once.
 """
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import md5
 from typing import Any, NamedTuple
 
@@ -18,27 +18,30 @@ from meterboard.importers.fields import Wanted
 from meterboard.importers.formats import Format
 from meterboard.importers.lines import GIVEN, Lines, Table
 from meterboard.importers.numbering import LOW, REMEMBERED, Numbering
-from meterboard.service.calls import Calls, Kind
+from meterboard.service.calls import Calls, What
 
 LEFT_OVER = f"""
 create or replace temp table left_over as
 select n, line from {GIVEN} semi join (select n from parsed where time is null) using (n) where line <> ''
 """
-CALLS = f"""
-select n, parsed.time, kind, {LOW} as id_low, ((digest >> 64) & 4294967295)::uinteger as id_high
-from parsed join kinds using ({{key}}) where parsed.time is not null order by n
-"""
-NEW_KINDS = """
-insert into kinds select *, (row_number() over () - 1 + {known})::integer from (
-    select min(time) as time, {key} from parsed anti join kinds using ({key}) where time is not null group by {key}
+PART = """
+create or replace temp table {part} as
+select *, (row_number() over () - 1)::integer as {code} from (
+    select {key}, min(time) as first from parsed where time is not null group by {key}
 )
+"""
+CALLS = f"""
+select n, time, what, who, whence, {LOW} as id_low, ((digest >> 64) & 4294967295)::uinteger as id_high
+from parsed join whats using ({{whats}}) join whos using ({{whos}}) join whences using ({{whences}})
+where time is not null order by n
 """
 REST = "select n, strlen(rest)::integer from parsed where time is not null and rest <> ''"
 OWN_IDS = "select id from parsed where time is not null order by n"
 
-NAMES = ("application", "function", "module", "method", "version")
-MOST_KNOWN = 50_000
-"""Kinds of call that are at hand for the next chunk: about 30 MB."""
+NAMES = ("function", "version", "module", "method")
+PARTS = (("whats", "what"), ("whos", "who"), ("whences", "whence"))
+WHO, WHENCE = ("user", "agent", "application"), ("ip",)
+"""The fields that say who called, and from where; the others say what."""
 
 
 class Read(Struct):
@@ -51,18 +54,19 @@ class Read(Struct):
 
 class Parsed(NamedTuple):
     """
-    A chunk's calls as numbers: the place of each among the lines, its time, its kind and the halves of its id.
-
-    `kinds` are those that came up first in it; `forgets`: they are the first, others are known no more. `repeated` says
-    of lines how many equal ones came before.
+    A chunk's calls as numbers: the place of each among the lines, its time, what it was, who called and from where, and
+    the halves of its id. `repeated` says of lines how many equal ones came before.
     """
 
     lines: Lines
-    forgets: bool
-    kinds: list[tuple[Any, ...]]
+    whats: list[tuple[Any, ...]]
+    whos: list[tuple[Any, ...]]
+    whences: list[tuple[Any, ...]]
     places: "array[int]"
     times: "array[int]"
-    kind: "array[int]"
+    what: "array[int]"
+    who: "array[int]"
+    whence: "array[int]"
     id_lows: "array[int]"
     id_highs: "array[int]"
     repeated: dict[int, int]
@@ -77,10 +81,19 @@ class Reader:
         """`wanted` says for whom; which fields lines share, the format says. `remembered`: see `Numbering`."""
         self._form = form
         self._wanted = wanted._replace(shared=form.shared)
-        self._key = ", ".join(["period", *(f'"{name}"' for name in form.shared)])
-        self._named = [name for name in NAMES if name in form.shared]
-        self._known = -1
-        self._kinds: list[Kind] = []
+        said = form.shared
+        self._fields = {
+            "whats": [name for name in said if name not in WHO + WHENCE],
+            "whos": [name for name in said if name in WHO],
+            "whences": [name for name in said if name in WHENCE],
+        }
+        # A part of which the format says nothing has one value, as what it says of prices' changes may have.
+        self._keys = {
+            part: ", ".join(
+                f'"{name}"' for name in (["period", *names] if part == "whats" else names or ["period"])
+            )
+            for part, names in self._fields.items()
+        }
         self._connection = duckdb.connect(config={"threads": 2, "memory_limit": "256MB"})
         self._connection.execute("set TimeZone = 'UTC'").fetchall()
         self._numbering = Numbering(self._connection, remembered=remembered)
@@ -98,30 +111,49 @@ class Reader:
         if lines.first == 1:  # of a file, or of one that took the place of the one before
             self._numbering.begin()
         self._parse(lines)
-        forgets = not 0 <= self._known <= MOST_KNOWN
-        if forgets:
-            self._known = 0
-            execute(
-                f"create or replace temp table kinds as select time, {self._key}, n as kind from parsed limit 0"
-            ).fetchall()
-        execute(NEW_KINDS.format(key=self._key, known=self._known)).fetchall()
-        kinds = execute("select * from kinds where kind >= ? order by kind", [self._known]).fetchall()
-        self._known += len(kinds)
-        places, times, kind, lows, highs = self._columns(CALLS.format(key=self._key), "iqiQI")
+        for part, code in PARTS:
+            execute(PART.format(part=part, code=code, key=self._keys[part])).fetchall()
+        whats, whos, whences = (
+            execute(f"select * from {part} order by {code}").fetchall() for part, code in PARTS
+        )
+        places, times, what, who, whence, lows, highs = self._columns(CALLS.format(**self._keys), "iqiiiQI")
         repeated = self._numbering.repeated(lines.first, lines.total)
         rest = dict(execute(REST).fetchall())
         own = execute(OWN_IDS).fetchall() if self._form.has_ids else []
         own_ids = [name for (name,) in own]
-        return Parsed(lines, forgets, kinds, places, times, kind, lows, highs, repeated, rest, own_ids)
+        return Parsed(
+            lines=lines,
+            whats=whats,
+            whos=whos,
+            whences=whences,
+            places=places,
+            times=times,
+            what=what,
+            who=who,
+            whence=whence,
+            id_lows=lows,
+            id_highs=highs,
+            repeated=repeated,
+            rest=rest,
+            own_ids=own_ids,
+        )
 
     def calls(self, parsed: Parsed) -> Read:
         """The rest of it: kinds as events, and ids. Chunks are taken in their order."""
-        if parsed.forgets:
-            self._kinds = []  # a new list, which says to whoever knows the old one that it is over
-        self._kinds += [Kind(self._kind(row), row[0]) for row in parsed.kinds]
         ids = _Ids(parsed, self._wanted.organization)
         ids.correct()
-        calls = Calls(self._kinds, parsed.kind, parsed.times, parsed.id_lows, parsed.id_highs, ids.texts)
+        calls = Calls(
+            whats=[What(self._event(row), row[-2]) for row in parsed.whats],
+            whos=[self._caller(row) for row in parsed.whos],
+            ips=[words.address(self._said("whences", row).get("ip", "")) for row in parsed.whences],
+            what=parsed.what,
+            who=parsed.who,
+            whence=parsed.whence,
+            times=parsed.times,
+            id_lows=parsed.id_lows,
+            id_highs=parsed.id_highs,
+            ids=ids.texts,
+        )
         return Read(calls, parsed.lines.total, _unreadable(parsed))
 
     def _parse(self, lines: Lines) -> None:
@@ -152,27 +184,34 @@ class Reader:
                 )
         return columns
 
-    def _kind(self, row: Sequence[Any]) -> UsageEvent:
-        _, _, *values, _ = row
-        said: Mapping[str, str] = dict(zip(self._wanted.shared, values, strict=True))
-        agent, user = said.get("agent", ""), said.get("user", "")
-        if self._form.is_escaped:
-            agent, user = words.unescaped(agent), words.unescaped(user)
+    def _said(self, part: str, row: Sequence[Any]) -> dict[str, str]:
+        """The fields of a part: behind the period, where that is one of its key, before the time and the code."""
+        names = self._fields[part]
+        return dict(zip(names, row[-2 - len(names) : -2], strict=True))
+
+    def _event(self, row: Sequence[Any]) -> UsageEvent:
+        said = self._said("whats", row)
         records, credits = said.get("records"), said.get("credits")
-        names = {name: words.name(said[name]) for name in self._named}
+        function, version, module, method = (words.name(said.get(name, "")) for name in NAMES)
         return UsageEvent(
-            application=names.get("application") or words.product(agent[: words.LONGEST_AGENT]),
-            user=words.name(user),
-            ip=words.address(said.get("ip", "")),
-            function=names.get("function"),
-            version=names.get("version"),
-            module=names.get("module"),
-            method=names.get("method"),
+            function=function,
+            version=version,
+            module=module,
+            method=method,
             request=words.request(said.get("request", ""), is_escaped=self._form.is_escaped),
             records=int(records) if records else None,
             credits=int(credits) if credits else None,
             status=_STATUS.get(said.get("status", "")),
         )
+
+    def _caller(self, row: Sequence[Any]) -> tuple[str | None, str | None]:
+        """Application and user."""
+        said = self._said("whos", row)
+        agent, user = said.get("agent", ""), said.get("user", "")
+        if self._form.is_escaped:
+            agent, user = words.unescaped(agent), words.unescaped(user)
+        product = words.product(agent[: words.LONGEST_AGENT])
+        return words.name(said.get("application", "")) or product, words.name(user)
 
 
 def _unreadable(parsed: Parsed) -> list[tuple[int, bytes]]:

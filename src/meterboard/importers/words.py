@@ -20,6 +20,8 @@ _PLAIN = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t":
 _BEHIND_BROWSER = re.compile(r"compatible; (?!MSIE|Windows|Linux|X11)([A-Za-z][\w .!-]*)")
 _PRODUCT = re.compile(r"[^\s/;,()]+(?: (?!v\d)[^\W\d_][^\s/;,()]*)*")
 _REQUEST = re.compile(r"([A-Z][A-Z_-]{0,31}) ([^ ?]+(?:\?[^ ]*)?)(?: HTTP/[0-9.]+)?")
+_BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_PLAIN_ADDRESS = re.compile(rf"(?:{_BYTE}\.){{3}}{_BYTE}", re.ASCII)
 _WITH_PORT = re.compile(r"(?:(\d+\.\d+\.\d+\.\d+)|\[([0-9a-fA-F:.]+)\]):\d{1,5}")
 
 
@@ -47,6 +49,8 @@ def address(field: str) -> str | None:
 
     Of several with commas between them (`X-Forwarded-For`) the proxy wrote the last itself; the others anyone can send.
     """
+    if _PLAIN_ADDRESS.fullmatch(field):
+        return field
     field = field.rpartition(",")[2].strip()
     if len(field) > LONGEST_ADDRESS:
         return None

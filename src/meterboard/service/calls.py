@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from meterboard.clock import Clock
-from meterboard.domain.event import CallBatch, EventBatch, UsageEvent
+from meterboard.domain.event import UNKNOWN, CallBatch, EventBatch, UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.domain.schedule import CreditSchedule
@@ -17,8 +18,11 @@ from meterboard.service.meter import Meter
 from meterboard.service.pricing import Acceptance, add_priced
 
 
-class Kind(NamedTuple):
-    """What calls have in common: an event without id and time, and the time of one, in microseconds since 1970 UTC."""
+class What(NamedTuple):
+    """
+    What calls did: an event without id and time, application, user and address; and the time of one, in microseconds
+    since 1970 UTC.
+    """
 
     event: UsageEvent
     time: int
@@ -26,19 +30,33 @@ class Kind(NamedTuple):
 
 class Calls(Struct, frozen=True):
     """
-    Calls as columns, many of which are alike but for their id and time.
+    Calls as columns. What they did is apart from who did it and from where, since each alone has few values.
 
-    `kinds` is one list for chunk after chunk, which new ones are added to; another list begins anew. All calls of a
-    kind are between two changes of prices. `kind` is the place of each call among the kinds, `times` are microseconds
-    since 1970 UTC, `id_lows` and `id_highs` as in CallBatch; `ids` works out what those are of.
+    All calls of a What are between two changes of prices. `whos` are applications with users. `what`, `who` and `whence`
+    are the places of each call among `whats`, `whos` and `ips`; `times` are microseconds since 1970 UTC, `id_lows` and
+    `id_highs` as in CallBatch; `ids` works out what those are of.
     """
 
-    kinds: list[Kind]
-    kind: "array[int]"
+    whats: Sequence[What]
+    whos: Sequence[tuple[str | None, str | None]]
+    ips: Sequence[str | None]
+    what: "array[int]"
+    who: "array[int]"
+    whence: "array[int]"
     times: "array[int]"
     id_lows: "array[int]"
     id_highs: "array[int]"
     ids: Callable[[], list[str]]
+
+    def events(self) -> list[UsageEvent]:
+        """Each call by itself, with its id and time."""
+        made: list[UsageEvent] = []
+        codes = zip(self.what, self.who, self.whence, strict=True)
+        for (what, who, whence), time, name in zip(codes, self.times, self.ids(), strict=True):
+            application, user = self.whos[who]
+            own = {"id": name, "time": EPOCH + INSTANT * time, "ip": self.ips[whence]}
+            made.append(replace(self.whats[what].event, application=application, user=user, **own))
+        return made
 
 
 class Outcome(Struct, frozen=True):
@@ -60,7 +78,7 @@ class Outcome(Struct, frozen=True):
 
 
 class CallIntake:
-    """Prices and stores the calls of one organisation, each kind of call once."""
+    """Prices and stores the calls of one organisation: what many did alike, once."""
 
     def __init__(
         self,
@@ -76,8 +94,6 @@ class CallIntake:
         self._organization = organization
         self._schedule = schedule
         self._retention = retention
-        self._kinds: list[Kind] = []
-        self._priced = EventBatch()
 
     def accept(self, calls: Calls) -> Outcome:
         """
@@ -85,21 +101,29 @@ class CallIntake:
 
         Raises: StoreFailed: nothing of them counts.
         """
-        self._price(calls.kinds)
-        batch = CallBatch(self._priced, calls.kind, calls.times, calls.id_lows, calls.id_highs)
         timely, refusal = self._timely(calls.times)
-        if refusal or len(batch) < len(self._priced):
-            batch = _only(batch, timely)
+        own = (calls.what, calls.who, calls.whence, calls.times, calls.id_lows, calls.id_highs)
+        what, who, whence, times, lows, highs = (_only(column, timely) for column in own) if refusal else own
+        batch = CallBatch(
+            whats=self._priced(calls.whats),
+            whos=[(_said(application), _said(user)) for application, user in calls.whos],
+            ips=[ip or "" for ip in calls.ips],
+            what=what,
+            who=who,
+            whence=whence,
+            times=times,
+            id_lows=lows,
+            id_highs=highs,
+        )
         new = self._meter.store(batch).result() if len(batch) else []
         accepted = sum(new)
         return Outcome(accepted, len(new) - accepted, len(calls.times) - len(timely), refusal)
 
-    def _price(self, kinds: list[Kind]) -> None:
-        """Price what is new among the kinds."""
-        if kinds is not self._kinds:
-            self._kinds, self._priced = kinds, EventBatch()
-        for event, time in kinds[len(self._priced) :]:
-            add_priced(self._priced, time, event, self._organization, self._schedule)
+    def _priced(self, whats: Sequence[What]) -> EventBatch:
+        batch = EventBatch()
+        for event, time in whats:
+            add_priced(batch, time, event, self._organization, self._schedule)
+        return batch
 
     def _timely(self, times: "array[int]") -> tuple[Sequence[int], str]:
         """The places of the calls whose times can be accepted, and why the first of the others can't be."""
@@ -115,15 +139,9 @@ class CallIntake:
         return [place for place, time in enumerate(times) if oldest <= time <= newest], refusal
 
 
-def _only(batch: CallBatch, places: Sequence[int]) -> CallBatch:
-    """Calls by their places, with the kinds that they are of alone."""
-    used = sorted({batch.kind[place] for place in places})
-    number = {kind: place for place, kind in enumerate(used)}
-    return CallBatch(
-        batch.kinds.only(used),
-        array("i", (number[batch.kind[place]] for place in places)),
-        *(
-            array(column.typecode, map(column.__getitem__, places))
-            for column in (batch.times, batch.id_lows, batch.id_highs)
-        ),
-    )
+def _said(name: str | None) -> str:
+    return "" if name is None or name == UNKNOWN else name
+
+
+def _only(column: "array[int]", places: Sequence[int]) -> "array[int]":
+    return array(column.typecode, map(column.__getitem__, places))

@@ -112,7 +112,7 @@ class Meter:
 
         def append(store: UsageStore, moment: datetime) -> Answer:
             new = store.append_calls(calls, received_at=moment)
-            for organization in {combination[0] for combination in calls.kinds.combinations}:
+            for organization in {combination[0] for combination in calls.whats.combinations}:
                 self._versions[organization] += 1
             store.tidy()
             return new

@@ -6,15 +6,14 @@ change in transactions, so a crash leaves either all of a step or nothing of it 
 Times are stored as microseconds since 1970 UTC, buckets as their number; no statement knows a time zone.
 """
 
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import compress, repeat
 from pathlib import Path
 from struct import Struct
 from threading import Lock
-from typing import NamedTuple
+from typing import Any
 
 import duckdb
 
@@ -23,7 +22,7 @@ from meterboard.domain.period import BUCKET, BUCKETS_A_DAY, EPOCH, INSTANT, buck
 from meterboard.errors import DataFolderError, StoreFailed
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage.duckdb_ids import KnownIds
-from meterboard.usage.duckdb_rows import CALL, EVENT, KIND, Rows
+from meterboard.usage.duckdb_rows import CALL, WHAT, WHENCE, WHO, Rows
 from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of, why_not_opened
 
 FILE = "usage.duckdb"
@@ -39,14 +38,6 @@ OVERHEAD = 600
 RECALLED = 2_000
 """The newest combinations, which are at hand from the start."""
 _HALVES = Struct("<QI")
-
-
-class _Numbered(NamedTuple):
-    """Kinds of calls, and the numbers of the combination and the reason of each."""
-
-    kinds: EventBatch
-    combinations: "array[int]"
-    reasons: "array[int]"
 
 
 class DuckDBStore:
@@ -90,12 +81,15 @@ class DuckDBStore:
             self._connection.execute("insert into layout values (?)", [statements.LAYOUT]).fetchall()
         elif found == [(1,)]:
             self._connection.begin()
-            for statement in statements.FROM_LAYOUT_1:
-                self._connection.execute(statement).fetchall()
+            self._run(statements.FROM_LAYOUT_1)
             self._connection.execute(statements.SCHEMA).fetchall()
             self._roll_up(0, watermark_of(self._connection))
             self._connection.commit()
             self.checkpoint()  # what the log holds, memory holds
+        elif found == [(2,)]:
+            self._connection.begin()
+            self._run(statements.FROM_LAYOUT_2)
+            self._connection.commit()
         elif found != [(statements.LAYOUT,)]:
             self._connection.close()
             raise DataFolderError(
@@ -103,13 +97,16 @@ class DuckDBStore:
                 f"{statements.LAYOUT}). Use that version, or move the file away to start anew."
             )
 
+    def _run(self, steps: Iterable[str]) -> None:
+        for statement in steps:
+            self._connection.execute(statement).fetchall()
+
     def _scalar(self, statement: str) -> int:
         return int(self._connection.execute(statement).fetchall()[0][0])
 
     def _recall_numbers(self) -> None:
         self._next_number = self._scalar("select coalesce(max(combination), -1) + 1 from combination")
         self._numbers: dict[Combination, int] = {}
-        self._numbered: _Numbered | None = None
         self._cached_characters = 0
         rows = self._connection.execute(statements.NEWEST_COMBINATIONS, [RECALLED]).fetchall()
         self._keep_at_hand((number, Combination(*values)) for number, *values in rows)
@@ -168,8 +165,9 @@ class DuckDBStore:
     def append_calls(self, batch: CallBatch, *, received_at: datetime) -> list[bool]:
         if not len(batch):
             return []
-        lows, highs, kinds = batch.id_lows, batch.id_highs, batch.kinds
-        own = {"kind": batch.kind, "time": batch.times, "id_low": lows, "id_high": highs}
+        lows, highs = batch.id_lows, batch.id_highs
+        own = {"what": batch.what, "who": batch.who, "whence": batch.whence}
+        own |= {"time": batch.times, "id_low": lows, "id_high": highs}
         calls = Rows(own, CALL)
         with self._transaction(single=True):
             new = self._ids.new_calls(self._connection, calls, lows, highs)
@@ -178,38 +176,39 @@ class DuckDBStore:
         if not all(new):
             calls = Rows({name: compress(column, new) for name, column in own.items()}, CALL)
         with self._transaction():
-            numbered = self._numbers_of_kinds(kinds)
-            shared: dict[str, Iterable[int]] = {
-                "kind": range(len(kinds)),
-                "organization": [combination[0] for combination in kinds.combinations],
-                "received_at": repeat(micros(received_at), len(kinds)),
-                "combination": numbered.combinations,
-                "credits": kinds.credits,
-                "charged": kinds.charged,
-                "estimated": kinds.estimated,
-                "records": kinds.records,
-                "reason": numbered.reasons,
-            }
-            self._insert_calls(calls, Rows(shared, KIND))
+            whats, whos, whences = self._parts(batch)
+            self._insert_calls(calls, whats, whos, whences, micros(received_at))
         self._ids.add(lows if all(new) else list(compress(lows, new)), received_at=received_at)
         return new
 
-    def _numbers_of_kinds(self, kinds: EventBatch) -> "_Numbered":
-        """An import's kinds are one list that grows from batch to batch: what is new in it is numbered alone."""
-        if self._numbered is None or self._numbered.kinds is not kinds:
-            self._numbered = _Numbered(kinds, array("i"), array("i"))
-        _, combinations, reasons = self._numbered
-        known = len(combinations)
-        if known < len(kinds):
-            combinations.extend(self._numbers_of(kinds.combinations[known:]))
-            reasons.extend(self._numbers_of_reasons(kinds.reasons[known:]))
-        return self._numbered
+    def _insert_calls(self, calls: Rows, whats: Rows, whos: Rows, whences: Rows, received: int) -> None:
+        # DuckDB finds `calls`, `whats`, `whos` and `whences` by their names in this frame.
+        execute = self._connection.execute
+        execute(statements.MET).fetchall()
+        execute(statements.NUMBERED, {"next": self._next_number}).fetchall()
+        ((added,),) = execute(statements.ADD_COMBINATIONS).fetchall()
+        execute(statements.ADD_CALLS, {"received": received}).fetchall()
+        self._run(statements.FORGET_MET)
+        self._next_number += added
 
-    def _insert_calls(self, calls: Rows, kinds: Rows) -> None:
-        columns = ", ".join(EVENT)
-        self._connection.execute(
-            f"insert into event select {columns} from calls join kinds using (kind)"
-        ).fetchall()
+    def _parts(self, batch: CallBatch) -> Iterator[Rows]:
+        """What the calls did, who called and from where."""
+        events, combinations = batch.whats, batch.whats.combinations
+        texts = ("function", "module", "method", "version", "status")
+        whats: dict[str, Iterable[Any]] = {
+            **{name: [getattr(values, name) for values in combinations] for name in texts},
+            "organization": [values.organization for values in combinations],
+            "credits": events.credits,
+            "charged": events.charged,
+            "estimated": events.estimated,
+            "records": events.records,
+            "reason": self._numbers_of_reasons(events.reasons),
+        }
+        yield Rows({"what": range(len(events)), "same": _firsts(combinations), **whats}, WHAT)
+        applications, users = zip(*batch.whos, strict=True)
+        who = {"who": range(len(users)), "same": _firsts(batch.whos)}
+        yield Rows({**who, "application": applications, "user": users}, WHO)
+        yield Rows({"whence": range(len(batch.ips)), "same": _firsts(batch.ips), "ip": batch.ips}, WHENCE)
 
     def _insert(self, rows: Rows) -> None:
         # DuckDB finds `rows` by its name in this frame.
@@ -385,3 +384,9 @@ class DuckDBStore:
             return self._reader.cursor().begin()
         except duckdb.Error as error:
             raise StoreFailed(f"The usage store can't be read: {first_line(error)}") from error
+
+
+def _firsts(values: Sequence[Hashable]) -> list[int]:
+    """The place of the first that is equal, for each."""
+    first: dict[Hashable, int] = {}
+    return [first.setdefault(value, place) for place, value in enumerate(values)]

@@ -5,7 +5,9 @@ See arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html for how 
 """
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
 
 import nanoarrow as na
 from nanoarrow.c_array import c_array_from_buffers
@@ -25,23 +27,35 @@ EVENT = {
     "reason": ("i", na.int32()),
 }
 """The columns of the table `event`: Python's array type and Arrow's."""
-CALL = {"kind": ("i", na.int32()), **{name: EVENT[name] for name in ("time", "id_low", "id_high")}}
-"""What is a call's own, and its kind."""
-KIND = {"kind": CALL["kind"], **{name: kind for name, kind in EVENT.items() if name not in CALL}}
-"""What all calls of a kind share."""
+_CODE, _TEXT = ("i", na.int32()), ("s", na.string())
+CALL = {
+    **dict.fromkeys(("what", "who", "whence"), _CODE),
+    **{name: EVENT[name] for name in ("time", "id_low", "id_high")},
+}
+"""What is a call's own, and where the rest of it is."""
+WHAT = {
+    **dict.fromkeys(("what", "same"), _CODE),
+    **dict.fromkeys(("function", "module", "method", "version", "status"), _TEXT),
+    **{
+        name: EVENT[name] for name in ("organization", "credits", "charged", "estimated", "records", "reason")
+    },
+}
+"""What calls are and cost; `same` is the first of them with the same values of dimensions."""
+WHO = {"who": _CODE, "same": _CODE, "application": _TEXT, "user": _TEXT}
+WHENCE = {"whence": _CODE, "same": _CODE, "ip": _TEXT}
 
 
 class Rows:
     """Columns of equal length, in the order of their types. DuckDB asks for them more than once."""
 
     def __init__(
-        self, columns: Mapping[str, Iterable[int]], types: Mapping[str, tuple[str, na.Schema]] = EVENT
+        self, columns: Mapping[str, Iterable[Any]], types: Mapping[str, tuple[str, na.Schema]] = EVENT
     ) -> None:
         """Raises: KeyError: a column is missing. OverflowError: a number does not fit its column."""
-        arrays = {name: _array(code, columns[name]) for name, (code, _) in types.items()}
-        length = len(next(iter(arrays.values())))
+        buffers = {name: _buffers(code, columns[name]) for name, (code, _) in types.items()}
+        length = len(next(iter(buffers.values()))[0])  # the first column is of numbers
         children = [
-            c_array_from_buffers(kind, length, [None, arrays[name]]) for name, (_, kind) in types.items()
+            c_array_from_buffers(kind, length, [None, *buffers[name]]) for name, (_, kind) in types.items()
         ]
         schema = na.struct({name: kind for name, (_, kind) in types.items()})
         self._array = c_array_from_buffers(schema, length, [None], children=children)
@@ -51,5 +65,11 @@ class Rows:
         return stream.__arrow_c_stream__(requested_schema)
 
 
-def _array(code: str, column: Iterable[int]) -> "array[int]":
-    return column if isinstance(column, array) and column.typecode == code else array(code, column)
+def _buffers(code: str, column: Iterable[Any]) -> Sequence[Any]:
+    if code == "s":
+        texts = list(column)
+        text = "".join(texts)
+        data = text.encode()
+        lengths = map(len, texts) if len(data) == len(text) else (len(each.encode()) for each in texts)
+        return [array("i", accumulate(lengths, initial=0)), data]
+    return [column if isinstance(column, array) and column.typecode == code else array(code, column)]

@@ -10,14 +10,18 @@ from meterboard.usage.sql import DIMENSIONS
 # they take less disk than a number for each combination would, and are grouped ten times as fast without a join.
 _DIMENSION_COLUMNS = "".join(f"    {name} varchar not null,\n" for name in DIMENSIONS.split(", "))
 
-LAYOUT = 2
+LAYOUT = 3
 """Goes up whenever the tables below change in a way that older files don't have."""
+DIGEST = f"md5_number_lower(concat_ws(chr(0), organization, {DIMENSIONS}))"
+"""What `Combination.digest` answers."""
+FROM_LAYOUT_2 = (f"update combination set digest = {DIGEST}", "update layout set version = 3")
+"""What makes of a file of layout 2 one of today's."""
 FROM_LAYOUT_1 = (
     "alter table event add column reason integer default -1",
     "alter table event alter column reason drop default",
     "drop table rollup",
     "drop table daily",
-    "update layout set version = 2",
+    *FROM_LAYOUT_2,
 )
 """
 What makes of a file of layout 1 one of today's, before the statistics are made anew from its events.
@@ -87,6 +91,38 @@ semi join (select id_low, id_high from calls where id_low <> 0) using (id_low, i
 KNOWN_COMBINATIONS = """
 select * exclude (digest) from combination where digest in (select unnest($1::ubigint[]))
 """
+# An import's calls: the combinations that they have, those of them that are known, the others with new numbers, and then
+# the calls themselves. `calls`, `whats`, `whos` and `whences` are rows of Python's.
+MET = f"""
+create or replace temp table met as
+select what, who, whence, organization, {DIMENSIONS}, {DIGEST} as digest
+from (
+    select distinct whats.same as what, whos.same as who, whences.same as whence
+    from calls join whats using (what) join whos using (who) join whences using (whence)
+) join whats using (what) join whos using (who) join whences using (whence)
+"""
+NUMBERED = f"""
+create or replace temp table numbered as
+select * replace (
+    coalesce(combination, ($next + row_number() over (partition by is_new order by what, who, whence) - 1)::integer)
+    as combination
+) from (
+    select met.*, combination, combination is null as is_new
+    from met left join combination using (digest, organization, {DIMENSIONS})
+)
+"""
+ADD_COMBINATIONS = f"""
+insert into combination
+select combination, digest, organization, {DIMENSIONS} from numbered where is_new order by combination
+"""
+ADD_CALLS = """
+insert into event
+select whats.organization, $received, time, id_low, id_high, numbered.combination, credits, charged, estimated, records,
+       reason
+from calls join whats using (what) join whos using (who) join whences using (whence)
+join numbered on numbered.what = whats.same and numbered.who = whos.same and numbered.whence = whences.same
+"""
+FORGET_MET = ("drop table met", "drop table numbered")
 NEWEST_COMBINATIONS = "select * exclude (digest) from combination order by combination desc limit ?"
 UNUSED_COMBINATIONS = (
     "delete from combination where combination not in (select distinct combination from event)"
