@@ -31,6 +31,8 @@ create table daily (organization integer not null, day integer not null, {NAMES}
 create table watermark (moment bigint not null);
 insert into layout values (1);
 """
+OTHER_DIGEST = 7
+"""Until layout 2 it was of BLAKE2b."""
 DESK = Combination(1, "desk", "", "Leads", "get", "v8", "", "maria", "200")
 
 
@@ -40,7 +42,7 @@ def old(tmp_path: Path) -> Path:
     with duckdb.connect(str(tmp_path / FILE)) as connection:
         connection.execute(LAYOUT_1)
         connection.execute(
-            "insert into combination values (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [DESK.digest(), *DESK]
+            "insert into combination values (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [OTHER_DIGEST, *DESK]
         )
         moment = micros(NOW)
         connection.execute("insert into event values (1, ?, ?, 0, 0, 0, 3, 2, 0, -1)", [moment, moment])
@@ -74,9 +76,31 @@ def test_a_file_of_layout_1_keeps_its_events_and_takes_new_ones(old: Path) -> No
             (3, -1),
         ]
         assert connection.execute("select * from reason").fetchall() == [(0, GIVEN)]
+        assert connection.execute("select combination from combination").fetchall() == [(0,)]
         for table in ("rollup", "daily"):
             sums = connection.execute(f"select calls, credits, charged, module from {table}").fetchall()
             assert sums == [(1, 3, 2, "Leads")]
+
+
+def test_a_file_of_layout_2_knows_its_combinations(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path)
+    store.append(one(GIVEN), received_at=NOW)
+    store.close()
+    with duckdb.connect(str(tmp_path / FILE)) as connection:
+        connection.execute("update layout set version = 2")
+        connection.execute("update combination set digest = ?", [OTHER_DIGEST])
+
+    store = DuckDBStore(tmp_path)
+    store._numbers.clear()  # as when there are more than are kept at hand
+    assert store.append(one(GIVEN), received_at=NOW) == [False]
+    another = one(GIVEN)
+    another.ids[0] = identity(1, "b")
+    assert store.append(another, received_at=NOW) == [True]
+    store.close()
+
+    with duckdb.connect(str(tmp_path / FILE)) as connection:
+        assert connection.execute("select version from layout").fetchall() == [(LAYOUT,)]
+        assert connection.execute("select combination from combination").fetchall() == [(0,)]
 
 
 def test_a_file_of_a_newer_version_is_left_alone(old: Path) -> None:

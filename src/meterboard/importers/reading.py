@@ -26,7 +26,7 @@ select n, line from {GIVEN} semi join (select n from parsed where time is null) 
 """
 PART = """
 create or replace temp table {part} as
-select *, (row_number() over () - 1)::integer as {code} from (
+select *, (row_number() over (order by {key}) - 1)::integer as {code} from (
     select {key}, min(time) as first from parsed where time is not null group by {key}
 )
 """

@@ -184,12 +184,12 @@ class DuckDBStore:
     def _insert_calls(self, calls: Rows, whats: Rows, whos: Rows, whences: Rows, received: int) -> None:
         # DuckDB finds `calls`, `whats`, `whos` and `whences` by their names in this frame.
         execute = self._connection.execute
-        execute(statements.MET).fetchall()
+        ((met,),) = execute(statements.MET).fetchall()
         execute(statements.NUMBERED, {"next": self._next_number}).fetchall()
-        ((added,),) = execute(statements.ADD_COMBINATIONS).fetchall()
+        execute(statements.ADD_COMBINATIONS).fetchall()
         execute(statements.ADD_CALLS, {"received": received}).fetchall()
         self._run(statements.FORGET_MET)
-        self._next_number += added
+        self._next_number += met  # some of them may never be given
 
     def _parts(self, batch: CallBatch) -> Iterator[Rows]:
         """What the calls did, who called and from where."""

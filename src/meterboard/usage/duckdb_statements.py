@@ -95,25 +95,23 @@ select * exclude (digest) from combination where digest in (select unnest($1::ub
 # the calls themselves. `calls`, `whats`, `whos` and `whences` are rows of Python's.
 MET = f"""
 create or replace temp table met as
-select what, who, whence, organization, {DIMENSIONS}, {DIGEST} as digest
+select what, who, whence, place, organization, {DIMENSIONS}, {DIGEST} as digest
 from (
-    select distinct whats.same as what, whos.same as who, whences.same as whence
-    from calls join whats using (what) join whos using (who) join whences using (whence)
+    select *, row_number() over (order by who, what, whence) - 1 as place from (
+        select distinct whats.same as what, whos.same as who, whences.same as whence
+        from calls join whats using (what) join whos using (who) join whences using (whence)
+    )
 ) join whats using (what) join whos using (who) join whences using (whence)
 """
 NUMBERED = f"""
 create or replace temp table numbered as
-select * replace (
-    coalesce(combination, ($next + row_number() over (partition by is_new order by what, who, whence) - 1)::integer)
-    as combination
-) from (
-    select met.*, combination, combination is null as is_new
-    from met left join combination using (digest, organization, {DIMENSIONS})
-)
+select met.*, coalesce(combination, ($next + place)::integer) as combination, combination is null as is_new
+from met left join (
+    select * from combination where digest in (select digest from met)
+) using (digest, organization, {DIMENSIONS})
 """
 ADD_COMBINATIONS = f"""
-insert into combination
-select combination, digest, organization, {DIMENSIONS} from numbered where is_new order by combination
+insert into combination select combination, digest, organization, {DIMENSIONS} from numbered where is_new
 """
 ADD_CALLS = """
 insert into event
