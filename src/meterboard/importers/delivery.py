@@ -31,7 +31,7 @@ class Delivery(NamedTuple):
     """
     Takes calls of an organisation, answers when they are durable.
 
-    `wanted` says what is to be made of lines: their kinds may leave out what no price depends on.
+    `wanted` says what is to be made of lines: what no price depends on may be left out of them.
     """
 
     calls: Callable[[Calls], Outcome]

@@ -44,7 +44,7 @@ SHARED = (
     "records",
     "credits",
 )
-"""What makes a kind of call, in the order of a kind's columns."""
+"""What many calls may have in common."""
 PARTS = "\t"
 """Stands between an HTTP method and a path that are fields of their own, where a request line has a space."""
 
@@ -96,8 +96,8 @@ class Wanted(NamedTuple):
     What is made of lines: which of SHARED, and what the digests of their ids begin with.
 
     `fold`: the digits of long ids in paths do not matter, as the values of a query string never do, so requests that
-    differ in these alone become one kind; `parameters`: the names in a query string do matter. `changes` are when prices change, in microseconds since 1970 UTC: calls
-    between two of them alone are of one kind.
+    differ in these alone become one; `parameters`: the names in a query string do matter. `changes` are when prices
+    change, in microseconds since 1970 UTC: only calls between two of them have anything in common.
     """
 
     shared: Sequence[str] = ()

@@ -81,17 +81,13 @@ class Reader:
         """`wanted` says for whom; which fields lines share, the format says. `remembered`: see `Numbering`."""
         self._form = form
         self._wanted = wanted._replace(shared=form.shared)
-        said = form.shared
         self._fields = {
-            "whats": [name for name in said if name not in WHO + WHENCE],
-            "whos": [name for name in said if name in WHO],
-            "whences": [name for name in said if name in WHENCE],
+            "whats": [name for name in form.shared if name not in WHO + WHENCE],
+            "whos": [name for name in form.shared if name in WHO],
+            "whences": [name for name in form.shared if name in WHENCE],
         }
-        # A part of which the format says nothing has one value, as what it says of prices' changes may have.
         self._keys = {
-            part: ", ".join(
-                f'"{name}"' for name in (["period", *names] if part == "whats" else names or ["period"])
-            )
+            part: ", ".join(["period", *(f'"{name}"' for name in names)])
             for part, names in self._fields.items()
         }
         self._connection = duckdb.connect(config={"threads": 2, "memory_limit": "256MB"})
@@ -139,7 +135,7 @@ class Reader:
         )
 
     def calls(self, parsed: Parsed) -> Read:
-        """The rest of it: kinds as events, and ids. Chunks are taken in their order."""
+        """The rest of it: what calls did as events, callers, and ids. Chunks are taken in their order."""
         ids = _Ids(parsed, self._wanted.organization)
         ids.correct()
         calls = Calls(
@@ -185,9 +181,8 @@ class Reader:
         return columns
 
     def _said(self, part: str, row: Sequence[Any]) -> dict[str, str]:
-        """The fields of a part: behind the period, where that is one of its key, before the time and the code."""
-        names = self._fields[part]
-        return dict(zip(names, row[-2 - len(names) : -2], strict=True))
+        """The fields of a part: behind the period, before the time and the code."""
+        return dict(zip(self._fields[part], row[1:-2], strict=True))
 
     def _event(self, row: Sequence[Any]) -> UsageEvent:
         said = self._said("whats", row)
