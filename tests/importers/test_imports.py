@@ -11,7 +11,6 @@ from pathlib import Path
 from random import Random
 from typing import BinaryIO
 
-import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,12 +36,6 @@ def line(number: int) -> str:
 
 def log(count: int) -> bytes:
     return "".join(map(line, range(count))).encode()
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    command("org", "create", "acme", data=tmp_path / "data")
-    return tmp_path / "data"
 
 
 def imported(data: Path, *arguments: str) -> str:

@@ -64,6 +64,7 @@ class _Work:
         self._delivery = delivery
         self._meterage = meterage
         self._rejects = Rejects(asked.rejects)
+        self._damage: Exception | None = None
 
     def take(self, file: str) -> None:
         with open_source(file) as source:
@@ -76,7 +77,12 @@ class _Work:
                 lines = csv_lines(source) if form.name == "csv" else chunks(source)
             if file != STANDARD_INPUT:  # where a look ahead may wait for ever
                 lines = _ahead(lines)
-            self._run(file, form, self._to_the_end(lines, file), source)
+            self._run(file, form, self._to_the_end(lines), source)
+        if self._damage is not None:
+            raise UnreadableBody(
+                f"The file {file} can't be read to its end: {self._damage}. {self.tally.outcome.accepted:,} calls were "
+                "counted so far; import it again when it is whole, and nothing counts twice."
+            ) from self._damage
 
     def follow(self, file: str, following: Following) -> None:
         with open_source(file) as source:
@@ -116,15 +122,12 @@ class _Work:
         self.tally.add(file, read)
         return read.lines
 
-    def _to_the_end(self, lines: Iterator[Lines], file: str) -> Iterator[Lines]:
-        """Raises: UnreadableBody: the file is damaged or cut off; what came before has been counted."""
+    def _to_the_end(self, lines: Iterator[Lines]) -> Iterator[Lines]:
+        """As far as the file can be read; why no further is kept."""
         try:
             yield from lines
         except DAMAGED as error:
-            raise UnreadableBody(
-                f"The file {file} can't be read to its end: {error}. {self.tally.outcome.accepted:,} calls were counted "
-                "so far; import it again when it is whole, and nothing counts twice."
-            ) from error
+            self._damage = error
 
 
 def _ahead(portions: Iterator[Lines]) -> Iterator[Lines]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from glob import glob, has_magic
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 import zstandard
 
@@ -19,22 +19,55 @@ BEGINNING = 65_536
 """Bytes that are enough to guess a format by."""
 MAX_WINDOW = 2**31
 """Bytes that zstd may look back (`--long=31`); it holds as many at most."""
+PACKED = 1024
+"""Bytes that zstd expands at once: a few of them may become many thousand times as many."""
 DAMAGED = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 """What reading a file raises that is damaged or cut off."""
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
+class _Stream(Protocol):
+    """What gives some bytes, as many as come easily, and none at its end."""
+
+    def read1(self, size: int, /) -> bytes: ...
+
+
+class _Zstd:
+    """Frames expanded one after the other. (zstandard's own `stream_reader` takes one that is cut off for a whole one.)"""
+
+    def __init__(self, raw: io.BufferedReader) -> None:
+        self._raw = raw
+        self._packed = b""
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._expanded = memoryview(b"")
+
+    def read1(self, size: int, /) -> bytes:
+        """Raises: EOFError: the last frame is cut off."""
+        while not self._expanded:
+            packed = self._packed or self._raw.read(PACKED)
+            if not packed:
+                if self._frame is not None:
+                    raise EOFError("Compressed file ended before the end of its last frame")
+                return b""
+            frame = self._frame or zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
+            self._expanded = memoryview(frame.decompress(packed))
+            self._packed = frame.unused_data
+            self._frame = None if frame.eof else frame
+        found, self._expanded = bytes(self._expanded[:size]), self._expanded[size:]
+        return found
+
+
 class Source:
     """Bytes as they were before they were compressed, and how far into the file they are."""
 
-    def __init__(self, name: str, raw: BinaryIO, stream: BinaryIO, size: int | None) -> None:
+    def __init__(self, name: str, raw: BinaryIO, stream: _Stream, size: int | None) -> None:
         self.name = name
         self.size = size
         """Bytes of the file as it lies there; None: nobody knows."""
         self._raw = raw
         self._stream = stream
-        self.beginning = _beginning(stream, name)
-        self._given_back = self.beginning
+        self._given_back = b""
+        self.beginning = self._given_back = _beginning(self)
 
     @property
     def position(self) -> int:
@@ -42,10 +75,17 @@ class Source:
         return self._raw.tell() if self.size is not None else 0
 
     def read(self, size: int, /) -> bytes:
-        given_back, self._given_back = self._given_back, b""
-        return (
-            given_back + self._stream.read(size - len(given_back)) if given_back else self._stream.read(size)
-        )
+        """Fewer bytes than that at the end alone. Raises: one of DAMAGED; EOFError when all before the cut is read."""
+        found, self._given_back = [self._given_back], b""
+        left = size - len(found[0])
+        try:
+            while left and (piece := self._stream.read1(left)):
+                found.append(piece)
+                left -= len(piece)
+        except EOFError:  # comes again when there is nothing before it
+            if not any(found):
+                raise
+        return b"".join(found)
 
 
 @contextmanager
@@ -58,11 +98,11 @@ def open_source(name: str) -> Iterator[Source]:
         yield Source(name, raw, _expanded(cast(io.BufferedReader, raw), name), Path(name).stat().st_size)
 
 
-def _beginning(stream: BinaryIO, name: str) -> bytes:
+def _beginning(source: Source) -> bytes:
     try:
-        return stream.read(BEGINNING)
+        return source.read(BEGINNING)
     except DAMAGED as error:
-        raise UnreadableBody(f"The file {name} can't be read to its end: {error}.") from error
+        raise UnreadableBody(f"The file {source.name} can't be read to its end: {error}.") from error
 
 
 def open_file(name: str) -> BinaryIO:
@@ -73,16 +113,13 @@ def open_file(name: str) -> BinaryIO:
         raise NotFound(f"The file {name} can't be opened: {error.strerror or error}.") from error
 
 
-def _expanded(raw: io.BufferedReader, name: str) -> BinaryIO:
+def _expanded(raw: io.BufferedReader, name: str) -> _Stream:
     """By the first bytes rather than by the name: logs are renamed more often than compressed anew."""
     beginning = raw.peek(4)
     if beginning.startswith(_GZIP) or name.endswith(".gz"):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+        return gzip.GzipFile(fileobj=raw)
     if beginning.startswith(_ZSTD) or name.endswith(".zst"):
-        reader = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(
-            raw, read_across_frames=True
-        )
-        return io.BufferedReader(cast(io.RawIOBase, reader), 1024 * 1024)
+        return _Zstd(raw)
     return raw
 
 
