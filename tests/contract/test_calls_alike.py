@@ -81,7 +81,7 @@ def counted(store: UsageStore) -> list[Group]:
 
 
 @given(batches, st.lists(st.booleans(), min_size=6, max_size=6), st.integers(0, 6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_calls_that_are_alike_count_as_one_by_one(
     made: list[list[Call]], ways: list[bool], restart: int
 ) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterboard.domain.event import MAX_TEXT, Request, UsageEvent
@@ -303,6 +303,7 @@ class TestCountingOnce:
 
     @pytest.mark.parametrize("line", [COMMON, COMBINED], ids=["common", "combined"])
     @given(kept=st.integers(1, 2 * len(COMBINED)))
+    @settings(max_examples=40)
     def test_a_log_read_while_it_is_being_written_counts_no_call_twice(self, line: bytes, kept: int) -> None:
         data = (line + b"\n") * 2
 
@@ -326,6 +327,7 @@ class TestCountingOnce:
             assert [found for found in [*once, again] if found and found.endswith("-1")] == [again]
 
     @given(lines=st.lists(st.integers(0, 5), min_size=1, max_size=60), data=st.data())
+    @settings(max_examples=25)
     def test_how_lines_are_cut_does_not_change_their_numbers(
         self, lines: list[int], data: st.DataObject
     ) -> None:
