@@ -298,6 +298,7 @@ class TestCountingOnce:
         assert len(set(ids(b"".join(self.LINES)))) == 60
 
     @given(st.integers(0, 60))
+    @settings(max_examples=25)
     def test_a_log_that_has_grown_repeats_its_calls_then_adds_the_new_ones(self, before: int) -> None:
         assert ids(b"".join(self.LINES))[:before] == ids(b"".join(self.LINES[:before]))
 
