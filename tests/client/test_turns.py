@@ -1,15 +1,18 @@
 """Calls of an ASGI application are recorded at the end of the event loop's turn in which they were answered."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from meterboard.client import AsyncMeter, Meter
 from meterboard.client.middleware.asgi import MeterMiddleware, Receive, Scope, Send
 from tests.client.test_faults import NOWHERE, fork
+
+T = TypeVar("T")
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,6 +39,16 @@ def meter(spool: Path) -> Iterator[Meter]:
         yield meter
 
 
+def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run in a thread of its own: in this one another test may have left a loop."""
+    return in_a_thread(lambda: asyncio.run(work))
+
+
+def in_a_thread(work: Callable[[], T]) -> T:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
 def kept(spool: Path) -> int:
     """Calls that would survive the end of the process."""
     return sum(file.read_bytes().count(b'"ip":"203.0.113.7"') for file in spool.glob("*.events"))
@@ -52,7 +65,7 @@ def test_calls_are_in_the_spool_when_their_turn_ends(meter: Meter, spool: Path, 
         await asyncio.sleep(0)
         return [at_once, kept(spool)]
 
-    assert asyncio.run(turns()) == [0, calls]
+    assert in_a_loop(turns()) == [0, calls]
 
 
 def test_whoever_asks_before_the_turn_ends_finds_them_recorded(meter: Meter) -> None:
@@ -62,7 +75,7 @@ def test_whoever_asks_before_the_turn_ends_finds_them_recorded(meter: Meter) -> 
         await called(middleware)
         return meter.stats.recorded
 
-    assert asyncio.run(turn()) == 1
+    assert in_a_loop(turn()) == 1
 
 
 def test_an_asynchronous_meter_that_is_closed_in_the_same_turn_keeps_them(spool: Path) -> None:
@@ -72,30 +85,36 @@ def test_an_asynchronous_meter_that_is_closed_in_the_same_turn_keeps_them(spool:
         await meter.aclose(0)
         return meter.stats.spooled + kept(spool)
 
-    assert asyncio.run(turn()) == 1
+    assert in_a_loop(turn()) == 1
 
 
 def test_another_loop_takes_over_what_one_left_behind(meter: Meter, spool: Path) -> None:
     middleware = MeterMiddleware(answer, meter)
-    left = asyncio.new_event_loop()
-    asyncio._set_running_loop(left)  # it never comes to the end of its turn
-    with pytest.raises(StopIteration):
-        called(middleware).send(None)
-    asyncio._set_running_loop(None)
-    left.close()
+
+    def leave() -> None:
+        left = asyncio.new_event_loop()
+        asyncio._set_running_loop(left)  # it never comes to the end of its turn
+        with pytest.raises(StopIteration):
+            called(middleware).send(None)
+        asyncio._set_running_loop(None)
+        left.close()
+
+    in_a_thread(leave)
 
     async def turns() -> None:
         for _ in range(256):
             await called(middleware)
 
-    asyncio.run(turns())
+    in_a_loop(turns())
     assert kept(spool) == 257
 
 
 def test_without_an_event_loop_a_call_is_recorded_at_once(meter: Meter, spool: Path) -> None:
-    with pytest.raises(StopIteration):
-        called(MeterMiddleware(answer, meter)).send(None)
+    def by_hand() -> None:
+        with pytest.raises(StopIteration):
+            called(MeterMiddleware(answer, meter)).send(None)
 
+    in_a_thread(by_hand)
     assert kept(spool) == 1
 
 
@@ -111,5 +130,5 @@ def test_a_child_that_is_forked_in_a_turn_leaves_its_calls_to_the_parent(meter: 
 
         return fork(child)
 
-    assert asyncio.run(turn()) == 0
+    assert in_a_loop(turn()) == 0
     assert kept(spool) == 1
