@@ -32,7 +32,7 @@ check: install-test
 	$(BIN)/mypy
 
 test: install-test chromium
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # Anew the pictures of the documentation.
 pictures: install-test chromium

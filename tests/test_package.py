@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server import Server
+from tests.server import Server, command
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,9 +73,11 @@ def test_an_installed_wheel_serves_its_pages_without_node_or_network(wheel: Path
 
     server = Server(tmp_path / "data")
     server.python = str(python)
-    server.prepare().start()
+    person = ["user", "create", "acme", "maria@acme.example", "--role", "owner"]
+    command("org", "create", "acme", data=server.data, python=str(python))
+    server.start()
     try:
-        link = server.sign_in_link()
+        link = command(*person, data=server.data, python=str(python)).stdout.strip()
         with httpx.Client(follow_redirects=True) as browser:
             page = browser.get(link)
             assert page.status_code == 200

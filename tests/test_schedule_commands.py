@@ -6,7 +6,7 @@ import pytest
 
 from meterboard.domain.schedule import read_schedule
 from meterboard.services import schedule_text
-from tests.server import command
+from tests.server import command_here as command
 
 BUILTIN = schedule_text("zoho-crm")
 

@@ -38,7 +38,7 @@ LOOKS: tuple[tuple[Theme, ViewportSize], ...] = (("light", WIDE), ("dark", NARRO
 
 def violations(page: Page) -> list[str]:
     """What axe-core holds against a page, as it is now: rule, elements and why."""
-    found = Axe().run(page).response["violations"]
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     return [
         f"{rule['id']}: {node['target']}: {node['failureSummary']}"
         for rule in found
