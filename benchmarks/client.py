@@ -29,6 +29,29 @@ ROUND_SECONDS = 0.5
 CONNECTIONS = 16
 GET = b"GET /crm/v8/Leads/123 HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
+ELSEWHERE = """
+import asyncio
+import sys
+
+async def acknowledge(reader, writer):
+    while True:
+        head = await reader.readuntil(b"\\r\\n\\r\\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\\r\\n")[0])
+        events = (await reader.readexactly(length)).count(b'{"id":')
+        answer = b'{"accepted":%d,"duplicates":0,"rejected":[]}' % events
+        writer.write(b"HTTP/1.1 202 Accepted\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(answer) + answer)
+
+async def main():
+    server = await asyncio.start_server(acknowledge, "127.0.0.1", int(sys.argv[1]))
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+"""
+Stands in for a Meterboard on another machine, which takes nothing of this one's processors: it acknowledges events, and
+that is all.
+"""
+
 API = """
 import sys
 import uvicorn
@@ -82,12 +105,29 @@ class Api(NamedTuple):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def elsewhere() -> Iterator[str]:
+    """The address of what acknowledges events at no cost."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-c", ELSEWHERE, str(port)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
 @contextmanager
 def api(url: str, key: str, spool: str) -> Iterator[Api]:
     """A trivial FastAPI application behind uvicorn; counted when `url` is given."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, "-c", API, str(port), url, key, spool], env=dict(os.environ))
     try:
         wait_for(port)
@@ -146,29 +186,34 @@ def measured(served: Api) -> tuple[float, float]:
     return answered / seconds, answered / (served.cpu_seconds() - before)
 
 
-def overhead(url: str, key: str, pairs: int) -> str:
+def overhead(url: str, key: str, pairs: int) -> Iterator[str]:
     """
-    Both applications in turns, so that a change of the machine's speed meets both alike.
+    The applications in turns, so that a change of the machine's speed meets all alike.
 
-    Two processes of the very same program differ by a few percent as long as they live: hence several pairs.
+    Two processes of the very same program differ by a few percent as long as they live: hence several of each.
     """
-    both: list[tuple[tuple[float, float], tuple[float, float]]] = []
-    for _ in range(pairs):
-        with TemporaryDirectory() as spool, api("", "", "") as plain, api(url, key, spool) as counted:
-            for served in (plain, counted):
-                measured(served)
-            both += [(measured(plain), measured(counted)) for _ in range(ROUNDS)]
-    rates, used = ([(with_[kind], without[kind]) for without, with_ in both] for kind in (0, 1))
-    return (
-        f"{median(w for w, _ in rates):,.0f} requests/s counted, {median(p for _, p in rates):,.0f} not: ratio "
-        f"{median(w / p for w, p in rates):.3f} (promised: at least 0.95); by processor time of the application alone "
-        f"{median(w / p for w, p in used):.3f}"
-    )
+    rounds: list[list[tuple[float, float]]] = []
+    with elsewhere() as other_machine, TemporaryDirectory() as folder:
+        for pair in range(pairs):
+            far, near = (str(Path(folder, f"{name}-{pair}")) for name in ("far", "near"))
+            with api("", "", "") as plain, api(other_machine, key, far) as there, api(url, key, near) as here:
+                for served in (plain, there, here):
+                    measured(served)
+                rounds += [[measured(served) for served in (plain, there, here)] for _ in range(ROUNDS)]
+    yield f"{median(plain[0] for plain, _, _ in rounds):,.0f} requests/s uncounted"
+    for where, which in ("on another machine", 1), ("on this one too", 2):
+        rate, used = (median(row[which][kind] / row[0][kind] for row in rounds) for kind in (0, 1))
+        yield f"counted, Meterboard {where}: {rate:.3f} of it; by processor time of the application {used:.3f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=PAIRS, help="of applications, counted and not")
+    parser.add_argument(
+        "--pairs",
+        type=int,
+        default=PAIRS,
+        help="of applications: each is one not counted, and one counted there and here",
+    )
     pairs = parser.parse_args().pairs
     with TemporaryDirectory() as folder:
         services = Services(Path(folder), Settings())
@@ -177,12 +222,14 @@ def main() -> None:
         )
         key = services.accounts.keys.create(acme, name="load", scope="all")
         services.close()
-        # It would be on another machine: here it must not keep those waiting who ask the application.
+        # It must not keep those waiting who ask the application.
         with running(Path(folder), nice=19) as (host, port, _):
             url = f"http://{host}:{port}"
             print(f"    record, Meterboard there: {recording(url, key)}")
             print(f"    record, Meterboard away:  {recording('http://127.0.0.1:9', key)}")
-            print(f"    FastAPI behind uvicorn:   {overhead(url, key, pairs)}")
+            for line in overhead(url, key, pairs):
+                print(f"    FastAPI behind uvicorn:   {line}")
+            print("    (promised: at least 0.95 by the middleware itself, which is the first of the two)")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import atexit
 import logging
 import os
 from asyncio import get_running_loop
-from collections.abc import Callable, Sequence
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from time import time_ns
@@ -21,9 +21,10 @@ log = logging.getLogger("meterboard.client")
 
 GATHER_SECONDS = 0.2
 MOST_LOGGED_MISTAKES = 10
-
-Answered = Callable[[], Sequence[str]]
-"""Takes the calls that a middleware saw answered: the fields of each, as for `record_encoded`. Any thread may call it."""
+MOST_TOGETHER = 64
+"""Calls of a busy event loop that are recorded together."""
+BUSY_SECONDS = 0.005
+"""How long the first of them waits for the others."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Meter:
         self.url, self.key, self.timeout = url, key, timeout
         self._spool = Spool(Path(spool) if spool else default_folder(url, key), spool_bytes)
         self._closed = False
-        self._answered: list[Answered] = []
+        self.answered: deque[str] = deque()
         self._begin()
         self._journal.prepare()
         self._sender.start()
@@ -95,6 +96,7 @@ class Meter:
     def _begin(self) -> None:
         self._stamp = Stamp()
         self._mistakes = 0
+        self.answered.clear()
         self._journal = Journal(self._spool)
         self._sender = Sender(
             self._journal, Transport(self.url, self.key, self.timeout), gather=GATHER_SECONDS
@@ -129,37 +131,40 @@ class Meter:
             self._mistakes += 1
             log.exception("A usage event could not be recorded")
 
-    def recorder_of(self, answered: Answered) -> Callable[[], None]:
+    def record_soon(self) -> None:
         """
-        What records, at the end of this turn of the event loop, the calls that `answered` gives; without a loop at once.
+        Record what middleware put into `answered`, each as for `record_encoded`, at the end of the event loop's turn; if
+        there is more than one by then, some milliseconds later, with those that follow; at once where there is no loop.
 
-        Calls that were answered in one turn cost half of what each would cost by itself. Whoever asks for `flush`,
-        `stats` or `close` finds them recorded at any time.
+        Calls that are recorded together cost half of what each costs by itself. `flush`, `stats` and `close` find them
+        recorded at any time. To be called for the first, and for one in `MOST_TOGETHER`, should a loop have ended.
         """
-        self._answered.append(answered)
-
-        def soon() -> None:
-            try:
-                get_running_loop().call_soon(self._record_answered, answered)
-            except RuntimeError:  # another kind of loop, or none
-                self._record_answered(answered)
-
-        return soon
-
-    def _record_answered(self, answered: Answered) -> None:
         try:
-            events = answered()
+            get_running_loop().call_soon(self._record_unless_busy)
+        except RuntimeError:  # another kind of loop, or none
+            self._record_answered()
+
+    def _record_unless_busy(self) -> None:
+        if 1 < len(self.answered) < MOST_TOGETHER:
+            get_running_loop().call_later(BUSY_SECONDS, self._record_answered)
+        else:
+            self._record_answered()
+
+    def _record_answered(self) -> None:
+        answered, events = self.answered, []
+        try:
+            while answered:
+                events.append(answered.popleft())
+        except IndexError:  # another thread took the last
+            pass
+        try:
             if events:
                 self._journal.write_all(self._stamp.stamped_all(events, time_ns()), len(events))
                 if not self._sender.awake:
                     self._sender.wake()
         except Exception:  # as in `record`
-            self._mistakes += 1
+            self._mistakes += len(events)
             log.exception("Usage events could not be recorded")
-
-    def _record_all_answered(self) -> None:
-        for answered in self._answered:
-            self._record_answered(answered)
 
     def _tell(self, mistake: Mistake) -> None:
         self._mistakes += 1
@@ -169,7 +174,7 @@ class Meter:
     @property
     def stats(self) -> Stats:
         """What became of the events of this process."""
-        self._record_all_answered()
+        self._record_answered()
         journal, sender = self._journal, self._sender
         return Stats(
             recorded=journal.recorded,
@@ -186,7 +191,7 @@ class Meter:
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until Meterboard has what was recorded before this; False when `timeout` seconds were not enough."""
-        self._record_all_answered()
+        self._record_answered()
         return self._sender.wait(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
@@ -198,7 +203,7 @@ class Meter:
         if self._closed:
             return
         self._closed = True
-        self._record_all_answered()
+        self._record_answered()
         _open.discard(self)
         atexit.unregister(self.close)
         self._sender.end(timeout)
@@ -216,8 +221,6 @@ class Meter:
         """In a forked child: the parent sends what it recorded; here everything starts anew."""
         self._journal.release()
         self._sender.release()
-        for answered in self._answered:
-            answered()
         self._begin()
         self._sender.awake = False  # its thread starts with the first event, since most children record none
 

@@ -1,11 +1,11 @@
 """Counting the calls of an ASGI application: FastAPI, Starlette, Litestar, or any other."""
 
-from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from logging import getLogger
 from typing import Any, Unpack
 
 from meterboard.client.allowance import PROBLEM, Allowance
+from meterboard.client.meter import MOST_TOGETHER
 from meterboard.client.middleware.call import Calls, Options, Recorder, ip_field
 from meterboard.client.middleware.route import is_whole, whole_template
 
@@ -15,11 +15,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 log = getLogger("meterboard.client")
-MOST_KNOWN = 4_096
-"""Routes, by verb, root and status, whose calls are recorded without another look at them."""
-
-IN_A_TURN = 256
-"""Calls that are recorded together at most, should a loop end before the end of its turn."""
+MOST_KNOWN = 16_384
+"""Calls that are alike, by route, verb, root, status and address, which are recorded without another look at them."""
 
 
 class MeterMiddleware:
@@ -36,11 +33,9 @@ class MeterMiddleware:
         self._write = meter.record_encoded
         # Nearly every middleware has none of these, and its calls take the short way.
         self._is_plain = not (calls.skip or calls.guard or calls.fields or calls.addresses.believes)
-        self._answered: deque[tuple[Scope, int]] = deque()
-        self._record_soon = meter.recorder_of(self._fields)
-        # The fields of calls whose route is the whole of their path, as nearly always, by its template, their verb, root
-        # and status: but for the address nothing else needs to be looked at then.
-        self._known: dict[tuple[str, str, str, int], str] = {}
+        self._answered, self._record_soon = meter.answered, meter.record_soon
+        # The fields of calls whose route is the whole of their path, as nearly always.
+        self._known: dict[tuple[str, str, str, int, str | None], str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._is_plain or scope["type"] != "http":
@@ -58,33 +53,20 @@ class MeterMiddleware:
         try:
             await self._app(scope, receive, watch)
         finally:
+            # Without functions of its own, each of which would cost as much as all of this; and nothing is kept of the
+            # scope, which would cost more to keep than to look at.
             answered = self._answered
-            answered.append((scope, status))
-            if len(answered) % IN_A_TURN == 1:
-                self._record_soon()
-
-    def _fields(self) -> list[str]:
-        """The fields of the calls that were answered and not recorded yet."""
-        answered, known = self._answered, self._known
-        fields: list[str] = []
-        while answered:
             try:
-                scope, status = answered.popleft()
-            except IndexError:  # another thread took it
-                break
-            try:
-                # Without functions of its own, each of which would cost as much as all of this.
                 peer = scope["client"]
-                fields.append(
-                    known[scope["route"].path, scope["method"], scope["root_path"], status]
-                    + ip_field(peer and peer[0])
+                ip = peer and peer[0]
+                answered.append(
+                    self._known[scope["route"].path, scope["method"], scope["root_path"], status, ip]
                 )
             except (KeyError, AttributeError):
-                try:
-                    fields.append(self._looked_up(scope, status))
-                except Exception:  # names are the provider's own code
-                    log.exception("A call could not be recorded")
-        return fields
+                self._record(scope, status)
+            else:
+                if len(answered) % MOST_TOGETHER == 1:
+                    self._record_soon()
 
     async def _with_options(self, scope: Scope, receive: Receive, send: Send) -> None:
         calls = self._calls
@@ -108,24 +90,28 @@ class MeterMiddleware:
         try:
             await self._app(scope, receive, watch)
         finally:
-            try:
-                self._write(self._looked_up(scope, status))
-            except Exception:  # as above
-                log.exception("A call could not be recorded")
+            self._record(scope, status)
 
-    def _looked_up(self, scope: Scope, status: int) -> str:
-        calls, path, verb = self._calls, scope["path"], scope["method"]
-        template = _template(scope, path)
-        shared = calls.shared(verb, template, status) if template is not None else None
-        if (
-            template is not None
-            and shared is not None
-            and template == getattr(scope.get("route"), "path", None)
-            and is_whole(template, path.count("/"))
-            and len(self._known) < MOST_KNOWN
-        ):
-            self._known[template, verb, scope.get("root_path", ""), status] = shared
-        return calls.fields_of(scope, verb, path, template, status, self._ip(scope))
+    def _record(self, scope: Scope, status: int) -> None:
+        calls = self._calls
+        try:
+            path, verb, ip = scope["path"], scope["method"], self._ip(scope)
+            template = _template(scope, path)
+            fields = calls.fields_of(scope, verb, path, template, status, ip)
+            self._write(fields)
+            if self._is_plain and template is not None and calls.shared(verb, template, status) is not None:
+                self._know(scope, template, status, fields)
+        except Exception:  # names are the provider's own code
+            log.exception("A call could not be recorded")
+
+    def _know(self, scope: Scope, template: str, status: int, fields: str) -> None:
+        route = getattr(scope.get("route"), "path", None)
+        if template == route and is_whole(template, scope["path"].count("/")):
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            peer = scope.get("client")
+            root = scope.get("root_path", "")
+            self._known[template, scope["method"], root, status, peer and peer[0]] = fields
 
     def _ip(self, scope: Scope) -> str:
         peer = scope.get("client")

@@ -1,13 +1,13 @@
 """What every kind of middleware does with a call: find out what it was, and record it."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, TypedDict
 
 from meterboard.client.allowance import AllowanceGuard
 from meterboard.client.event import MAX_TEXT, encoded
-from meterboard.client.meter import Answered
 from meterboard.client.middleware.address import Addresses, ProxyHeader, address
 from meterboard.client.middleware.route import Naming, names
 
@@ -35,7 +35,10 @@ class Recorder(Protocol):
     def record_encoded(self) -> Callable[[str], None]: ...
 
     @property
-    def recorder_of(self) -> Callable[[Answered], Callable[[], None]]: ...
+    def answered(self) -> deque[str]: ...
+
+    @property
+    def record_soon(self) -> Callable[[], None]: ...
 
 
 class Options(TypedDict, total=False):
