@@ -62,7 +62,7 @@ class MeterMiddleware:
                 answered.append(
                     self._known[scope["route"].path, scope["method"], scope["root_path"], status, ip]
                 )
-            except (KeyError, AttributeError):
+            except (KeyError, AttributeError, TypeError):  # the first of its kind, or an unusual scope
                 self._record(scope, status)
             else:
                 if len(answered) % MOST_TOGETHER == 1:
