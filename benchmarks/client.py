@@ -6,7 +6,6 @@ with and without the middleware, against a real Meterboard.
 import argparse
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks.server import running, wait_for
+from benchmarks.server import free_port, running, wait_for
 from meterboard.client import Meter
 from meterboard.services import Services
 from meterboard.settings import Settings
@@ -103,12 +102,6 @@ class Api(NamedTuple):
         """What it has used of the processor, threads included."""
         fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -11,6 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def running(data: Path, *, nice: int = 0, **settings: str) -> Iterator[tuple[str, int, int]]:
     """
@@ -18,9 +24,7 @@ def running(data: Path, *, nice: int = 0, **settings: str) -> Iterator[tuple[str
 
     `nice`: by how much it gives way to others.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = os.environ | {f"METERBOARD_{name.upper()}": value for name, value in settings.items()}
     command = ["nice", "-n", str(nice), sys.executable, "-m", "meterboard", "serve"]
     command += ["--data", str(data), "--port", str(port)]

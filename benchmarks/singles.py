@@ -7,7 +7,6 @@ Requests of a single event: how many a second over 32 connections, and how long 
 import argparse
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.company import fill, spread
-from benchmarks.server import request, running, send_all, wait_for
+from benchmarks.server import free_port, request, running, send_all, wait_for
 from meterboard.services import Services
 from meterboard.settings import Settings
 
@@ -86,9 +85,7 @@ def measure(folder: Path, ids: int) -> tuple[float, tuple[float, float, float], 
 
 def bare() -> float:
     """Requests a second that the machine, the HTTP server and this load generator can do when nothing is stored."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.bare", str(port)])
     try:
         wait_for(port)

@@ -36,7 +36,7 @@ def command(
 
 
 def command_here(*arguments: str, data: Path | None) -> subprocess.CompletedProcess[str]:
-    """`command` without a process of its own, which takes half a second: where the command itself is not what is tried."""
+    """`command` without a process of its own, which takes half a second: where the process is not what is tried."""
     done = CliRunner().invoke(main, [*arguments, *(["--data", str(data)] if data else [])])
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 

@@ -108,7 +108,7 @@ def test_not_many_wait_however_busy_a_loop_is(meter: Meter, spool: Path) -> None
             for _ in range(3):
                 await called(middleware)
             await asyncio.sleep(0)
-            most = max(most, len(meter.answered))
+            most = max(most, len(meter._answered))
         return most
 
     assert in_a_loop(busy()) <= MOST_TOGETHER + 3

@@ -73,7 +73,7 @@ def event_of(call: dict, now: datetime) -> UsageEvent:  # type: ignore[type-arg]
     )
 
 
-@settings(max_examples=60, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # shrinking takes minutes
+@settings(max_examples=100, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # shrinking takes minutes
 @given(
     st.lists(st.lists(calls, max_size=25), min_size=1, max_size=4),
     st.sampled_from(ZONES),

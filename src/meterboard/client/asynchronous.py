@@ -24,7 +24,6 @@ class AsyncMeter:
         self._meter = Meter(url, key, spool=spool, spool_bytes=spool_bytes, timeout=timeout)
         self.record = self._meter.record
         self.record_encoded = self._meter.record_encoded
-        self.answered = self._meter.answered
         self.record_soon = self._meter.record_soon
 
     @property

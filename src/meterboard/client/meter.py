@@ -86,7 +86,7 @@ class Meter:
         self.url, self.key, self.timeout = url, key, timeout
         self._spool = Spool(Path(spool) if spool else default_folder(url, key), spool_bytes)
         self._closed = False
-        self.answered: deque[str] = deque()
+        self._answered: deque[str] = deque()
         self._begin()
         self._journal.prepare()
         self._sender.start()
@@ -96,7 +96,7 @@ class Meter:
     def _begin(self) -> None:
         self._stamp = Stamp()
         self._mistakes = 0
-        self.answered.clear()
+        self._answered.clear()
         self._journal = Journal(self._spool)
         self._sender = Sender(
             self._journal, Transport(self.url, self.key, self.timeout), gather=GATHER_SECONDS
@@ -131,27 +131,30 @@ class Meter:
             self._mistakes += 1
             log.exception("A usage event could not be recorded")
 
-    def record_soon(self) -> None:
+    def record_soon(self, fields: str) -> None:
         """
-        Record what middleware put into `answered`, each as for `record_encoded`, at the end of the event loop's turn; if
-        there is more than one by then, some milliseconds later, with those that follow; at once where there is no loop.
+        `record_encoded` at the end of the event loop's turn; if there is more than one call by then, some milliseconds
+        later, together with those that follow; at once where there is no loop.
 
         Calls that are recorded together cost half of what each costs by itself. `flush`, `stats` and `close` find them
-        recorded at any time. To be called for the first, and for one in `MOST_TOGETHER`, should a loop have ended.
+        recorded at any time.
         """
-        try:
-            get_running_loop().call_soon(self._record_unless_busy)
-        except RuntimeError:  # another kind of loop, or none
-            self._record_answered()
+        answered = self._answered
+        answered.append(fields)
+        if len(answered) % MOST_TOGETHER == 1:  # and not only for the first, should a loop have ended
+            try:
+                get_running_loop().call_soon(self._record_unless_busy)
+            except RuntimeError:  # another kind of loop, or none
+                self._record_answered()
 
     def _record_unless_busy(self) -> None:
-        if 1 < len(self.answered) < MOST_TOGETHER:
+        if 1 < len(self._answered) < MOST_TOGETHER:
             get_running_loop().call_later(BUSY_SECONDS, self._record_answered)
         else:
             self._record_answered()
 
     def _record_answered(self) -> None:
-        answered, events = self.answered, []
+        answered, events = self._answered, []
         try:
             while answered:
                 events.append(answered.popleft())

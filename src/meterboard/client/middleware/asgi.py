@@ -5,7 +5,6 @@ from logging import getLogger
 from typing import Any, Unpack
 
 from meterboard.client.allowance import PROBLEM, Allowance
-from meterboard.client.meter import MOST_TOGETHER
 from meterboard.client.middleware.call import Calls, Options, Recorder, ip_field
 from meterboard.client.middleware.route import is_whole, whole_template
 
@@ -33,7 +32,7 @@ class MeterMiddleware:
         self._write = meter.record_encoded
         # Nearly every middleware has none of these, and its calls take the short way.
         self._is_plain = not (calls.skip or calls.guard or calls.fields or calls.addresses.believes)
-        self._answered, self._record_soon = meter.answered, meter.record_soon
+        self._write_soon = meter.record_soon
         # The fields of calls whose route is the whole of their path, as nearly always.
         self._known: dict[tuple[str, str, str, int, str | None], str] = {}
 
@@ -55,18 +54,14 @@ class MeterMiddleware:
         finally:
             # Without functions of its own, each of which would cost as much as all of this; and nothing is kept of the
             # scope, which would cost more to keep than to look at.
-            answered = self._answered
             try:
                 peer = scope["client"]
                 ip = peer and peer[0]
-                answered.append(
-                    self._known[scope["route"].path, scope["method"], scope["root_path"], status, ip]
-                )
+                fields = self._known[scope["route"].path, scope["method"], scope["root_path"], status, ip]
             except (KeyError, AttributeError, TypeError):  # the first of its kind, or an unusual scope
                 self._record(scope, status)
             else:
-                if len(answered) % MOST_TOGETHER == 1:
-                    self._record_soon()
+                self._write_soon(fields)
 
     async def _with_options(self, scope: Scope, receive: Receive, send: Send) -> None:
         calls = self._calls

@@ -1,7 +1,6 @@
 """What every kind of middleware does with a call: find out what it was, and record it."""
 
 import logging
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, TypedDict
@@ -35,10 +34,7 @@ class Recorder(Protocol):
     def record_encoded(self) -> Callable[[str], None]: ...
 
     @property
-    def answered(self) -> deque[str]: ...
-
-    @property
-    def record_soon(self) -> Callable[[], None]: ...
+    def record_soon(self) -> Callable[[str], None]: ...
 
 
 class Options(TypedDict, total=False):
