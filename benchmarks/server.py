@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+STOP_SECONDS = 30
+"""How long a server may take to end before it is killed."""
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -32,13 +35,17 @@ def running(data: Path, *, nice: int = 0, **settings: str) -> Iterator[tuple[str
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            if "answers" in line:
+            if "http://" in line:
                 break
         wait_for(port)
         yield "127.0.0.1", port, process.pid
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def wait_for(port: int) -> None:
