@@ -220,7 +220,7 @@ def test_the_original_of_a_method_that_is_not_known() -> None:
     [
         ({"client.address": "crm.example.com", "network.peer.address": "10.0.0.1"}, {"ip": "10.0.0.1"}),
         ({"client.address": "/run/socket"}, {}),
-        ({"client.address": "fe80::1%eth0"}, {}),
+        ({"client.address": "fe80::1%eth0"}, {"ip": "fe80::1"}),
         ({"http.status_code": "0"}, {}),
         ({"enduser.id": "-", "user.id": "maria"}, {"user": "maria"}),
         ({"meterboard.user": ["maria"]}, {"user": "maria"}),

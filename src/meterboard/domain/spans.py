@@ -8,7 +8,6 @@ attributes and those before them are understood. See docs/opentelemetry.md for t
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from meterboard.domain.event import MAX_TEXT
+from meterboard.domain.event import MAX_TEXT, canonical_ip
 from meterboard.domain.period import EPOCH
 from meterboard.domain.wire import Fault, shown
 
@@ -178,11 +177,9 @@ def _address(attributes: Attributes) -> str | None:
         value = attributes.get(name)
         if isinstance(value, str):
             try:
-                address = ip_address(value)
+                return canonical_ip(value)
             except ValueError:
                 continue
-            if not getattr(address, "scope_id", None):
-                return value
     return None
 
 
