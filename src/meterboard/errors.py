@@ -9,6 +9,7 @@ Every error that Meterboard raises on purpose.
     │   ├── UnreadableBody        the body is no usage event in any accepted form
     │   ├── InvalidParameter      a query parameter or argument has a wrong value
     │   ├── TooLarge              more bytes or events than one request may carry
+    │   ├── TooSlow               the body took too long to arrive
     │   ├── NotFound              no such organisation, person or page
     │   ├── AlreadyExists         the name is taken
     │   ├── Unauthenticated       no key, a wrong key, or a session that has ended
@@ -60,6 +61,10 @@ class InvalidParameter(Refused):
 
 class TooLarge(Refused):
     """More bytes or events than one request may carry."""
+
+
+class TooSlow(Refused):
+    """The body of the request did not arrive fast enough."""
 
 
 class NotFound(Refused):

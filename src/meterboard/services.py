@@ -113,7 +113,7 @@ class Services:
             clock,
             retention=retention,
             schedule=self.schedule,
-            organization=self.accounts.organizations.named,
+            organizations=self.accounts.organizations.with_names,
             answered=self.health.received,
         )
         self.live_credits = LiveCredits(self.store, self.meter, clock, allowances=allowances)

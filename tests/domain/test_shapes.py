@@ -1,12 +1,16 @@
 """What is kept at hand by a path's shape is what would be worked out anew."""
 
+import tracemalloc
+from collections.abc import Callable, Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meterboard.domain.classify import _segments
+from meterboard.domain.price import Call, PriceCache
 from meterboard.domain.schedule import CreditSchedule, read_schedule
-from meterboard.domain.shapes import MOST, Shapes
+from meterboard.domain.shapes import Shapes
 from meterboard.services import schedule_names, schedule_text
 
 NAMES = schedule_names()
@@ -69,7 +73,7 @@ def test_a_price_is_the_same_whatever_was_asked_before(
     price = tariff.price(records, status, path + query, 0)
 
     assert price == tariff.price(records, status, path + query, 0)
-    never_asked = type(tariff)(tariff._candidates, tariff._free)
+    never_asked = type(tariff)(tariff._candidates, tariff._free, PriceCache())
     assert price == never_asked.price(records, status, path + query, 0)
 
 
@@ -80,7 +84,7 @@ def test_ids_share_an_answer_and_other_numbers_do_not() -> None:
         asked.append(path)
         return path
 
-    shapes = Shapes(work_out, ids_are_alike=True)
+    shapes = Shapes(work_out, ids_are_alike=True, methods=["GET"])
     answers = [
         shapes.answer("GET", f"/v{version}/Leads/{554_023_000 + id}") for version in (7, 8) for id in range(9)
     ]
@@ -89,17 +93,63 @@ def test_ids_share_an_answer_and_other_numbers_do_not() -> None:
     assert set(answers) == {"/v7/Leads/554023000", "/v8/Leads/554023000"}
 
 
-def test_what_is_kept_is_bounded() -> None:
-    shapes = Shapes(lambda http, path: path, ids_are_alike=True)
-    for i in range(3 * MOST):
-        shapes.answer(f"M{i}", "/x")
-        shapes.answer("GET", f"/x{i}")
-        shapes.answer("GET", f"/x{i}/123456")
-        shapes.answer("GET", f"/y/123456/z{i}")
+@pytest.fixture
+def traced_bytes() -> Iterator[Callable[[], int]]:
+    """Returns the bytes that Python's objects take, made since the start of the test."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
 
-    assert len(shapes._plain) <= MOST + 1
-    assert all(len(kept) <= MOST for kept in shapes._plain.values())
-    assert all(len(kept) <= MOST for kept in shapes._shapes.values())
+
+def test_the_bytes_of_all_methods_together_are_bounded(
+    traced_bytes: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meterboard.domain.shapes.MAX_CACHED_BYTES", 1_000_000)
+    methods = ["GET", "POST", "PUT"]
+    shapes = Shapes(lambda http, path: path, ids_are_alike=True, methods=methods)
+    most = 0
+    for number in range(1_500):
+        for form in ("/x{}", "/x{}/123456", "/y/123456/z{}", "/" + "é{}/" * 10):
+            shapes.answer(methods[number % 3], form.replace("{}", str(number)))
+        if number % 100 == 0:
+            most = max(most, traced_bytes())
+
+    assert 100_000 < most < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("http", "path"),
+    [("MADE-UP", "/x"), ("MADE-UP", "/x/123456"), ("GET", "/" + "x" * 200), ("GET", "/123456" * 30)],
+)
+def test_unknown_methods_and_long_paths_are_not_remembered(http: str, path: str) -> None:
+    asked: list[str] = []
+
+    def work_out(http: str, path: str) -> str:
+        asked.append(path)
+        return path
+
+    shapes = Shapes(work_out, ids_are_alike=True, methods=["GET"])
+
+    assert [shapes.answer(http, path) for _ in range(3)] == asked == [path] * 3
+    assert shapes._bytes == 0
+
+
+def test_nothing_that_a_schedule_remembers_grows_with_what_callers_make_up(
+    traced_bytes: Callable[[], int],
+) -> None:
+    schedule = read_schedule(schedule_text("zoho-crm"))
+    started = traced_bytes()
+    for number in range(200):
+        long = f"/crm/v8/{'n' * 100}{number}/{'m' * 9_000}"
+        _, tariff = schedule.read(f"VERB{number}", f"{long}?cvid={number}")
+        tariff.price(number, 200 + number % 300, f"{long}?cvid={number}", 0)
+        schedule.read("GET", long)
+        schedule.tariff("v" * 9_000 + str(number), f"module {number}", "records.create").price(
+            number, 200, "", 0
+        )
+        schedule.price(Call(f"v{number}", "Leads", "records.create", number, 200 + number % 300))
+
+    assert traced_bytes() - started < 1_000_000
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,6 +1,6 @@
 """Organisations and their allowances."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -17,6 +17,10 @@ from meterboard.errors import AlreadyExists, InvalidParameter, NotFound
 
 MAX_ALLOWANCE = 2**53
 """Past this a browser's numbers are no longer exact."""
+MAX_NAME = 255
+"""Characters of a name."""
+NAMES_IN_A_QUERY = 10_000
+"""Names looked up at once: as many as a request has events, and fewer than SQLite binds values."""
 OWN = "#"
 """Between the name and the number of a schedule that an organisation brought along."""
 
@@ -61,6 +65,17 @@ class Organizations:
                     f"There is no organisation {name!r}. Create it: meterboard org create {name!r}"
                 )
             return organization_of(row)
+
+    def with_names(self, names: Collection[str]) -> dict[str, Organization]:
+        """Returns the organisations that have one of these names, by name."""
+        wanted = [name for name in names if len(name) <= MAX_NAME]
+        found: dict[str, Organization] = {}
+        with self._database.transaction() as session:
+            for start in range(0, len(wanted), NAMES_IN_A_QUERY):
+                some = wanted[start : start + NAMES_IN_A_QUERY]
+                rows = session.scalars(select(OrganizationRow).where(OrganizationRow.name.in_(some)))
+                found |= {row.name: organization_of(row) for row in rows}
+        return found
 
     def all(self) -> list[Organization]:
         """Every organisation, the oldest first."""
@@ -139,9 +154,9 @@ def _history(allowance: int | Sequence[Allowance] | None, now: datetime) -> Sequ
 
 
 def _check(name: str, time_zone: str) -> None:
-    if not name.strip() or name == "*" or len(name) > 255 or not name.isprintable():
+    if not name.strip() or name == "*" or len(name) > MAX_NAME or not name.isprintable():
         raise InvalidParameter(
-            "name", f"The name is {name!r}: use 1 to 255 printable characters, not * alone."
+            "name", f"The name is {name!r}: use 1 to {MAX_NAME} printable characters, not * alone."
         )
     if time_zone not in available_timezones():
         raise InvalidParameter(

@@ -2,30 +2,79 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from litestar.types import Receive
 
+from meterboard.api.workers import Workers
+from meterboard.domain.access import ApiKey
 from meterboard.domain.compression import expand, too_large
-from meterboard.errors import Overloaded, UnreadableBody
+from meterboard.errors import Overloaded, TooLarge, TooSlow
 
 MAX_HELD_BYTES = 128_000_000
 """Bytes of all bodies that are not answered yet; past it senders are asked to come back."""
+SMALL_BODY_BYTES = 16_000_000
+"""Of those, the bytes that only bodies of up to BRIEF_BYTES may use, so that long ones leave room for them."""
+MAX_SHARE = MAX_HELD_BYTES // 4
+"""Bytes of the bodies of one organisation, or of all provider-wide keys: the longest body, expanded, and some more."""
 BRIEF_BYTES = 300_000
-"""A body up to this is read where it arrives; a longer one in a thread, so that short requests need not wait for it."""
+"""A body up to this may be read where it arrives; a longer one in a thread, so that short requests need not wait."""
+MAX_PACKED_BYTES = 4_096
+MAX_UNPACKED_BYTES = 65_536
+"""A body in gzip that is not longer, as sent and as expanded, is expanded where it arrives: it takes 1 ms at most."""
+
+
+class Pace(NamedTuple):
+    """
+    How fast a body has to come.
+
+    Ten megabytes over a line of one megabit a second take 80 seconds; a mobile phone manages more than the least rate.
+    """
+
+    grace_seconds: float = 5
+    bytes_per_second: int = 16_000
+    most_seconds: float = 120
+
+
+class Disconnected(Exception):
+    """The sender has gone before the whole body had come: nobody waits for an answer."""
 
 
 class Bodies:
-    """Those of all requests that are not answered yet, together; `held` is their bytes."""
+    """Those of all requests that are not answered yet; `held` is their bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace | None = None) -> None:
         self.held = 0
+        self.workers = Workers()
+        self.pace = pace or Pace()
+        self._shares: dict[int | None, int] = {}
+
+    def hold(self, owner: int | None, size: int, *, brief: bool) -> None:
+        """Count bytes. Raises: Overloaded: there are too many, of everybody or of this owner."""
+        self.held += size
+        self._shares[owner] = self._shares.get(owner, 0) + size
+        if self.held > MAX_HELD_BYTES - (0 if brief else SMALL_BODY_BYTES):
+            raise Overloaded("Too many large requests are being received. Send this one again in a second.")
+        if self._shares[owner] > MAX_SHARE:
+            raise Overloaded(
+                f"Requests of this organisation that are not answered yet have more than {MAX_SHARE:,} bytes. "
+                "Send this one again in a second."
+            )
+
+    def release(self, owner: int | None, size: int) -> None:
+        """Bytes that were counted are not needed any more."""
+        self.held -= size
+        left = self._shares.pop(owner, 0) - size
+        if left:
+            self._shares[owner] = left
 
 
 class Body:
     """One of them, of `most` bytes at most, expanded or not. To be let go of when the request is answered."""
 
-    def __init__(self, together: Bodies, most: int) -> None:
+    def __init__(self, together: Bodies, key: ApiKey, most: int) -> None:
         self._together = together
+        self._owner = owner_of(key)
         self._most = most
         self._size = 0
 
@@ -33,37 +82,64 @@ class Body:
         """
         The body as it was before any compression.
 
-        Raises: UnreadableBody. TooLarge: this one. Overloaded: all that are being received, together.
+        Raises: UnreadableBody. TooLarge: this one. TooSlow. Overloaded: all that are being received, together.
+        Disconnected.
         """
-        body = await self._receive(headers.get(b"content-length", ""), receive)
+        declared = headers.get(b"content-length", "")
+        if declared.isdecimal() and len(declared) < 20 and int(declared) > self._most:
+            raise too_large(self._most)
+        body = await self._receive(receive)
         encoding = headers.get(b"content-encoding", "identity").strip().lower()
         if encoding != "identity":
-            body = await asyncio.to_thread(expand, body, encoding, self._most)
+            packed, body = self._size, await self._expanded(body, encoding)
             self._hold(len(body))
+            self._together.release(self._owner, packed)
+            self._size -= packed
         return body
 
-    async def _receive(self, declared: str, receive: Receive) -> bytes:
-        if declared.isdecimal() and int(declared) > self._most:
-            raise too_large(self._most)
+    async def _expanded(self, body: bytes, encoding: str) -> bytes:
+        if encoding == "gzip" and len(body) <= MAX_PACKED_BYTES:
+            try:
+                return expand(body, encoding, MAX_UNPACKED_BYTES)
+            except TooLarge:
+                pass
+        job = lambda: expand(body, encoding, self._most)  # noqa: E731
+        return await self._together.workers.run(self._owner, job, large=False)
+
+    async def _receive(self, receive: Receive) -> bytes:
+        now = asyncio.get_running_loop().time
+        pace, started = self._together.pace, now()
         chunks: list[bytes] = []
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                raise UnreadableBody("The connection was closed before the whole body had come.")
-            chunk = message.get("body", b"")
-            chunks.append(chunk)
-            self._hold(len(chunk))
-            if self._size > self._most:
-                raise too_large(self._most)
-            if not message.get("more_body", False):
-                return chunk if len(chunks) == 1 else b"".join(chunks)
+        try:
+            async with asyncio.timeout_at(started + pace.grace_seconds) as deadline:
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        raise Disconnected
+                    chunk = message.get("body", b"")
+                    chunks.append(chunk)
+                    self._hold(len(chunk))
+                    if self._size > self._most:
+                        raise too_large(self._most)
+                    if not message.get("more_body", False):
+                        return chunk if len(chunks) == 1 else b"".join(chunks)
+                    in_time = pace.grace_seconds + self._size / pace.bytes_per_second
+                    deadline.reschedule(started + min(in_time, pace.most_seconds))
+        except TimeoutError:
+            raise TooSlow(
+                f"{self._size:,} bytes of the body came in {now() - started:.0f} seconds. Send at least "
+                f"{pace.bytes_per_second:,} bytes a second, and the whole body in {pace.most_seconds:.0f} seconds."
+            ) from None
 
     def _hold(self, size: int) -> None:
         self._size += size
-        self._together.held += size
-        if self._together.held > MAX_HELD_BYTES:
-            raise Overloaded("Too many large requests are being received. Send this one again in a second.")
+        self._together.hold(self._owner, size, brief=self._size <= BRIEF_BYTES)
 
     def let_go(self) -> None:
         """Its bytes are not needed any more."""
-        self._together.held -= self._size
+        self._together.release(self._owner, self._size)
+
+
+def owner_of(key: ApiKey) -> int | None:
+    """Whose share of memory and threads a request takes: an organisation's, or that of all provider-wide keys."""
+    return None if key.organization is None else key.organization.id

@@ -22,6 +22,7 @@ STATUS: dict[type[errors.MeterboardError], int] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
+    errors.TooSlow: 408,
     errors.AlreadyExists: 409,
     errors.TooLarge: 413,
     errors.Overloaded: 503,

@@ -53,8 +53,14 @@ _BEHIND_NAME = re.compile(r"[;?(]")
 UNNAMED = "0"
 """What a part without a name to go by counts as: it is somebody's value, like an id."""
 MOST_KEPT = 4_096
+MAX_CACHED_PATH = 200
+"""Characters of a path of which something is remembered, so that 4,096 of them take about 2 MB."""
 MOST_SEGMENTS = 50
 """Parts of a path that are looked at; no API's is deeper."""
+MAX_PART = 128
+"""Characters of a part that can be a name. A longer part is a value, which bounds the time of an expression."""
+ESCAPED = 12
+"""Characters of a path that one character of a name takes at most: four bytes, each written as %F0."""
 
 
 class Classifier:
@@ -81,18 +87,23 @@ class Classifier:
         if number is None:
             return Classification("", "", self._verb(verb))
         found = self._rules[number][0].fullmatch(clean)
-        return self._named(number, verb, found.groups() if found else ())
+        name = self._named if len(clean) <= MAX_CACHED_PATH else self._name
+        return name(number, verb, found.groups() if found else ())
 
     def _rule_of(self, verb: str, segments: Sequence[str], clean: str) -> int | None:
         """The number of the first rule that fits."""
         if self._kind is None:
             return self._first_that_fits(verb, clean)
         kinds = (verb, *map(self._kind, segments))
-        if kinds not in self._known:
+        try:
+            return self._known[kinds]
+        except KeyError:
+            number = self._first_that_fits(verb, clean)
+        if len(clean) <= MAX_CACHED_PATH:
             if len(self._known) >= MOST_KEPT:
                 self._known.clear()
-            self._known[kinds] = self._first_that_fits(verb, clean)
-        return self._known[kinds]
+            self._known[kinds] = number
+        return number
 
     def _first_that_fits(self, verb: str, clean: str) -> int | None:
         fits = (
@@ -138,10 +149,10 @@ def _segments(path: str) -> list[str]:
 
 def _clean(part: str) -> str:
     if part.isalnum():
-        return part
-    name = _BEHIND_NAME.split(unquote(part), maxsplit=1)[0].replace("/", " ")
+        return part if len(part) <= MAX_PART else UNNAMED
+    name = _BEHIND_NAME.split(unquote(part[: ESCAPED * (MAX_PART + 1)]), maxsplit=1)[0].replace("/", " ")
     clean = " ".join(name.split())
-    return clean if clean and clean.isprintable() else UNNAMED
+    return clean if clean and clean.isprintable() and len(clean) <= MAX_PART else UNNAMED
 
 
 def _allows(http: str | list[str] | None, verb: str) -> bool:

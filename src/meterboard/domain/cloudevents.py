@@ -9,8 +9,8 @@ from base64 import b64decode
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from meterboard.domain.wire import Fault, Sent, each, shown, value_in
-from meterboard.errors import UnreadableBody
+from meterboard.domain.wire import Fault, Sent, check_count, each, shown, value_in
+from meterboard.errors import TooLarge, UnreadableBody
 
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
@@ -35,12 +35,17 @@ def read_batch(body: bytes) -> Sent:
     envelopes = value_in(body)
     if not isinstance(envelopes, list):
         raise UnreadableBody("The body is no batch of CloudEvents: send a JSON array of them.")
-    return each([_event(envelope) for envelope in envelopes])
+    check_count(len(envelopes))
+    return each(map(_event, envelopes))
 
 
 def read_binary(body: bytes, attributes: Mapping[str, str]) -> Sent:
-    """One usage event, its envelope's attributes from the headers. Raises: UnreadableBody: the body is not JSON."""
-    return each([_event({**attributes, "data": value_in(body)})])
+    """
+    One usage event, its envelope's attributes from the headers; an empty body is an envelope without data.
+
+    Raises: UnreadableBody: the body is not JSON.
+    """
+    return each([_event({**attributes, "data": value_in(body) if body.strip() else None})])
 
 
 def _event(envelope: object) -> object:
@@ -68,7 +73,7 @@ def _from_base64(text: object) -> object:
     """What SDKs make of data that they were given as bytes; as it is when it holds no JSON."""
     try:
         return value_in(b64decode(text, validate=True)) if isinstance(text, str) else text
-    except (ValueError, UnreadableBody):
+    except (ValueError, UnreadableBody, TooLarge):
         return text
 
 

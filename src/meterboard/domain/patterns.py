@@ -35,7 +35,7 @@ class PathPatterns:
             return self._segment(segment)
         # As far as the first part that is what follows: the same word further on is somebody's value.
         until = f"(?!{re.escape(following)}/)" if re.fullmatch(r"\w+", following) else ""
-        return f"(?:{until}[^/]+/)*?"
+        return f"(?:{until}(?>[^/]+/))*?"
 
     def _segment(self, segment: str) -> str:
         bare = segment.removesuffix("?")
@@ -48,7 +48,9 @@ class PathPatterns:
         pieces.append(f"(?:{'|'.join(alternatives)})" if len(alternatives) > 1 else alternatives[0])
         pattern = "".join(pieces)
         self._tells_apart(bare, pattern)
-        return f"(?:{pattern}/)?" if segment != bare else f"{pattern}/"
+        # Atomic: a part that fits in several ways is tried in one alone, for it ends at the slash in each of them.
+        whole = f"(?>{pattern}/)"
+        return f"(?:{whole})?" if segment != bare else whole
 
     def _placeholder(self, name: str, pattern: str | None) -> str:
         match name:

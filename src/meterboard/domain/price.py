@@ -85,8 +85,16 @@ class Price(NamedTuple):
     reason: str = ""
 
 
-MOST_KNOWN = 1_024
-"""Prices kept at hand for a version, module and method, by records and outcome."""
+MAX_CACHED_PRICES = 16_384
+"""Prices that a price list remembers, over all versions, modules and methods: about 4 MB."""
+MAX_COMBINATIONS = 64
+"""Combinations of query parameters whose tariffs are remembered."""
+MAX_PARAMETERS = 1_000
+"""Parameters of a query string that are looked at, as many as web frameworks read: about 1 ms at worst."""
+MAX_CACHED_TARIFFS = 4_096
+"""Versions, modules and methods whose tariffs are remembered."""
+MAX_CACHED_NAME = 200
+"""Characters of a version, module and method together that are remembered: 4,096 of them take at most 5 MB."""
 
 
 class Call(NamedTuple):
@@ -108,16 +116,31 @@ class PriceList:
         """`reason` says why a call costs what a row says, or nothing where none fits. No row contradicts itself."""
         self._rows = [_Row(rule, reason(rule)) for rule in rules]
         self._free = Price(0, 0, 0, False, reason(None))
-        self.tariff = lru_cache(maxsize=4_096)(self._tariff)
+        self._tariffs: dict[tuple[int, ...], Tariff] = {}
+        self._cache = PriceCache()
+        self._short_names = lru_cache(maxsize=MAX_CACHED_TARIFFS)(self._find_tariff)
         dated = (moment for row in self._rows for moment in row.bounds if moment is not None)
         self.changes = sorted(set(dated))
         """When prices change, in microseconds since 1970 UTC."""
         self.parameters = {rule.query for rule in rules if rule.query is not None}
         """The parameters of an address that prices depend on."""
 
-    def _tariff(self, version: str, module: str, method: str) -> "Tariff":
-        """The prices that calls of a version, module and method may have."""
-        return Tariff([row for row in self._rows if row.is_for(version, module, method)], self._free)
+    def tariff(self, version: str, module: str, method: str) -> "Tariff":
+        """Returns the prices that calls of a version, module and method may have."""
+        if len(version) + len(module) + len(method) <= MAX_CACHED_NAME:
+            return self._short_names(version, module, method)
+        return self._find_tariff(version, module, method)
+
+    def _find_tariff(self, version: str, module: str, method: str) -> "Tariff":
+        # Calls that the same rows may price share a tariff, so that strangers' names make no new ones.
+        numbers = tuple(n for n, row in enumerate(self._rows) if row.is_for(version, module, method))
+        tariff = self._tariffs.get(numbers)
+        if tariff is None:
+            if len(self._tariffs) >= MAX_CACHED_TARIFFS:
+                self._tariffs.clear()
+            rows = [self._rows[number] for number in numbers]
+            tariff = self._tariffs[numbers] = Tariff(rows, self._free, self._cache)
+        return tariff
 
     def price(self, call: Call) -> Price:
         """What a call costs; nothing when no price fits."""
@@ -135,18 +158,43 @@ class PriceList:
         return [row.rule for row in self._rows if row.is_for(version, module, method)]
 
 
+Outcome = int | tuple[int | None, int | None] | None
+
+
+class PriceCache:
+    """Bounds the prices that all tariffs of a price list remember. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._tables: dict[int, dict[Outcome, Price]] = {}
+
+    def add(self, table: dict[Outcome, Price], outcome: Outcome, price: Price) -> None:
+        """Remember a price in a tariff's table; all tables are emptied when too much is remembered."""
+        if self._size >= MAX_CACHED_PRICES:
+            for known in list(self._tables.values()):
+                known.clear()
+            self._tables.clear()
+            self._size = 0
+        self._tables[id(table)] = table
+        self._size += 1
+        table[outcome] = price
+
+
 class Tariff:
     """The prices of one version, module and method, for calls whose address has `given` parameters and no others."""
 
-    def __init__(self, candidates: Sequence["_Row"], free: Price, given: Sequence[str] = ()) -> None:
+    def __init__(
+        self, candidates: Sequence["_Row"], free: Price, cache: "PriceCache", given: Sequence[str] = ()
+    ) -> None:
         """`free` is the price where no row fits."""
         self._candidates = candidates
         self._free = free
+        self._cache = cache
         self._rows = [row for row in candidates if row.rule.query is None or row.rule.query in given]
         self._parameters = {row.rule.query for row in candidates if row.rule.query is not None}
         self._is_dated = any(row.is_dated for row in self._rows)
         self._is_flat = all(row.is_flat for row in self._rows)
-        self._known: dict[int | tuple[int | None, int | None] | None, Price] = {}
+        self._known: dict[Outcome, Price] = {}
         self._asked: dict[tuple[str, ...], Tariff] = {}
 
     def price(self, records: int | None, status: int | None, address: str, time: int) -> Price:
@@ -160,11 +208,11 @@ class Tariff:
         if self._is_dated:
             return self._work_out(records, status, time)
         outcome = status if self._is_flat else (records, status)
-        if outcome in self._known:
-            return self._known[outcome]
-        if len(self._known) >= MOST_KNOWN:
-            self._known.clear()
-        price = self._known[outcome] = self._work_out(records, status, time)
+        known = self._known.get(outcome)
+        if known is not None:
+            return known
+        price = self._work_out(records, status, time)
+        self._cache.add(self._known, outcome, price)
         return price
 
     def asked(self, address: str) -> "Tariff":
@@ -176,10 +224,16 @@ class Tariff:
             if "%" not in address or not _ESCAPED_NAME.search(address):
                 return self
         query = address.partition("?")[2]
-        names = tuple(sorted(name for name in self._parameters if _has(query, name)))
-        if names and names not in self._asked:
-            self._asked[names] = Tariff(self._candidates, self._free, names)
-        return self._asked[names] if names else self
+        longest = max(map(len, self._parameters))
+        names = tuple(sorted(self._parameters & _parameters(query, longest)))
+        if not names:
+            return self
+        tariff = self._asked.get(names)
+        if tariff is None:
+            if len(self._asked) >= MAX_COMBINATIONS:
+                self._asked.clear()
+            tariff = self._asked[names] = Tariff(self._candidates, self._free, self._cache, names)
+        return tariff
 
     def _work_out(self, records: int | None, status: int | None, time: int) -> Price:
         row = self.row(status, time)
@@ -275,8 +329,14 @@ def _end_of(day: date) -> int | None:
     return None if day == date.max else _midnight(day + timedelta(days=1))
 
 
-_ESCAPED_NAME = re.compile(r"[?&][^=&]*%")
+# Every character is looked at once: a scan ends where the next one may begin.
+_ESCAPED_NAME = re.compile(r"[?&][^=&?]*%")
 
 
-def _has(query: str, name: str) -> bool:
-    return any(unquote_plus(part.partition("=")[0]) == name for part in query.split("&"))
+def _parameters(query: str, longest: int) -> set[str]:
+    """The names of a query string's parameters of at most `longest` characters, without escapes."""
+    parts = query.split("&", MAX_PARAMETERS)[:MAX_PARAMETERS]
+    names = {part.partition("=")[0] for part in parts}
+    return {
+        unquote_plus(name) for name in names if len(name) <= 12 * longest
+    }  # a character is up to %F0%9F%98%80

@@ -13,7 +13,7 @@ import msgspec
 from meterboard.domain.classify import Classification, Classifier, Words
 from meterboard.domain.price import PriceList, Tariff
 from meterboard.domain.reason import Reason
-from meterboard.domain.schedule_check import check
+from meterboard.domain.schedule_check import HTTP_METHODS, check
 from meterboard.domain.schedule_file import ScheduleFile
 from meterboard.domain.shapes import Shapes
 from meterboard.domain.toml_lines import Path, line_of, lines_of
@@ -40,7 +40,9 @@ class CreditSchedule:
         self.changes = prices.changes
         self.parameters = prices.parameters
         self.ids_are_alike = self._classifier.ids_are_alike
-        self.read = Shapes(self._read, ids_are_alike=self._classifier.ids_are_alike).answer
+        methods = {*HTTP_METHODS, *words.verbs}
+        methods |= {method.lower() for method in methods}
+        self.read = Shapes(self._read, ids_are_alike=self._classifier.ids_are_alike, methods=methods).answer
 
     def classify(self, http: str, path: str) -> Classification:
         """What a request is. The same request always gets the same answer."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from meterboard.domain.classify import RequestRule
 from meterboard.domain.event import MAX_CREDITS, MAX_RECORDS
+from meterboard.domain.expressions import why_refused
 from meterboard.domain.patterns import PLACEHOLDER
 from meterboard.domain.plan import PlanRule
 from meterboard.domain.price import PriceRule
@@ -21,6 +22,11 @@ UNKEPT = ("key", "id")
 """Placeholders whose part of a path is never kept."""
 SEPARATORS = ("/", "#")
 """What stands behind a schedule's name where it is referred to: a plan, a number."""
+
+MAX_WILDCARDS = 2
+"""Parts `**` of a path before its last: each is tried at all 50 parts of a request's path."""
+MAX_OPTIONAL_PARTS = 4
+"""Parts of a path that may be missing: each doubles what is tried."""
 
 
 class Fault(NamedTuple):
@@ -57,6 +63,8 @@ def _of_file(file: ScheduleFile) -> Iterator[Fault]:
     for key, pattern in (("version", file.version), ("module", file.module), ("id", file.id)):
         if wrong := _no_pattern(pattern):
             yield Fault(key, f"{key} is no regular expression: {wrong}.")
+        elif wrong := why_refused(pattern):
+            yield Fault(key, f"{key} can't be used: {wrong}.")
 
 
 def _no_pattern(pattern: str) -> str:
@@ -74,8 +82,9 @@ def _of_request(rule: RequestRule, verbs: Sequence[str]) -> Iterator[Fault]:
         if {"{", "}"} & set(PLACEHOLDER.sub("", part)):
             yield Fault("path", f"The path {rule.path!r} can't be understood: the braces in {part!r}.")
     for found in PLACEHOLDER.finditer(rule.path):
-        if found[2] and (wrong := _no_pattern(found[2])):
+        if found[2] and (wrong := _no_pattern(found[2]) or why_refused(found[2])):
             yield Fault("path", f"The path {rule.path!r} can't be understood: {found[0]}: {wrong}.")
+    yield from _of_wildcards(rule)
     yield from _of_templates(rule)
     for verb in [rule.http] if isinstance(rule.http, str) else rule.http or []:
         if verb not in verbs:
@@ -83,6 +92,17 @@ def _of_request(rule: RequestRule, verbs: Sequence[str]) -> Iterator[Fault]:
             yield Fault("http", f"http is {verb!r}: use one of {known}, or name it in verbs.")
     if rule.records is not None and not 0 <= rule.records <= MAX_RECORDS:
         yield Fault("records", f"records is {rule.records}: use a whole number from 0 to {MAX_RECORDS:,}.")
+
+
+def _of_wildcards(rule: RequestRule) -> Iterator[Fault]:
+    *parts, last = rule.path.strip("/").split("/")
+    for what, most, count in (
+        ("**", MAX_WILDCARDS, parts.count("**")),
+        ("?", MAX_OPTIONAL_PARTS, sum(part.endswith("?") for part in [*parts, last])),
+    ):
+        if count > most:
+            message = f"The path {rule.path!r} has {count} parts with {what}: use at most {most}"
+            yield Fault("path", f"{message}." if what == "?" else f"{message} before its end.")
 
 
 def _of_templates(rule: RequestRule) -> Iterator[Fault]:

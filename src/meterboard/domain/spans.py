@@ -8,15 +8,15 @@ attributes and those before them are understood. See docs/opentelemetry.md for t
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from ipaddress import ip_address
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from meterboard.domain.event import MAX_TEXT
+from meterboard.domain.event import MAX_TEXT, canonical_ip
 from meterboard.domain.period import EPOCH
 from meterboard.domain.wire import Fault, shown
 
@@ -40,6 +40,8 @@ ADDRESSES = (
 USERS = ("enduser.id", "user.id")
 CLIENTS = ("kong.consumer", "peer.service")
 AGENTS = ("user_agent.original", "http.user_agent", "user_agent")
+MAX_SHARED = 20
+"""Fields that a resource can give to its spans: more than there are."""
 NUMBERS = ("records", "credits", "status")
 
 Attributes = dict[str, Any]
@@ -53,24 +55,31 @@ class Calls(NamedTuple):
     events: list[dict[str, object] | Fault]
 
 
-def calls_in(request: ExportTraceServiceRequest) -> Calls:
-    """The HTTP requests that servers say they have answered, in the order sent."""
+def calls_in(groups: Iterable[tuple[Resource, Iterable[Span | Fault]]]) -> Calls:
+    """
+    The HTTP requests that servers say they have answered, in the order sent; spans by the resource they are of.
+
+    A fault stands for a span that can't be read.
+    """
     found = Calls([], [])
-    for group in request.resource_spans:
-        shared = {
-            name: value
-            for name, value in _attributes(group.resource.attributes).items()
-            if name.startswith(OWN)
-        }
-        for scope in group.scope_spans:
-            for span in scope.spans:
-                if span.kind != Span.SPAN_KIND_SERVER:
-                    continue
-                attributes = shared | _attributes(span.attributes)
-                if _first(attributes, METHOD) is None:
-                    continue
-                found.spans.append(span.span_id.hex())
-                found.events.append(_event(span, attributes))
+    for resource, spans in groups:
+        own = (
+            (name, value) for name, value in _attributes(resource.attributes).items() if name.startswith(OWN)
+        )
+        # With more there is one among them that is no field, for which each of the spans is refused.
+        shared = dict(islice(own, MAX_SHARED))
+        for span in spans:
+            if isinstance(span, Fault):
+                found.spans.append("")
+                found.events.append(span)
+                continue
+            if span.kind != Span.SPAN_KIND_SERVER:
+                continue
+            attributes = shared | _attributes(span.attributes)
+            if _first(attributes, METHOD) is None:
+                continue
+            found.spans.append(span.span_id.hex())
+            found.events.append(_event(span, attributes))
     return found
 
 
@@ -178,11 +187,9 @@ def _address(attributes: Attributes) -> str | None:
         value = attributes.get(name)
         if isinstance(value, str):
             try:
-                address = ip_address(value)
+                return canonical_ip(value)
             except ValueError:
                 continue
-            if not getattr(address, "scope_id", None):
-                return value
     return None
 
 

@@ -7,7 +7,7 @@ bad event costs no other. A refused event is answered with its field, its value 
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
@@ -32,6 +32,18 @@ HOW_TO_SEND = "Send one usage event as an object, an array of them, or one a lin
 UTF8_MARK = b"\xef\xbb\xbf"
 FIELDS = ", ".join(UsageEvent.__struct_fields__)
 
+MAX_SHOWN = 80
+"""Characters of a value in a message."""
+MARKS = (b",", b"{", b"[")
+"""What stands in front of a value in JSON: counting them bounds the objects that reading makes, before it makes any."""
+MAX_MARKS = 50 * MAX_EVENTS
+"""In a body. A batch of the most and largest events, as CloudEvents, has half of that; reading takes 100 MB at most."""
+MAX_EVENT_MARKS = 150_000
+"""In one event, commas in texts included: ten texts of nothing but commas have fewer."""
+MAX_LINES = 10 * MAX_EVENTS
+"""Of NDJSON, empty ones included."""
+_TEXT_OR_MARK = re.compile(rb'"[^"]*"?|[,{\[]')
+
 _one = msgspec.json.Decoder(UsageEvent)
 _many = msgspec.json.Decoder(list[UsageEvent])
 _raw_items = msgspec.json.Decoder(list[msgspec.Raw])
@@ -54,25 +66,66 @@ def read_events(body: bytes, *, ndjson: bool) -> Sent:
     Raises: UnreadableBody: not JSON, or neither an object nor an array. TooLarge: more events than one request may
     carry.
     """
+    sent = None if ndjson else read_valid_events(body)
+    if sent is not None:
+        return sent
     body = body.removeprefix(UTF8_MARK)
-    # JSON writes a NUL character as \\u0000 only, so the usual body is cleared by one search.
-    if not ndjson and b"\\u0000" not in body:
-        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            events = _many.decode(body) if body[:1] == b"[" else [_one.decode(body)]
-            _check_count(len(events))
-            return Sent(events, range(len(events)), [])
     if ndjson or _looks_like_ndjson(body):
-        return each([line for line in body.splitlines() if line.strip()])
+        return each(_lines(body))
     if body.lstrip()[:1] != b"[":
         return each([_object_in(body)])
     try:
-        items: list[bytes | object] = [bytes(item) for item in _raw_items.decode(body)]
+        items: Sequence[object] = _raw_items.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        items = list(_array_in(body))
-    return each(items)
+        items = _array_in(body)
+    check_count(len(items))
+    return each(bytes(item) if isinstance(item, msgspec.Raw) else item for item in items)
+
+
+def read_valid_events(body: bytes) -> Sent | None:
+    """
+    The events of an object or an array in which every event is right, at once; None: it is another body.
+
+    Raises: TooLarge: more events or values than one request may carry.
+    """
+    body = body.removeprefix(UTF8_MARK)
+    check_marks(body, MAX_MARKS)
+    # JSON writes a NUL character as \\u0000 only, so the usual body is cleared by one search.
+    if b"\\u0000" in body:
+        return None
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        events = _many.decode(body) if body[:1] == b"[" else [_one.decode(body)]
+        check_count(len(events))
+        return Sent(events, range(len(events)), [])
+    return None
+
+
+def check_marks(body: bytes, most: int) -> None:
+    """Raises: TooLarge: JSON of more values than `most`, before anything is made of them."""
+    if len(body) <= most or sum(map(body.count, MARKS)) <= most:
+        return
+    # Those in texts don't count. Without escapes a text ends at the next quotation mark.
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    marks = 0
+    for found in _TEXT_OR_MARK.finditer(plain):
+        marks += plain[found.start()] != ord('"')
+        if marks > most:
+            raise TooLarge(f"The request carries more than {most:,} JSON values. Send smaller batches.")
+
+
+def _lines(body: bytes) -> list[bytes]:
+    """The lines that have anything in them. Raises: TooLarge."""
+    if body.count(b"\n") + body.count(b"\r") > MAX_LINES:
+        raise TooLarge(
+            f"The request carries more than {MAX_LINES:,} lines; send at most {MAX_EVENTS:,} events in one request."
+        )
+    lines = [line for line in body.splitlines() if line.strip()]
+    check_count(len(lines))
+    return lines
 
 
 def _looks_like_ndjson(body: bytes) -> bool:
+    check_marks(body, MAX_MARKS)
     first, newline, rest = body.lstrip().partition(b"\n")
     if not (newline and rest.strip() and first.startswith(b"{")):
         return False
@@ -82,18 +135,14 @@ def _looks_like_ndjson(body: bytes) -> bool:
         return False
 
 
-def _check_count(count: int) -> None:
+def check_count(count: int) -> None:
+    """Raises: TooLarge: more events than one request may carry."""
     if count > MAX_EVENTS:
         raise TooLarge(f"The request carries {count:,} events; send at most {MAX_EVENTS:,} in one request.")
 
 
-def each(items: Sequence[bytes | object]) -> Sent:
-    """
-    Events one by one: bytes of JSON, values that were read from it, or the faults of those that can't be read.
-
-    Raises: TooLarge: more than one request may carry.
-    """
-    _check_count(len(items))
+def each(items: Iterable[bytes | object]) -> Sent:
+    """Events one by one: bytes of JSON, values that were read from it, or the faults of those that can't be read."""
     events: list[UsageEvent] = []
     positions: list[int] = []
     rejected: list[Rejection] = []
@@ -124,6 +173,10 @@ def _event_of(item: bytes | object) -> UsageEvent:
         return _one.decode(item) if isinstance(item, bytes) else msgspec.convert(item, UsageEvent)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         reason = str(error)
+    if isinstance(item, bytes) and sum(map(item.count, MARKS)) > MAX_EVENT_MARKS:
+        raise Fault(
+            "invalid_value", "The event has more values than an event can have: send one event as one object."
+        )
     try:
         value = _json_value(item) if isinstance(item, bytes) else item
     except (ValueError, RecursionError) as error:
@@ -187,7 +240,8 @@ def _array_in(body: bytes) -> list[object]:
 
 
 def value_in(body: bytes) -> object:
-    """The JSON value of a body. Raises: UnreadableBody: it is none."""
+    """The JSON value of a body. Raises: UnreadableBody: it is none. TooLarge: it has too many values."""
+    check_marks(body, MAX_MARKS)
     try:
         return _json_value(body)
     except (ValueError, RecursionError) as error:
@@ -206,6 +260,7 @@ def _fault(message: str, value: dict[str, object]) -> tuple[str, str]:
     if unknown:
         name = f"{path}.{unknown['name']}" if path else unknown["name"]
         known = "method, path" if path else FIELDS
+        name = name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 3]}..."
         return "unknown_field", f"{name} is no field of a usage event. The fields are {known}."
     if "missing required field" in message:
         return "missing_field", f"{path} is {_at(value, path)}: expected {EXPECTED.get(path, EXPECTED_TEXT)}."
@@ -221,7 +276,7 @@ def _at(value: object, path: str) -> str:
 def shown(value: object) -> str:
     """A value as a message shows it: JSON in ASCII, so that nothing in it can disturb a log or a terminal; cut short."""
     try:
-        text = json.dumps(value)
+        text = json.dumps(value[: MAX_SHOWN + 1] if isinstance(value, str) else value)
     except (ValueError, RecursionError):
         text = "a value"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

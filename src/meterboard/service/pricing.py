@@ -1,7 +1,6 @@
 """What each event is and costs: events -> rows of the store."""
 
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from meterboard.domain.event import (
     MAX_AHEAD,
@@ -112,7 +111,6 @@ def _checked_ip(text: str) -> str:
         raise Fault("invalid_value", f"ip is {shown(text)}: expected {EXPECTED['ip']}.") from None
 
 
-@lru_cache(maxsize=1_024)
 def _without_unknown(combination: Combination) -> Combination:
     """Statistics call what was not said "(unknown)"; whoever says just that has not said it either."""
     organization, *values = combination
