@@ -20,9 +20,7 @@ from meterboard.app import asgi
 from meterboard.service.jobs import run_jobs
 from meterboard.services import Services
 
-if sys.platform == "win32":  # which has no such limits
-    resource = None
-else:
+if sys.platform != "win32":  # which has no such limits
     import resource
 
 GRACE_SECONDS = 3
@@ -39,7 +37,7 @@ SPARE_FILES = 256
 
 def most_connections() -> int:
     """Raises the limit of open files as far as the system allows; answers how many connections fit in it."""
-    if resource is None:
+    if sys.platform == "win32":
         return MOST_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_CONNECTIONS + SPARE_FILES
