@@ -1,5 +1,6 @@
 """The ASGI application: the API and the pages on running services."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -7,11 +8,12 @@ from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from meterboard import __version__
 from meterboard.api.body import Bodies
 from meterboard.api.counted import counted
+from meterboard.api.disconnect import while_connected
 from meterboard.api.ingest import PATH as EVENTS_PATH
 from meterboard.api.ingest import EventsApp
 from meterboard.api.problems import on_http_exception
@@ -20,7 +22,11 @@ from meterboard.api.schema import EventSchema
 from meterboard.api.traces import PATH as TRACES_PATH
 from meterboard.api.traces import TracesApp
 from meterboard.services import Services
+from meterboard.web.live import Counters
 from meterboard.web.routes import on_missing_page, pages
+
+HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Of every answer of the API: usage is not to be kept by what stands between, nor read as what it is not."""
 
 
 def asgi(services: Services) -> ASGIApp:
@@ -32,25 +38,51 @@ def asgi(services: Services) -> ASGIApp:
         TRACES_PATH: TracesApp(services.access, services.ingest, bodies),
     }
     others = _litestar(services)
+    door = asyncio.Lock()
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
-        # What has no method is a socket or the start of the server; events are listed by the framework.
-        http = cast(HTTPScope, scope) if "method" in scope else None
-        app = own.get(http["path"]) if http else None
-        if http and app and (http["method"] != "GET" or http["path"] != EVENTS_PATH):
-            await app(http, receive, send)
-        else:
+        if "method" not in scope:  # a socket, or the start of the server
             await others(scope, receive, send)
+            return
+        http = cast(HTTPScope, scope)
+        if http["path"].startswith("/v1/"):
+            send = _with_headers(send)
+        app = own.get(http["path"])
+        # Events are listed by the framework.
+        if app and (http["method"] != "GET" or http["path"] != EVENTS_PATH):
+            await app(http, receive, send)
+            return
+        # The framework takes a millisecond a request. One begins in each turn of the event loop, so that a thousand
+        # that come at once do not all go before the next request that sends events.
+        async with door:
+            await asyncio.sleep(0)
+        if http["method"] == "GET":
+            await while_connected(others, http, receive, send)
+        else:
+            await others(http, receive, send)
 
     return counted(route, services.health.answered)
+
+
+def _with_headers(send: Send) -> Send:
+    """Adds the headers that every answer of the API has."""
+
+    async def add(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *HEADERS]
+        await send(message)
+
+    return add
 
 
 def _litestar(services: Services) -> Litestar:
     held = {
         "access": services.access,
+        "counters": Counters(services.live_credits, services.reads),
         "health": services.health,
         "live_credits": services.live_credits,
         "metrics_for": services.settings.metrics,
+        "reads": services.reads,
         "statistics": services.statistics,
         "verify": services.verify,
     }

@@ -11,7 +11,8 @@ from importlib import import_module
 from pathlib import Path
 
 import msgspec
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from meterboard.address import FILE, Running, address_of
@@ -19,8 +20,31 @@ from meterboard.app import asgi
 from meterboard.service.jobs import run_jobs
 from meterboard.services import Services
 
+if sys.platform != "win32":  # which has no such limits
+    import resource
+
 GRACE_SECONDS = 3
 """How long open connections, such as live counters, may take to end when the server stops."""
+
+SILENT_SECONDS = 10
+"""How long a connection may take to send a request's headers, or stay idle between two requests."""
+MAX_HEADER_BYTES = 64 * 1024
+"""The headers of a request, its address included. With MOST_CONNECTIONS it bounds what unfinished ones hold."""
+MOST_CONNECTIONS = 16_384
+SPARE_FILES = 256
+"""Files that the process may open beside connections: the stores, their logs, exports."""
+
+
+def most_connections() -> int:
+    """Raises the limit of open files as far as the system allows; answers how many connections fit in it."""
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + SPARE_FILES
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(SPARE_FILES, allowed - SPARE_FILES)
 
 
 def serve(
@@ -56,8 +80,13 @@ async def _serve(
         address=address_of(host),
         port=port,
         interface=Interfaces.ASGI,
+        # Of HTTP/1 alone Granian limits how long a connection may be silent.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=SILENT_SECONDS * 1_000, max_buffer_size=MAX_HEADER_BYTES
+        ),
         backlog=1024,
-        backpressure=1024,
+        backpressure=most_connections(),
         log_enabled=False,
     )
     server.workers_kill_timeout = GRACE_SECONDS

@@ -25,6 +25,7 @@ from meterboard.service.health import Health
 from meterboard.service.ingest import Ingest
 from meterboard.service.jobs import Job, every
 from meterboard.service.meter import Meter
+from meterboard.service.reads import Reads
 from meterboard.service.refresh import Refresh
 from meterboard.service.retention import Retention
 from meterboard.service.statistics import Statistics
@@ -93,6 +94,7 @@ class Services:
         self._own_schedules: dict[str, CreditSchedule] = {}
         allowances = self.accounts.organizations.allowances
         self.store = DuckDBStore(data, memory=settings.memory)
+        self.reads = Reads(self.store.interrupt)
         self.health = Health(__version__, clock)
         self.meter = Meter(
             self.store,
@@ -122,9 +124,10 @@ class Services:
         )
         self.verify = Verify(self.store, self.refresh, clock)
         self.access = Access(
-            clock,
             key=self.accounts.keys.bearer,
+            is_key=self.accounts.keys.is_known,
             viewer=self.accounts.people.viewer,
+            is_session=self.accounts.people.is_session,
             sign_in=self.accounts.people.sign_in,
             sign_out=self.accounts.people.sign_out,
         )
@@ -157,6 +160,8 @@ class Services:
 
     def close(self) -> None:
         """Store what is waiting, then let go of the folder."""
+        self.reads.close()
+        self.access.close()
         self.meter.close()
         self.store.close()
         self.accounts.close()

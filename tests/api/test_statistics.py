@@ -339,3 +339,35 @@ def test_what_can_t_be_asked_about_connections_is_told(server: Server, question:
 
     assert response.status_code == 400
     assert response.json()["detail"]
+
+
+YEARS = (1, 1970, 1971, 2026, 9990, 9999)
+MOST_DAYS = 33
+"""The retention of 30 days, the day before it that may not be deleted yet, and both ends' parts of a day."""
+
+
+def test_a_period_of_any_years_is_answered_as_far_as_usage_is_kept(server: Server) -> None:
+    everything = ask(server, "summary?period=last_30_days")["calls"]
+    today = f"{datetime.fromisoformat(ask(server, 'summary?')['as_of']):%Y-%m-%d}"
+    periods = [f"{first:04}-01-01..{last:04}-12-31" for first in YEARS for last in YEARS if first <= last]
+    periods += [f"{year:04}-01-01" for year in YEARS]
+    periods += [f"{year:04}-01-01T00:00..{today}T00:00" for year in YEARS]
+    with httpx.Client(headers=server.headers(), base_url=server.url, verify=False, timeout=30) as web:
+        for period in periods:
+            asked = {"period": period, "compare": "previous"}
+            summary = web.get("/v1/statistics/summary", params=asked)
+            series = web.get("/v1/statistics/series", params={"period": period, "by": "user"})
+            assert summary.status_code == series.status_code
+            assert series.status_code in (200, 400), period
+            if series.status_code == 200:
+                assert len(series.json()["points"]) <= MOST_DAYS, period
+                assert summary.json()["period"]["name"] == period
+        for period in (f"1971-01-01..{today}", "1971-01-01..9990-12-31"):
+            summary = web.get("/v1/statistics/summary", params={"period": period, "compare": "previous"})
+            assert summary.json()["calls"] == everything
+            assert summary.json()["average_over_days"] <= MOST_DAYS
+            assert summary.json()["previous"]["complete"] is False
+            breakdown = web.get(
+                "/v1/statistics/breakdown", params={"period": period, "by": "user", "compare": "previous"}
+            )
+            assert breakdown.json()["total"]["calls"] == everything

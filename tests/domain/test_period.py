@@ -118,3 +118,30 @@ def test_anything_else_is_refused_with_what_would_be_right(text: str) -> None:
         period(text, "UTC", datetime(2026, 11, 24, tzinfo=UTC))
 
     assert refused.value.parameter == "period"
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "days"),
+    [
+        pytest.param("2026-11-20..2026-11-22", "2026-11-20", 3, id="kept as a whole"),
+        pytest.param("1971-01-01..2026-11-22", "2026-10-23", 31, id="begins before what is kept"),
+        pytest.param("1971-01-01T09:15..2026-11-22T00:00", "2026-10-23", 30, id="of times"),
+        pytest.param("2020-01-01", "2020-01-01", 1, id="a day that is not kept"),
+        pytest.param("1971-01-01..2020-01-31", "2020-01-01", 31, id="ends before what is kept"),
+        pytest.param("2027-01-01..2030-01-01", "2027-01-01", 1, id="has not begun"),
+    ],
+)
+def test_a_period_begins_no_earlier_than_what_is_kept(text: str, start: str, days: int) -> None:
+    asked = period(text, "Asia/Kolkata", datetime(2026, 11, 24, tzinfo=UTC))
+    first = datetime(2026, 10, 23, tzinfo=KOLKATA).astimezone(UTC)
+
+    kept = asked.within(first, timedelta(days=31))
+
+    assert datetime.fromisoformat(start).replace(tzinfo=KOLKATA) == kept.start
+    assert (text, asked.end, days) == (kept.name, kept.end, kept.days)
+
+
+def test_the_period_before_begins_no_earlier_than_periods_do() -> None:
+    asked = period("1971-01-02T00:15..2026-11-20T00:00", "UTC", datetime(2026, 11, 24, tzinfo=UTC))
+
+    assert datetime(1971, 1, 1, tzinfo=UTC) == asked.previous().start

@@ -1,5 +1,6 @@
 """The control plane's database: opening it, bringing its tables up to date, and the one place that commits."""
 
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         """Raises: DataFolderError: the file can't be opened, written or brought up to date."""
+        self._uri = (folder / FILE).absolute().as_uri()
+        self._plain: sqlite3.Connection | None = None
         self._engine = create_engine(f"sqlite:///{folder / FILE}")
         event.listen(self._engine, "connect", _prepare)
         try:
@@ -40,7 +43,24 @@ class Database:
         with Session(self._engine) as session, session.begin():
             yield session
 
+    def has_row(self, query: str, *parameters: str) -> bool:
+        """
+        Whether a query finds anything: in microseconds where it has an index, and never waiting for a writer.
+
+        To be called in one thread. What is not known costs no more than this, since anybody may send it, and often.
+        """
+        try:
+            if self._plain is None:
+                self._plain = sqlite3.connect(
+                    f"{self._uri}?mode=ro", uri=True, timeout=0, check_same_thread=False
+                )
+            return self._plain.execute(query, parameters).fetchone() is not None
+        except sqlite3.OperationalError:  # locked for a moment: the usual session waits for it
+            return True
+
     def close(self) -> None:
+        if self._plain is not None:
+            self._plain.close()
         self._engine.dispose()
 
 

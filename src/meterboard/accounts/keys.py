@@ -46,6 +46,12 @@ class Keys:
             if row is not None:
                 row.revoked_at = self._clock.now()
 
+    def is_known(self, secret: str) -> bool:
+        """Whether there is such a key, found in microseconds."""
+        return self._database.has_row(
+            "select 1 from api_key where hash = ? and revoked_at is null", digest(secret)
+        )
+
     def bearer(self, secret: str) -> ApiKey:
         """Raises: Unauthenticated: there is no such key, or it was revoked."""
         held = select(KeyRow, OrganizationRow).outerjoin(

@@ -102,6 +102,10 @@ class People:
             )
             return fresh
 
+    def is_session(self, session_secret: str) -> bool:
+        """Whether there is such a session, expired or not, found in microseconds."""
+        return self._database.has_row("select 1 from session where hash = ?", digest(session_secret))
+
     def viewer(self, session_secret: str) -> Viewer:
         """Raises: Unauthenticated: no such session, it has ended, or its person is no longer a member."""
         found = (

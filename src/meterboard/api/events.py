@@ -11,6 +11,7 @@ from meterboard.api.statistics import Asked, described, only
 from meterboard.domain.cursor import parse_cursor
 from meterboard.domain.organization import Organization
 from meterboard.service.events import MOST_EVENTS, EventsAnswer
+from meterboard.service.reads import shared
 from meterboard.service.statistics import Statistics
 
 EVENTS = 50
@@ -30,8 +31,8 @@ CursorText = Annotated[
     "/events",
     summary="List usage events",
     responses=described(EventsAnswer),
-    sync_to_thread=True,
 )
+@shared
 def events(
     request: Request[Any, Any, Any],
     organization: Organization,

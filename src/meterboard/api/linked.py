@@ -10,6 +10,7 @@ from meterboard.api.statistics import MOST_ROWS, Asked, Columns, described, only
 from meterboard.domain.organization import Organization
 from meterboard.domain.query import Dimension, parse_columns
 from meterboard.service.linked import ConnectionsAnswer, ValuesAnswer
+from meterboard.service.reads import shared
 from meterboard.service.statistics import Statistics
 
 CONNECTIONS = 200
@@ -26,8 +27,8 @@ Search = Annotated[str, Parameter(description="Values that have this within alon
     "/connections",
     summary="What values are connected with",
     responses=described(ConnectionsAnswer),
-    sync_to_thread=True,
 )
+@shared
 def connections(
     request: Request[Any, Any, Any],
     organization: Organization,
@@ -53,8 +54,8 @@ def connections(
     "/values",
     summary="Values to choose from",
     responses=described(ValuesAnswer),
-    sync_to_thread=True,
 )
+@shared
 def values(
     request: Request[Any, Any, Any],
     organization: Organization,

@@ -30,6 +30,7 @@ from meterboard.service.answers import (
     TableAnswer,
     TasksAnswer,
 )
+from meterboard.service.reads import shared
 from meterboard.service.statistics import Statistics
 
 MOST_ROWS = 10_000
@@ -112,7 +113,8 @@ def described(answer: type[Struct]) -> dict[int, ResponseSpec]:
     return {200: ResponseSpec(answer, description="The answer; CSV and Parquet carry its rows.")}
 
 
-@get("/summary", summary="Totals of a period", responses=described(Summary), sync_to_thread=True)
+@get("/summary", summary="Totals of a period", responses=described(Summary))
+@shared
 def summary(
     request: Request[Any, Any, Any],
     organization: Organization,
@@ -131,9 +133,8 @@ def summary(
     return respond(answer, form=format, name="summary")
 
 
-@get(
-    "/breakdown", summary="Usage by one dimension", responses=described(BreakdownAnswer), sync_to_thread=True
-)
+@get("/breakdown", summary="Usage by one dimension", responses=described(BreakdownAnswer))
+@shared
 def breakdown(
     request: Request[Any, Any, Any],
     organization: Organization,
@@ -159,7 +160,8 @@ def breakdown(
     return respond(answer, form=format, name=f"usage-by-{by}")
 
 
-@get("/series", summary="Usage over time", responses=described(SeriesAnswer), sync_to_thread=True)
+@get("/series", summary="Usage over time", responses=described(SeriesAnswer))
+@shared
 def series(
     request: Request[Any, Any, Any],
     organization: Organization,
@@ -176,7 +178,8 @@ def series(
     return respond(answer, form=format, name="usage-over-time")
 
 
-@get("/flows", summary="How names are connected", responses=described(FlowsAnswer), sync_to_thread=True)
+@get("/flows", summary="How names are connected", responses=described(FlowsAnswer))
+@shared
 def flows(
     request: Request[Any, Any, Any],
     organization: Organization,
@@ -194,7 +197,8 @@ def flows(
     return respond(answer, form=format, name="connections")
 
 
-@get("/table", summary="Combinations that occurred", responses=described(TableAnswer), sync_to_thread=True)
+@get("/table", summary="Combinations that occurred", responses=described(TableAnswer))
+@shared
 def table(
     request: Request[Any, Any, Any],
     organization: Organization,
@@ -223,8 +227,8 @@ def table(
     "/integration-tasks",
     summary="Integration tasks per function and module",
     responses=described(TasksAnswer),
-    sync_to_thread=True,
 )
+@shared
 def integration_tasks(
     request: Request[Any, Any, Any],
     organization: Organization,

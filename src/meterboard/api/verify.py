@@ -3,12 +3,12 @@
 from litestar import get
 
 from meterboard.domain.organization import Organization
+from meterboard.service.reads import shared
 from meterboard.service.verify import Verification, Verify
 
 
-@get(
-    "/v1/verify", summary="Check the statistics against the events", tags=["Statistics"], sync_to_thread=True
-)
+@get("/v1/verify", summary="Check the statistics against the events", tags=["Statistics"])
+@shared
 def verification(organization: Organization, verify: Verify) -> Verification:
     """Recompute the statistics from the events; a difference of 0 is the proof."""
     return verify.check(organization)

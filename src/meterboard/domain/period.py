@@ -12,6 +12,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from meterboard.errors import InvalidParameter
 
@@ -23,6 +24,9 @@ DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)
 """The finest step of time that is told apart."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+EARLIEST = date(1971, 1, 1)
+"""The first day that a period may begin with."""
 
 Unit = Literal["quarter_hour", "hour", "day"]
 DEFAULT_PERIOD = "last_24_hours"
@@ -67,12 +71,34 @@ class Period(Struct, frozen=True):
         is_over = midnight(end.astimezone(self.zone).date(), self.zone) == end > self.start
         return self._before(start, self.start if is_over else min(start + length, self.start))
 
+    def within(self, first: datetime, longest: timedelta) -> "Period":
+        """
+        The part of this period from `first` on, a midnight of its zone, under its own name.
+
+        A period that ends before `first` is left as it is, or, where it is longer than `longest`, the end of it.
+        """
+        start = (
+            first
+            if first < self.end
+            else midnight((self.end - longest).astimezone(self.zone).date(), self.zone)
+        )
+        if self.start >= start:
+            return self
+        days = -((start - self.end) // DAY)
+        if self.is_of_days:
+            days = (
+                (self.end - INSTANT).astimezone(self.zone).date() - start.astimezone(self.zone).date()
+            ).days + 1
+        return replace(self, start=start, days=max(1, days))
+
     @property
     def is_of_days(self) -> bool:
         """Is it named by days of the calendar, not by times?"""
         return self.name != "last_24_hours" and "T" not in self.name
 
     def _before(self, start: datetime, end: datetime) -> "Period":
+        earliest = midnight(EARLIEST, self.zone)
+        start, end = max(start, earliest), max(end, earliest)
         return Period(range_name(start, end, self.zone), start, end, self.zone, self.unit, self.days)
 
 
@@ -125,7 +151,7 @@ def local_moment(text: str, zone: ZoneInfo, *, is_end: bool = False) -> datetime
     Raises: ValueError: there is no such date or time, or it is not on a quarter of an hour.
     """
     given = datetime.fromisoformat(text)
-    if not 1971 <= given.year <= 9990:
+    if not EARLIEST.year <= given.year <= 9990:
         raise ValueError("the year is out of range")
     if given.tzinfo is None:
         first, second = (given.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
@@ -182,7 +208,7 @@ def _dates(text: str, today: date) -> tuple[date, date]:
             raise ValueError
         first = date.fromisoformat(found[1])
         last = date.fromisoformat(found[2] or found[1])
-        if first.year < 1971 or last.year > 9990:
+        if first < EARLIEST or last.year > 9990:
             raise ValueError
     except ValueError:
         raise InvalidParameter(

@@ -1,35 +1,52 @@
 """Who is asking: keys and sessions, remembered for a few seconds so that not every request asks the database."""
 
 import asyncio
-from collections.abc import Callable, Hashable
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Generic, TypeVar
 
-from meterboard.clock import Clock
 from meterboard.domain.access import ApiKey, Viewer
+from meterboard.errors import Unauthenticated
 
-REMEMBERED = timedelta(seconds=5)
+REMEMBERED_SECONDS = 5.0
 """How long a revoked key or an ended session may still work."""
 MOST_REMEMBERED = 10_000
+LONGEST_SECRET = 200
+"""Characters; those that Meterboard makes have under 50. With MOST_REMEMBERED this bounds the memory to a few megabytes."""
+THREADS = 2
+"""For looking keys and sessions up: threads of their own, so that no other work can keep them waiting."""
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class _Remembered(Generic[T]):
-    def __init__(self, find: Callable[[str], T], clock: Clock) -> None:
+    def __init__(
+        self,
+        threads: ThreadPoolExecutor,
+        find: Callable[[str], T],
+        exists: Callable[[str], bool],
+        unknown: str,
+    ) -> None:
+        self._threads = threads
         self._find = find
-        self._clock = clock
-        self._known: dict[Hashable, tuple[T, datetime]] = {}
+        self._exists = exists
+        self._unknown = unknown
+        self._known: dict[str, tuple[T, float]] = {}
 
-    async def get(self, secret: str) -> T:
+    async def get(self, secret: str, now: float) -> T:
         known = self._known.get(secret)
-        now = self._clock.now()
         if known and now < known[1]:
             return known[0]
-        found = await asyncio.to_thread(self._find, secret)  # what is not found raises and is not remembered
+        # An unknown secret is refused here and now: whoever sends many keeps nobody waiting.
+        if len(secret) > LONGEST_SECRET or not self._exists(secret):
+            raise Unauthenticated(self._unknown)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, self._find, secret)
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-        self._known[secret] = (found, now + REMEMBERED)
+        self._known[secret] = (found, now + REMEMBERED_SECONDS)
         return found
 
     def forget(self, secret: str) -> None:
@@ -41,31 +58,58 @@ class Access:
 
     def __init__(
         self,
-        clock: Clock,
         *,
         key: Callable[[str], ApiKey],
+        is_key: Callable[[str], bool],
         viewer: Callable[[str], Viewer],
+        is_session: Callable[[str], bool],
         sign_in: Callable[[str], str],
         sign_out: Callable[[str], None],
+        monotonic: Callable[[], float] = monotonic,
     ) -> None:
-        self._keys = _Remembered(key, clock)
-        self._viewers = _Remembered(viewer, clock)
+        """
+        `is_key` and `is_session` are called in the event loop, and must answer at once.
+
+        `monotonic` is a clock in seconds that is never set back, which would lengthen the life of what was revoked.
+        """
+        self._monotonic = monotonic
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="access")
+        self._keys = _Remembered(
+            self._threads,
+            key,
+            is_key,
+            "The key in the Authorization header is not known here, or was revoked. "
+            "Make one: meterboard key create ORG",
+        )
+        self._viewers = _Remembered(
+            self._threads,
+            viewer,
+            is_session,
+            "You are not signed in, or your session has ended. Open a new sign-in link.",
+        )
         self._sign_in = sign_in
         self._sign_out = sign_out
 
     async def key(self, secret: str) -> ApiKey:
         """Raises: Unauthenticated: there is no such key."""
-        return await self._keys.get(secret)
+        return await self._keys.get(secret, self._monotonic())
 
     async def viewer(self, session: str) -> Viewer:
         """Raises: Unauthenticated: there is no such session."""
-        return await self._viewers.get(session)
+        return await self._viewers.get(session, self._monotonic())
 
     async def sign_in(self, link: str) -> str:
         """Use up a one-time link; answers a session's secret. Raises: Unauthenticated."""
-        return await asyncio.to_thread(self._sign_in, link)
+        return await self._in_thread(self._sign_in, link)
 
     async def sign_out(self, session: str) -> None:
         """End a session at once."""
         self._viewers.forget(session)
-        await asyncio.to_thread(self._sign_out, session)
+        await self._in_thread(self._sign_out, session)
+
+    async def _in_thread(self, work: Callable[[str], R], secret: str) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, secret)
+
+    def close(self) -> None:
+        """Waits for what is being looked up."""
+        self._threads.shutdown()

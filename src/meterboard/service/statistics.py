@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -11,7 +11,7 @@ from meterboard.clock import Clock
 from meterboard.domain.allowance import Allowance, allowed_in
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.organization import Organization
-from meterboard.domain.period import Period, bucket_start, midnight, parse_period
+from meterboard.domain.period import DAY, EARLIEST, Period, bucket_start, midnight, parse_period
 from meterboard.domain.query import (
     BREAKDOWNS,
     MOST_CALLS_FIRST,
@@ -43,6 +43,7 @@ from meterboard.service.answers import (
 )
 from meterboard.service.events import EventsAnswer, events_answer
 from meterboard.service.flows import flows
+from meterboard.service.kept import Kept
 from meterboard.service.linked import ConnectionsAnswer, Outline, ValuesAnswer, connections, outline, values
 from meterboard.service.refresh import Refresh
 from meterboard.service.series import series
@@ -50,8 +51,6 @@ from meterboard.service.tables import by_combinations, by_parts
 from meterboard.usage.store import Group, Groups, Snapshot, Usage, UsageStore
 
 T = TypeVar("T")
-MOST_KEPT = 1_000
-"""Organisations for which something is kept until their statistics move."""
 MOST_NAMED = 1_000
 """Names that are asked for by name; of more, everything is asked for."""
 GRACE = timedelta(minutes=1)
@@ -75,7 +74,7 @@ class Statistics:
         self._clock = clock
         self._retention = retention
         self._allowances = allowances
-        self._kept: dict[int, tuple[datetime, dict[str, Any]]] = {}
+        self._kept = Kept()
 
     @contextmanager
     def read(self, organization: Organization) -> Iterator["Reading"]:
@@ -94,21 +93,13 @@ class Statistics:
                 missed=self._missed(now, snapshot.watermark),
                 retention=self._retention,
                 allowances=self._allowances(organization.id),
-                kept=self._kept_at(organization.id, snapshot.watermark),
+                kept=self._kept,
             )
 
     def _missed(self, now: datetime, watermark: datetime) -> datetime | None:
         """The last refresh that was due, if it has not come about within the grace that one has."""
         due = self._refresh.next_after(now) - self._refresh.interval
         return due if self._refresh.interval and watermark < due < now - GRACE else None
-
-    def _kept_at(self, organization: int, watermark: datetime) -> dict[str, Any]:
-        known = self._kept.get(organization)
-        if known is None or known[0] != watermark:
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            known = self._kept[organization] = (watermark, {})
-        return known[1]
 
 
 class Reading:
@@ -125,7 +116,7 @@ class Reading:
         missed: datetime | None,
         retention: timedelta,
         allowances: Sequence[Allowance],
-        kept: dict[str, Any],
+        kept: Kept,
     ) -> None:
         self._kept = kept
         self._snapshot = snapshot
@@ -139,17 +130,23 @@ class Reading:
         self.missed = missed.astimezone(organization.zone) if missed else None
         self.today = now.astimezone(organization.zone).date()
         self.first_day = (now - retention).astimezone(organization.zone).date()
+        # A day earlier than the retention: what retention has not deleted yet is still in every answer.
+        oldest = (snapshot.watermark - retention - DAY).astimezone(organization.zone).date()
+        self._first = midnight(max(oldest, EARLIEST), organization.zone)
 
     def period(self, text: str) -> Period:
-        """The period of that name or date. Raises: InvalidParameter: there is none."""
-        return parse_period(text, zone=self._organization.zone, now=self._now, as_of=self._snapshot.watermark)
+        """
+        The period of that name or date, as far as its usage may be kept. Raises: InvalidParameter: there is none.
+
+        Without that bound an answer about centuries would be as long as the centuries.
+        """
+        as_of = self._snapshot.watermark
+        period = parse_period(text, zone=self._organization.zone, now=self._now, as_of=as_of)
+        return period.within(self._first, max(DAY, as_of - self._first))
 
     def kept(self, name: str, make: Callable[[], T]) -> T:
         """What `make` says, worked out once for an organisation until its statistics move."""
-        if name not in self._kept:
-            self._kept[name] = make()
-        found: T = self._kept[name]
-        return found
+        return self._kept.get(self._organization.id, self._snapshot.watermark, name, make)
 
     def _scope(self, period: Period, filters: Filters) -> Scope:
         """Where the organisation comes into every question; there is no other way to ask one."""
@@ -187,11 +184,8 @@ class Reading:
         return self.kept("days", lambda: self._days({})) if not filters else self._days(filters)
 
     def _days(self, filters: Filters) -> list[DayOfCalls]:
-        end = self._snapshot.watermark
-        # A day earlier than the retention: what retention has not deleted yet is still in every other answer.
-        first = (end - self._retention - timedelta(days=1)).astimezone(self._organization.zone).date()
         retained = Period(
-            "retained", midnight(first, self._organization.zone), end, self._organization.zone, "day", 1
+            "retained", self._first, self._snapshot.watermark, self._organization.zone, "day", 1
         )
         return [
             DayOfCalls(point.start.date(), point.calls) for point in self.series(retained, filters).points

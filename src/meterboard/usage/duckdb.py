@@ -7,12 +7,11 @@ Times are stored as microseconds since 1970 UTC, buckets as their number; no sta
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from itertools import compress, repeat
 from pathlib import Path
 from struct import Struct
-from threading import Lock
 from typing import Any
 
 import duckdb
@@ -23,7 +22,7 @@ from meterboard.errors import DataFolderError, StoreFailed
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage.duckdb_ids import KnownIds
 from meterboard.usage.duckdb_rows import CALL, WHAT, WHENCE, WHO, Rows
-from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of, why_not_opened
+from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, Readers, first_line, watermark_of, why_not_opened
 
 FILE = "usage.duckdb"
 MOST_PIECES = 1.25
@@ -48,8 +47,7 @@ class DuckDBStore:
         self._path = folder / FILE
         self._memory = memory
         self._connection = self._connect()
-        self._readers = 0
-        self._readers_changed = Lock()
+        self._readers = Readers()
         self._touched: set[int] = set()
         try:
             self._check_layout()
@@ -114,8 +112,8 @@ class DuckDBStore:
 
     def _let_go(self, kept: str) -> None:
         """Give back the memory of blocks that were read and may not be asked for again, unless somebody is reading."""
-        with self._readers_changed:
-            if self._readers:
+        with self._readers.changed:
+            if self._readers.count:
                 return
             with suppress(duckdb.OutOfMemoryException):  # it gave back what it could
                 self._connection.execute(f"set memory_limit = '{kept}'").fetchall()
@@ -368,22 +366,11 @@ class DuckDBStore:
 
     # -- reading, from any thread ---------------------------------------------------------------------------------
 
-    @contextmanager
-    def snapshot(self) -> Iterator["DuckDBSnapshot"]:
-        with self._readers_changed:
-            self._readers += 1
-        try:
-            with self._new_reader() as connection:
-                yield DuckDBSnapshot(connection)
-        finally:
-            with self._readers_changed:
-                self._readers -= 1
+    def snapshot(self) -> AbstractContextManager[DuckDBSnapshot]:
+        return self._readers.snapshot(lambda: self._reader)
 
-    def _new_reader(self) -> duckdb.DuckDBPyConnection:
-        try:
-            return self._reader.cursor().begin()
-        except duckdb.Error as error:
-            raise StoreFailed(f"The usage store can't be read: {first_line(error)}") from error
+    def interrupt(self, thread: int) -> None:
+        self._readers.interrupt(thread)
 
 
 def _firsts(values: Sequence[Hashable]) -> list[int]:

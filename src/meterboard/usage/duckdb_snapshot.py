@@ -1,8 +1,10 @@
 """Reading from DuckDB: one connection in one transaction, so that every answer is of the same moment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from threading import Lock, get_ident
 
 import duckdb
 from msgspec.structs import replace
@@ -10,6 +12,7 @@ from msgspec.structs import replace
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import EPOCH, INSTANT, micros
 from meterboard.domain.query import Breakdown, Dimension, Order, Scope
+from meterboard.errors import Overloaded, StoreFailed
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage import sql
 from meterboard.usage.listing import listing
@@ -34,10 +37,26 @@ class DuckDBSnapshot:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._is_ended = False
         self.watermark = EPOCH + INSTANT * watermark_of(connection)
 
+    def interrupt(self) -> None:
+        """Makes the statement that is being executed fail, and every later one. May be called from any thread."""
+        self._is_ended = True
+        self._connection.interrupt()
+
+    def _execute(self, statement: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
+        if self._is_ended:  # DuckDB forgets an interruption that comes between two statements
+            raise duckdb.InterruptException("The read was interrupted.")
+        try:
+            return self._connection.execute(statement, parameters)
+        except duckdb.OutOfMemoryException as error:
+            raise Overloaded(
+                "This question needs more memory than is free now. Ask for a shorter period, or again later."
+            ) from error
+
     def _rows(self, statement: str, parameters: Sequence[sql.Parameter]) -> list[tuple[object, ...]]:
-        return self._connection.execute(statement, parameters).fetchall()
+        return self._execute(statement, parameters).fetchall()
 
     def total(self, scope: Scope) -> Totals:
         (sums,) = self._rows(*sql.total(scope))
@@ -154,8 +173,50 @@ class DuckDBSnapshot:
 
     def difference(self, organization: int) -> Difference:
         parameters = {"organization": organization, "watermark": micros(self.watermark)}
-        (row,) = self._connection.execute(statements.DIFFERENCE, parameters).fetchall()
+        (row,) = self._execute(statements.DIFFERENCE, parameters).fetchall()
         return Difference(*map(_int, row))
+
+
+class Readers:
+    """The snapshots that are open; `count` of them, which changes under the lock `changed`."""
+
+    def __init__(self) -> None:
+        self.changed = Lock()
+        self.count = 0
+        self._open: list[tuple[int, DuckDBSnapshot]] = []
+
+    @contextmanager
+    def snapshot(self, reader: Callable[[], duckdb.DuckDBPyConnection]) -> Iterator[DuckDBSnapshot]:
+        """A snapshot of the connection that `reader` answers. Raises: StoreFailed."""
+        with self.changed:
+            self.count += 1
+        try:
+            with _begun(reader()) as connection:
+                opened = (get_ident(), DuckDBSnapshot(connection))
+                with self.changed:
+                    self._open.append(opened)
+                try:
+                    yield opened[1]
+                finally:  # before it is closed: what is closed can't be interrupted
+                    with self.changed:
+                        self._open.remove(opened)
+        finally:
+            with self.changed:
+                self.count -= 1
+
+    def interrupt(self, thread: int) -> None:
+        """Ends the snapshots that a thread has open."""
+        with self.changed:
+            for opened_in, snapshot in self._open:
+                if opened_in == thread:
+                    snapshot.interrupt()
+
+
+def _begun(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    try:
+        return connection.cursor().begin()
+    except duckdb.Error as error:
+        raise StoreFailed(f"The usage store can't be read: {first_line(error)}") from error
 
 
 def _section(row: Sequence[object]) -> Section:

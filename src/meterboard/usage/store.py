@@ -313,6 +313,10 @@ class UsageStore(Protocol):
         """A consistent view, to be closed soon: it holds back the reuse of deleted space."""
         ...
 
+    def interrupt(self, thread: int) -> None:
+        """Ends the snapshots that a thread has open: the statement that one of them executes, and all later ones, fail."""
+        ...
+
     def close(self) -> None:
         """Leave the store whole and free."""
         ...

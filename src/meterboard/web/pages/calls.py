@@ -8,6 +8,7 @@ from meterboard.domain.access import Viewer
 from meterboard.domain.cursor import parse_cursor
 from meterboard.domain.query import parse_filters
 from meterboard.service.events import MOST_EVENTS
+from meterboard.service.reads import shared
 from meterboard.service.statistics import Statistics
 from meterboard.web import words
 from meterboard.web.pages.frame import address_of, frame
@@ -19,7 +20,8 @@ KNOWN = frozenset({"cursor"})
 FILES = {"csv": "CSV", "parquet": "Parquet", "json": "JSON"}
 
 
-@get("/calls", include_in_schema=False, sync_to_thread=True)
+@get("/calls", include_in_schema=False)
+@shared
 def calls(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
     """The calls behind a number, newest first."""
     address = address_of(request, KNOWN)

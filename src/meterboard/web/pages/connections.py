@@ -9,6 +9,7 @@ from msgspec import Struct
 from meterboard.domain.access import Viewer
 from meterboard.domain.query import DIMENSIONS, NOT, parse_columns, parse_filters, value_of
 from meterboard.service.answers import FlowColumn, FlowsAnswer
+from meterboard.service.reads import shared
 from meterboard.service.statistics import Reading, Statistics
 from meterboard.web.address import CALLS, TABLE, Address
 from meterboard.web.pages.colours import colours_of
@@ -51,7 +52,8 @@ class Link(Struct, frozen=True):
     calls_url: str
 
 
-@get("/connections", include_in_schema=False, sync_to_thread=True)
+@get("/connections", include_in_schema=False)
+@shared
 def connections(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
     """Which names of the columns chosen are connected, and by how much."""
     address = address_of(request, KNOWN)

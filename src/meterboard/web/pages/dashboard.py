@@ -10,6 +10,7 @@ from meterboard.domain.period import Period
 from meterboard.domain.query import DIMENSIONS, Dimension, Filters, parse_filters
 from meterboard.service.answers import Summary
 from meterboard.service.credits import LiveCredits
+from meterboard.service.reads import shared
 from meterboard.service.statistics import Reading, Statistics
 from meterboard.web import words
 from meterboard.web.address import SWITCHES, Address
@@ -25,7 +26,8 @@ from meterboard.web.render import page
 KNOWN = frozenset(SWITCHES)
 
 
-@get("/", include_in_schema=False, sync_to_thread=True)
+@get("/", include_in_schema=False)
+@shared
 def dashboard(
     request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, live_credits: LiveCredits
 ) -> Response[Any]:

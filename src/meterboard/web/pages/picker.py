@@ -18,6 +18,7 @@ from meterboard.domain.query import (
     value_of,
 )
 from meterboard.errors import InvalidParameter
+from meterboard.service.reads import shared
 from meterboard.service.statistics import Reading, Statistics
 from meterboard.web.address import ASKED_FIELD, ASKED_HOW, ASKED_VALUE, FINDING, OUT, Address
 from meterboard.web.render import page
@@ -69,7 +70,8 @@ def picker(reading: Reading, period: Period, filters: Filters, address: Address)
     return Picker(column, search, is_out, choices, found.names)
 
 
-@get("/values", include_in_schema=False, sync_to_thread=True)
+@get("/values", include_in_schema=False)
+@shared
 def values(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
     """
     The values to choose from, for the form while it is filled in.

@@ -17,6 +17,7 @@ from meterboard.domain.query import (
     parse_order,
 )
 from meterboard.errors import InvalidParameter
+from meterboard.service.reads import shared
 from meterboard.service.statistics import Reading, Statistics
 from meterboard.web.address import Address
 from meterboard.web.pages.frame import address_of, frame
@@ -58,7 +59,8 @@ class Rows(Struct, frozen=True):
     has_tasks: bool
 
 
-@get("/table", include_in_schema=False, sync_to_thread=True)
+@get("/table", include_in_schema=False)
+@shared
 def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
     """The combinations behind every graph."""
     address = address_of(request, KNOWN)

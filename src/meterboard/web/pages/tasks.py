@@ -6,13 +6,15 @@ from litestar import Request, Response, get
 
 from meterboard.domain.access import Viewer
 from meterboard.domain.query import parse_filters, value_of
+from meterboard.service.reads import shared
 from meterboard.service.statistics import Statistics
 from meterboard.web import words
 from meterboard.web.pages.frame import address_of
 from meterboard.web.render import page
 
 
-@get("/tasks", include_in_schema=False, sync_to_thread=True)
+@get("/tasks", include_in_schema=False)
+@shared
 def tasks(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
     """What the integration tasks cost, by function and module. In a dialog, or as a page of its own."""
     address = address_of(request)

@@ -5,11 +5,13 @@ from typing import Any
 from litestar import Request, Response, get
 
 from meterboard.domain.access import Viewer
+from meterboard.service.reads import shared
 from meterboard.service.verify import Verify
 from meterboard.web.render import page
 
 
-@get("/verify", include_in_schema=False, sync_to_thread=True)
+@get("/verify", include_in_schema=False)
+@shared
 def verification(request: Request[Any, Any, Any], viewer: Viewer, verify: Verify) -> Response[str]:
     """The footer's proof: the statistics recomputed from the events. In the footer, or as a page of its own."""
     whole = "hx-request" not in request.headers

@@ -1,0 +1,182 @@
+"""
+Running reads of the usage store: in threads of their own, and with a share of them for each organisation.
+
+A read takes from milliseconds to minutes. Without a share, the reads of one organisation would keep all others waiting;
+in asyncio's own executor they would also keep keys from being checked and jobs from being run.
+"""
+
+import asyncio
+import inspect
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import wraps
+from threading import Lock, get_ident
+from time import sleep
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from meterboard.errors import Overloaded
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MOST_RUNNING = 3
+"""Reads that run at once. Each may use every processor, so more of them would finish no sooner and slow commits down."""
+MOST_RUNNING_EACH = 2
+"""Reads of one organisation that run at once: fewer than MOST_RUNNING, so that another's can always begin."""
+MOST_WAITING_EACH = 32
+"""Reads of one organisation that wait. A page is one read, so this is as many tabs that open at the same moment."""
+RETRY_SECONDS = 2
+INTERRUPT_SECONDS = 0.05
+"""How often a read whose caller has left is interrupted until it has ended: it may be between two statements."""
+
+
+class _Read(Generic[T]):
+    """Work to be done in a thread, which can be interrupted there."""
+
+    def __init__(self, work: Callable[[], T], interrupt: Callable[[int], None]) -> None:
+        self._work = work
+        self._interrupt = interrupt
+        self._lock = Lock()
+        self._thread: int | None = None
+        self._is_unwanted = False
+
+    def run(self) -> T:
+        with self._lock:
+            if self._is_unwanted:
+                raise asyncio.CancelledError
+            self._thread = get_ident()
+        try:
+            return self._work()
+        finally:
+            with self._lock:  # the thread's next work is another's
+                self._thread = None
+
+    def stop(self) -> bool:
+        """Interrupts it, or keeps it from starting. Is it still running?"""
+        with self._lock:
+            self._is_unwanted = True
+            if self._thread is not None:
+                self._interrupt(self._thread)
+            return self._thread is not None
+
+
+class Reads:
+    """Shares the threads for reads among the organisations, which take turns. To be used in one event loop."""
+
+    def __init__(self, interrupt: Callable[[int], None]) -> None:
+        """`interrupt` ends the statement that the read in a thread is executing."""
+        self._interrupt = interrupt
+        self._threads = ThreadPoolExecutor(MOST_RUNNING, thread_name_prefix="read")
+        self._waiting: dict[int, deque[asyncio.Future[None]]] = {}
+        self._running: Counter[int] = Counter()
+        self._all: set[_Read[Any]] = set()
+
+    async def run(self, organization: int, work: Callable[[], T]) -> T:
+        """
+        The result of `work`, done in a thread when it is the organisation's turn.
+
+        Cancelling it takes it out of the queue or interrupts it.
+        Raises: Overloaded: too many reads of the organisation are waiting.
+        """
+        await self._turn(organization)
+        read = _Read(work, self._interrupt)
+        self._all.add(read)
+        try:
+            return await self._result(read)
+        finally:
+            self._all.discard(read)
+            self._leave(organization)
+
+    async def _turn(self, organization: int) -> None:
+        queue = self._waiting.setdefault(organization, deque())
+        if len(queue) >= MOST_WAITING_EACH:
+            raise Overloaded(
+                f"{MOST_WAITING_EACH} questions of this organization are waiting already. "
+                f"Ask again in {RETRY_SECONDS} seconds.",
+                retry_after=RETRY_SECONDS,
+            )
+        turn = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        self._start_next()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._remove(organization, turn)
+            else:  # it had just got its turn
+                self._leave(organization)
+            raise
+
+    def _start_next(self) -> None:
+        """Gives free threads to those who wait, to one organisation after the other."""
+        for organization in [*self._waiting]:
+            if self._running.total() >= MOST_RUNNING:
+                return
+            if self._running[organization] < MOST_RUNNING_EACH:
+                queue = self._waiting.pop(organization)  # and in again behind the others
+                turn = queue.popleft()
+                if queue:
+                    self._waiting[organization] = queue
+                self._running[organization] += 1
+                turn.set_result(None)
+
+    def _remove(self, organization: int, turn: asyncio.Future[None]) -> None:
+        queue = self._waiting[organization]
+        queue.remove(turn)
+        if not queue:
+            del self._waiting[organization]
+
+    def _leave(self, organization: int) -> None:
+        self._running -= Counter([organization])
+        self._start_next()
+
+    async def _result(self, read: _Read[T]) -> T:
+        done = asyncio.get_running_loop().run_in_executor(self._threads, read.run)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            while not done.done():
+                read.stop()
+                await asyncio.wait([done], timeout=INTERRUPT_SECONDS)
+            with suppress(BaseException):  # what an unwanted read ends with concerns nobody
+                done.result()
+            raise
+
+    @property
+    def running(self) -> int:
+        """Reads that run at the moment, of all organisations."""
+        return self._running.total()
+
+    @property
+    def waiting(self) -> int:
+        """Reads that wait at the moment, of all organisations."""
+        return sum(map(len, self._waiting.values()))
+
+    def close(self) -> None:
+        """Ends what is running."""
+        while any(read.stop() for read in [*self._all]):
+            sleep(INTERRUPT_SECONDS)
+        self._threads.shutdown(cancel_futures=True)
+
+
+def shared(handler: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+    """
+    Makes a request handler run in the threads for reads, as one of the share of its `organization` or `viewer`.
+
+    The handler gets another parameter, `reads`.
+    """
+
+    @wraps(handler)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        given: dict[str, Any] = dict(kwargs)
+        reads: Reads = given.pop("reads")
+        organization = given["organization"] if "organization" in given else given["viewer"].organization
+        return await reads.run(organization.id, lambda: handler(*args, **given))
+
+    signature = inspect.signature(handler)
+    added = inspect.Parameter("reads", inspect.Parameter.KEYWORD_ONLY, annotation=Reads)
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), added])  # type: ignore[attr-defined]
+    run.__annotations__ = {**handler.__annotations__, "reads": Reads}
+    return run
