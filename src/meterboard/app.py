@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from litestar import Litestar, Request, Response
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
@@ -20,6 +21,7 @@ from meterboard.api.schema import EventSchema
 from meterboard.api.traces import PATH as TRACES_PATH
 from meterboard.api.traces import TracesApp
 from meterboard.services import Services
+from meterboard.web.origin import PUBLIC_URL
 from meterboard.web.routes import on_missing_page, pages
 
 
@@ -49,6 +51,7 @@ def _litestar(services: Services) -> Litestar:
     held = {
         "access": services.access,
         "health": services.health,
+        "instance_secret": services.instance_secret,
         "live_credits": services.live_credits,
         "metrics_for": services.settings.metrics,
         "statistics": services.statistics,
@@ -62,6 +65,7 @@ def _litestar(services: Services) -> Litestar:
             title="Meterboard", version=__version__, path="/schema", render_plugins=[EventSchema(path="/")]
         ),
         request_max_body_size=None,
+        state=State({PUBLIC_URL: services.settings.public_url}),
         logging_config=None,
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -16,7 +16,7 @@ if sys.platform != "win32":  # which has no such locks
 
 FILE = "accounts.sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
-NEWEST = "0002"
+NEWEST = "0003"
 """The revision that this version needs: that of the last file in `migrations/versions`."""
 
 
@@ -25,7 +25,7 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         """Raises: DataFolderError: the file can't be opened, written or brought up to date."""
-        self._engine = create_engine(f"sqlite:///{folder / FILE}")
+        self._engine = create_engine(URL.create("sqlite", database=str(folder / FILE)))
         event.listen(self._engine, "connect", _prepare)
         try:
             with _alone(folder):
