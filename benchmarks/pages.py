@@ -40,7 +40,10 @@ PAID = """
 def state_of(browser: Browser, link: str) -> StorageState:
     """The session of someone who used the link."""
     context = browser.new_context()
-    context.new_page().goto(link)
+    page = context.new_page()
+    page.goto(link)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("header").wait_for()
     state = context.storage_state()
     context.close()
     return state

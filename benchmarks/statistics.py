@@ -9,6 +9,7 @@ import http.client
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlencode
 
 from benchmarks.company import batches, fill, spread
 from benchmarks.server import running
@@ -84,9 +85,20 @@ def timed(connection: http.client.HTTPConnection, path: str, headers: dict[str, 
 def signed_in(connection: http.client.HTTPConnection, link: str) -> dict[str, str]:
     """The headers of a person's browser."""
     connection.request("GET", f"/sign-in?link={link}")
+    page = connection.getresponse()
+    page.read()
+    cookie = (page.getheader("set-cookie") or "").partition(";")[0]
+    form = urlencode({"link": link, "token": cookie.partition("=")[2]})
+    headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/sign-in", form, headers)
     response = connection.getresponse()
     response.read()
-    return {"Cookie": (response.getheader("set-cookie") or "").partition(";")[0]}
+    cookies = response.headers.get_all("set-cookie") or []
+    return {
+        "Cookie": next(cookie for cookie in cookies if cookie.startswith("meterboard_session")).partition(
+            ";"
+        )[0]
+    }
 
 
 def resident(pid: int) -> float:

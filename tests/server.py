@@ -1,6 +1,7 @@
 """A real `meterboard serve` in a process of its own, ended by its process id."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -45,6 +46,14 @@ def _environment(settings: dict[str, str]) -> dict[str, str]:
     return os.environ | {f"METERBOARD_{name.upper()}": value for name, value in settings.items()}
 
 
+def sign_in(browser: httpx.Client, link: str) -> httpx.Response:
+    """Open a sign-in link and press the button of its page; the answer is what follows."""
+    opened = browser.get(link)
+    assert opened.status_code == 200, opened.text
+    form = dict(re.findall(r'name="(link|token)" value="([^"]+)"', opened.text))
+    return browser.post(link.partition("?")[0], data=form, follow_redirects=True)
+
+
 class Server:
     """
     A data folder and the server on it. `key` belongs to the organisation `acme`.
@@ -86,14 +95,13 @@ class Server:
             self.said.extend(iter(self.process.stdout.readline, ""))
 
     def _wait_until_it_answers(self) -> None:
+        """It says so itself, and only then."""
         give_up = time.monotonic() + 60
         while time.monotonic() < give_up:
-            assert self.process.poll() is None, "".join(self.said)
-            try:
-                httpx.get(self.url, verify=False)
+            if any(line.startswith("Listening on ") for line in list(self.said)):
                 return
-            except httpx.TransportError:
-                threading.Event().wait(0.05)
+            assert self.process.poll() is None, "".join(self.said)
+            threading.Event().wait(0.02)
         raise AssertionError("The server does not answer.")
 
     def get(self, path: str, **options: Any) -> httpx.Response:

@@ -20,6 +20,7 @@ LAYERS = {
     "commands": {
         "services",
         "address",
+        "data_folder",
         "server",
         "showcase",
         "settings",

@@ -109,17 +109,6 @@ def test_commands_work_beside_a_running_server(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_serve_prints_where_it_answers_and_how_to_sign_in(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data").prepare()
-    server.sign_in_link()
-    server.start()
-    server.stop()
-
-    said = "".join(server.said)
-    assert f"Meterboard answers at {server.url}" in said
-    assert f"Sign in once with {server.url}/sign-in?link=" in said
-
-
 def test_usage_is_exported_with_and_without_a_server(tmp_path: Path) -> None:
     server = Server(tmp_path / "data").prepare().start()
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server import Server, command
+from tests.server import Server, command, sign_in
 
 ROOT = Path(__file__).parent.parent
 
@@ -79,7 +79,7 @@ def test_an_installed_wheel_serves_its_pages_without_node_or_network(wheel: Path
     try:
         link = command(*person, data=server.data, python=str(python)).stdout.strip()
         with httpx.Client(follow_redirects=True) as browser:
-            page = browser.get(link)
+            page = sign_in(browser, link)
             assert page.status_code == 200
             assert "No calls yet" in page.text
             for name in ("main.js", "charts.js", "meterboard.css"):

@@ -1,42 +1,117 @@
 """Where a server answers: hosts, ports, and the note that a running server leaves in its data folder."""
 
 import errno
+import os
 import socket
 from contextlib import suppress
+from hmac import compare_digest
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from secrets import token_hex
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
+from meterboard.domain.instance import PATH, proof
 from meterboard.errors import DataFolderError
 
 FILE = "server.json"
-ANSWERS_WITHIN_SECONDS = 5
+ANSWER_SECONDS = 10
+"""How long a server may take to connect and to prove itself: a busy one takes a second, a stopped one for ever."""
+LONGEST_PROOF_BYTES = 1_000
+"""What is read of an answer to the challenge. A proof has 64 bytes."""
+LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # read, not bound
+"""Where this machine reaches a server that listens on all of its addresses."""
 
 
 class Running(Struct, frozen=True):
-    """Where the server that holds a data folder can be reached."""
+    """The server that holds a data folder: where this machine reaches it, its process, and what it proves itself with."""
 
     address: str
+    secret: str
+    pid: int
+
+
+def write_note(data: Path, running: Running) -> None:
+    """
+    Writes down where the server can be reached, readable for its owner only.
+
+    Raises: DataFolderError: it can't be written.
+    """
+    fresh = data / f"{FILE}.new"
+    try:
+        with open(fresh, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(msgspec.json.encode(running))
+        fresh.replace(data / FILE)
+    except OSError as error:
+        raise DataFolderError(f"{data / FILE} can't be written: {error.strerror or error}.") from error
+
+
+def running_server(data: Path) -> Running | None:
+    """
+    Returns the server that holds a data folder, after it has proved itself; None when none runs.
+
+    A server that was killed leaves its note behind, and something else may listen on its port by now.
+    """
+    note = _note(data)
+    connection = connect(note) if note else None
+    if connection is None:
+        return None
+    connection.close()
+    return note
 
 
 def address_of_running(data: Path) -> str | None:
-    """
-    The address of the server that holds a data folder; None: none runs.
+    """Returns the address of the server that holds a data folder; None when none runs."""
+    running = running_server(data)
+    return running.address if running else None
 
-    A server that was killed leaves its note behind, so whoever is named there must also answer.
+
+def connection_to_running(data: Path) -> HTTPConnection | None:
+    """Returns an open connection to the server that holds a data folder; None when none runs."""
+    note = _note(data)
+    return connect(note) if note else None
+
+
+def connect(running: Running) -> HTTPConnection | None:
     """
-    with suppress(OSError, msgspec.MsgspecError, ValueError):
-        address = msgspec.json.decode((data / FILE).read_bytes(), type=Running).address
-        host, _, port = address.removeprefix("http://").rpartition(":")
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS_WITHIN_SECONDS).close()
-        return address
+    Returns an open connection to a server that has proved over it that it is the one of the note; None otherwise.
+
+    Nothing secret is sent before. The connection doesn't open again by itself: what listens then may be another.
+    """
+    with suppress(OSError, HTTPException, ValueError):
+        parts = urlsplit(running.address)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)
+        challenge = token_hex(32)
+        try:
+            connection.request("GET", f"{PATH}?challenge={challenge}")
+            answer = connection.getresponse().read(LONGEST_PROOF_BYTES)
+            if connection.sock and compare_digest(answer, proof(running.secret, challenge).encode()):
+                connection.auto_open = 0
+                return connection
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
     return None
+
+
+def _note(data: Path) -> Running | None:
+    try:
+        return msgspec.json.decode((data / FILE).read_bytes(), type=Running)
+    except (OSError, msgspec.MsgspecError, ValueError):
+        return None
 
 
 def sign_in_address(address: str, link: str) -> str:
     """The address that signs its bearer in once."""
     return f"{address}/sign-in?link={link}"
+
+
+def http_address(host: str, port: int) -> str:
+    """The address of a port of a host."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def address_of(host: str) -> str:

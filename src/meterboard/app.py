@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from litestar import Litestar, Request, Response
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
@@ -23,6 +24,7 @@ from meterboard.api.traces import PATH as TRACES_PATH
 from meterboard.api.traces import TracesApp
 from meterboard.services import Services
 from meterboard.web.live import Counters
+from meterboard.web.origin import PUBLIC_URL
 from meterboard.web.routes import on_missing_page, pages
 
 HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
@@ -80,6 +82,7 @@ def _litestar(services: Services) -> Litestar:
         "access": services.access,
         "counters": Counters(services.live_credits, services.reads),
         "health": services.health,
+        "instance_secret": services.instance_secret,
         "live_credits": services.live_credits,
         "metrics_for": services.settings.metrics,
         "reads": services.reads,
@@ -94,6 +97,7 @@ def _litestar(services: Services) -> Litestar:
             title="Meterboard", version=__version__, path="/schema", render_plugins=[EventSchema(path="/")]
         ),
         request_max_body_size=None,
+        state=State({PUBLIC_URL: services.settings.public_url}),
         logging_config=None,
     )
 

@@ -1,5 +1,6 @@
 """The command line. Each failure is one line that says what is wrong and what to do, and exit status 1."""
 
+import os
 import sys
 from importlib import import_module
 
@@ -7,6 +8,7 @@ import click
 
 from meterboard import __version__
 from meterboard.commands.base import OneLineErrors
+from meterboard.data_folder import UMASK
 
 COMMANDS = {
     "demo": "demo",
@@ -42,6 +44,7 @@ class Commands(OneLineErrors):
 @click.version_option(__version__)
 def main() -> None:
     """Meterboard: where do the API credits go?"""
+    os.umask(UMASK)
 
 
 if __name__ == "__main__":

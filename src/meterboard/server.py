@@ -3,19 +3,20 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import msgspec
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from meterboard.address import FILE, Running, address_of
+from meterboard.address import FILE, LOOPBACK_OF, Running, address_of, connect, http_address, write_note
 from meterboard.app import asgi
 from meterboard.service.jobs import run_jobs
 from meterboard.services import Services
@@ -23,6 +24,8 @@ from meterboard.services import Services
 if sys.platform != "win32":  # which has no such limits
     import resource
 
+LOOK_SECONDS = 0.01
+"""How long to wait between two looks whether a starting server answers yet."""
 GRACE_SECONDS = 3
 """How long open connections, such as live counters, may take to end when the server stops."""
 
@@ -59,7 +62,7 @@ def serve(
     """
     Answer requests until SIGTERM or SIGINT.
 
-    `ready` is called with the address when requests are about to be answered; `meanwhile` runs beside the server.
+    `ready` is called with the address as soon as requests are answered; `meanwhile` runs beside the server.
     """
     # uvloop wakes for a request in a third of the time; it does not exist for Windows.
     run = asyncio.run if sys.platform == "win32" else import_module("uvloop").run
@@ -75,9 +78,10 @@ async def _serve(
     meanwhile: Callable[[], Awaitable[None]] | None,
 ) -> None:
     logging.getLogger("_granian").setLevel(logging.ERROR)
+    ip = address_of(host)
     server = Server(
         asgi(services),
-        address=address_of(host),
+        address=ip,
         port=port,
         interface=Interfaces.ASGI,
         # Of HTTP/1 alone Granian limits how long a connection may be silent.
@@ -91,26 +95,70 @@ async def _serve(
     )
     server.workers_kill_timeout = GRACE_SECONDS
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    (data / FILE).write_bytes(msgspec.json.encode(Running(address)))
-    tasks = [asyncio.create_task(run_jobs(services.jobs(), services.clock))]
+    stop: Callable[[], None] = server.stop
+    stop_on_signals(loop, stop)
+    running = Running(http_address(LOOPBACK_OF.get(ip, ip), port), services.instance_secret, os.getpid())
+
+    announcement = asyncio.create_task(_announce(data, running, lambda: ready(http_address(host, port))))
+
+    def stop_if_unannounced(task: asyncio.Task[None]) -> None:
+        if _failed(task):
+            stop()
+
+    announcement.add_done_callback(stop_if_unannounced)
+    tasks = [asyncio.create_task(run_jobs(services.jobs(), services.clock)), announcement]
     if meanwhile:
         tasks.append(asyncio.create_task(_awaited(meanwhile)))
     # What was built up to here stays until the end. Left to the collector, it would look through all of it again and
     # again, and every request would wait 40 ms for that several times a second.
     gc.collect()
     gc.freeze()
-    ready(address)
     try:
-        with suppress(asyncio.TimeoutError):
+        with suppress(asyncio.TimeoutError):  # connections that did not end in time
             await server.serve()
+        loop.set_exception_handler(_log_unless_cut_off)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         (data / FILE).unlink(missing_ok=True)
+    if _failed(announcement):
+        announcement.result()
+
+
+async def _announce(data: Path, running: Running, ready: Callable[[], None]) -> None:
+    """Waits until the server answers, then tells commands and people where."""
+    while not await asyncio.to_thread(_answers, running):
+        await asyncio.sleep(LOOK_SECONDS)
+    write_note(data, running)
+    ready()
+
+
+def _failed(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None
+
+
+def _answers(running: Running) -> bool:
+    connection = connect(running)
+    if connection is None:
+        return False
+    connection.close()
+    return True
+
+
+def stop_on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Calls `stop` in the loop on SIGINT and SIGTERM."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # on Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+def _log_unless_cut_off(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Passes over what Granian reports once it has cut off connections: a result for a future that is cancelled."""
+    if not isinstance(context.get("exception"), asyncio.InvalidStateError):
+        loop.default_exception_handler(context)
 
 
 async def _awaited(work: Callable[[], Awaitable[None]]) -> None:

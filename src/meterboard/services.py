@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from secrets import token_hex
 
 from meterboard import __version__
 from meterboard.accounts.database import FILE as ACCOUNTS_FILE
@@ -17,6 +17,7 @@ from meterboard.accounts.keys import Keys
 from meterboard.accounts.organizations import OWN, Organizations
 from meterboard.accounts.people import People
 from meterboard.clock import Clock, SystemClock
+from meterboard.data_folder import not_usable, prepare_folder
 from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import DataFolderError, ScheduleError
 from meterboard.service.access import Access
@@ -31,6 +32,7 @@ from meterboard.service.retention import Retention
 from meterboard.service.statistics import Statistics
 from meterboard.service.verify import Verify
 from meterboard.settings import Settings
+from meterboard.usage.duckdb import FILE as USAGE_FILE
 from meterboard.usage.duckdb import DuckDBStore
 
 SCHEDULES = files("meterboard") / "schedules"
@@ -74,8 +76,11 @@ class Accounts:
 
     @staticmethod
     def are_in(data: Path) -> bool:
-        """Has a folder been used before?"""
-        return (data / ACCOUNTS_FILE).exists()
+        """Has a folder been used before? Raises: DataFolderError: this user can't look into it."""
+        try:
+            return (data / ACCOUNTS_FILE).exists()
+        except PermissionError as error:
+            raise DataFolderError(not_usable(data, data)) from error
 
     def close(self) -> None:
         self.database.close()
@@ -89,6 +94,7 @@ class Services:
         clock = clock or SystemClock()
         self.clock = clock
         self.settings = settings
+        self.instance_secret = token_hex(32)  # proves to commands that it is this server: see server.json
         retention = timedelta(days=settings.retention_days)
         self.accounts = Accounts(data, clock)
         self._own_schedules: dict[str, CreditSchedule] = {}
@@ -132,6 +138,11 @@ class Services:
             sign_out=self.accounts.people.sign_out,
         )
 
+    @staticmethod
+    def are_in(data: Path) -> bool:
+        """Does a folder hold usage? A folder with accounts alone doesn't."""
+        return (data / USAGE_FILE).exists()
+
     def schedule(self, reference: str) -> CreditSchedule:
         """The schedule that an organisation names. Raises: ScheduleError, NotFound."""
         if OWN not in reference:
@@ -165,21 +176,3 @@ class Services:
         self.meter.close()
         self.store.close()
         self.accounts.close()
-
-
-def prepare_folder(data: Path) -> None:
-    """
-    Make the data folder if need be, for its owner's eyes alone.
-
-    Raises: DataFolderError: it can't be made or written to.
-    """
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=data, prefix=".writable-") as probe:  # its own name: others may look too
-            probe.write(b"Meterboard can write here.")
-            probe.flush()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataFolderError(
-            f"The data folder {data} can't be written to: {reason}. Choose another with --data."
-        ) from error

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +22,7 @@ from meterboard.errors import SettingError
 LONGEST_INTERVAL = timedelta(days=1)
 FILE = "meterboard.toml"
 PREFIX = "METERBOARD_"
+USUAL_PORTS = {"http": 80, "https": 443}
 METRICS = ("off", "local", "key")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -41,6 +43,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may read /metrics: key (a provider-wide one), local (this machine) or off. Nobody without being asked to."""
     memory: str = "512MB"
     """What the usage store may hold in memory at most, as DuckDB reads it."""
+    public_url: str = ""
+    """The address that browsers use when a reverse proxy stands in front, such as https://usage.example.com."""
 
 
 def read_settings(
@@ -56,11 +60,12 @@ def read_settings(
     """
     given: dict[str, object] = {}
     file = data / FILE
-    if file.exists():
-        try:
-            given |= tomllib.loads(file.read_text())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise SettingError(f"{file} can't be read: {error}.") from error
+    try:
+        given |= tomllib.loads(file.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # the file is optional
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingError(f"{file} can't be read: {error}.") from error
     for name in Settings.__struct_fields__:
         value = environment.get(PREFIX + name.upper())
         if value is not None:
@@ -76,6 +81,8 @@ def read_settings(
 
 
 def _parsed(name: str, value: object) -> object:
+    if name == "public_url":
+        return _public_url(str(value))
     if name != "refresh_interval":
         return value
     found = re.fullmatch(r"(\d{1,9})([smh])", str(value))
@@ -84,6 +91,25 @@ def _parsed(name: str, value: object) -> object:
             f"refresh_interval is {value!r}: use a number with s, m or h, such as 15m; 0s is live."
         )
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
+def _public_url(value: str) -> str:
+    """Returns the address as browsers write an origin: in lower case, without a usual port or a slash at the end."""
+    if not value:
+        return value
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise SettingError(f"public_url is {value!r}: {error}.") from error
+    more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme not in USUAL_PORTS or not re.fullmatch(r"[a-z0-9._:-]+", host) or more:
+        raise SettingError(
+            f"public_url is {value!r}: use a scheme and a host without a path, such as https://usage.example.com."
+        )
+    host = f"[{host}]" if ":" in host else host
+    usual = port in (None, USUAL_PORTS[parts.scheme])
+    return f"{parts.scheme}://{host}" if usual else f"{parts.scheme}://{host}:{port}"
 
 
 def _check(settings: Settings) -> None:

@@ -37,11 +37,12 @@ def run_demo(data: Path, *, port: int | None, seed: int, browser: bool, kept: bo
         link = services.accounts.people.add(acme, OWNER, role="owner")
 
         def ready(address: str) -> None:
-            where = f"Everything is kept in {data}." if kept else "Nothing is kept; --data DIR would."
-            click.echo(f"Meterboard {__version__} shows {ORGANIZATION}. {where} Ctrl-C ends it.")
-            click.echo(sign_in_address(address, link))
+            kept_where = f"Everything is kept in {data}." if kept else "Nothing is kept; --data DIR would."
+            click.echo(f"Meterboard {__version__} shows {ORGANIZATION}. {kept_where} Ctrl-C ends it.")
+            where = sign_in_address(settings.public_url or address, link)
+            click.echo(where)
             if browser:
-                webbrowser.open(sign_in_address(address, link))
+                webbrowser.open(where)
 
         serve(
             services,

@@ -89,7 +89,7 @@ def test_a_host_that_is_none(tmp_path: Path, host: str) -> None:
 def test_a_host_by_its_name(tmp_path: Path) -> None:
     server = Server(tmp_path / "data", host="localhost").prepare().start()
     assert server.stop() == 0
-    assert f"Meterboard answers at http://localhost:{server.port}" in "".join(server.said)
+    assert f"Listening on http://localhost:{server.port}" in "".join(server.said)
 
 
 def test_a_folder_that_nobody_made(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from threading import Event
 import httpx
 import pytest
 
-from tests.server import Server
+from tests.server import Server, sign_in
 
 CLIENTS = 8
 BATCH = 20
@@ -86,7 +86,7 @@ def test_a_polite_stop_leaves_nothing_behind(server: Server) -> None:
 def test_a_live_line_does_not_keep_the_server_from_stopping(server: Server) -> None:
     link = server.sign_in_link()
     with httpx.Client() as browser:
-        assert browser.get(link, follow_redirects=True).status_code == 200
+        assert sign_in(browser, link).status_code == 200
         with browser.stream("GET", f"{server.url}/live") as line:
             assert "credits" in next(line.iter_text())
             assert server.stop() == 0

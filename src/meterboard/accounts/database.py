@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,7 @@ if sys.platform != "win32":  # which has no such locks
 
 FILE = "accounts.sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
-NEWEST = "0002"
+NEWEST = "0003"
 """The revision that this version needs: that of the last file in `migrations/versions`."""
 
 
@@ -28,7 +28,7 @@ class Database:
         """Raises: DataFolderError: the file can't be opened, written or brought up to date."""
         self._uri = (folder / FILE).absolute().as_uri()
         self._plain: sqlite3.Connection | None = None
-        self._engine = create_engine(f"sqlite:///{folder / FILE}")
+        self._engine = create_engine(URL.create("sqlite", database=str(folder / FILE)))
         event.listen(self._engine, "connect", _prepare)
         try:
             with _alone(folder):

@@ -1,9 +1,9 @@
 """People: who may look at an organisation's dashboard, their one-time sign-in links and their sessions."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from meterboard.accounts.database import Database
@@ -36,13 +36,14 @@ class People:
         """
         Make a person a member, or change the role of one who is; answers the secret of a new sign-in link.
 
-        Raises: InvalidParameter: `email` is no address.
+        Addresses are compared and kept in lower case. Raises: InvalidParameter: `email` is no address.
         """
         name, at, host = email.partition("@")
         if not (name and at and host) or not email.isprintable() or " " in email or len(email) > 254:
             raise InvalidParameter(
                 "email", f"The e-mail address is {email!r}: use one such as maria@acme.example."
             )
+        email = email.lower()
         with self._database.transaction() as session:
             person = session.scalar(select(PersonRow).where(PersonRow.email == email))
             if person is None:
@@ -61,7 +62,9 @@ class People:
 
     def _link(self, session: Session, person: int, organization: int) -> str:
         secret = token_urlsafe(32)
-        expires_at = self._clock.now() + LINK_LIFE
+        now = self._clock.now()
+        expires_at = now + LINK_LIFE
+        _delete_expired(session, now)
         session.add(
             SignInLinkRow(
                 hash=digest(secret), person_id=person, organization_id=organization, expires_at=expires_at
@@ -76,13 +79,12 @@ class People:
         Raises: Unauthenticated: the link is unknown, was used or has expired.
         """
         now = self._clock.now()
-        usable = SignInLinkRow.used_at.is_(None) & (SignInLinkRow.expires_at > now)
         with self._database.transaction() as session:
+            _delete_expired(session, now)
             # One statement decides, so that of two people who open a link at the same moment only one gets in.
             link = session.execute(
-                update(SignInLinkRow)
-                .where(SignInLinkRow.hash == digest(secret), usable)
-                .values(used_at=now)
+                delete(SignInLinkRow)
+                .where(SignInLinkRow.hash == digest(secret))
                 .returning(SignInLinkRow.person_id, SignInLinkRow.organization_id)
             ).first()
             if link is None:
@@ -91,7 +93,6 @@ class People:
                     "meterboard user create ORG EMAIL"
                 )
             fresh = token_urlsafe(32)
-            session.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
             session.add(
                 SessionRow(
                     hash=digest(fresh),
@@ -133,3 +134,8 @@ class People:
         """End a session."""
         with self._database.transaction() as session:
             session.execute(delete(SessionRow).where(SessionRow.hash == digest(session_secret)))
+
+
+def _delete_expired(session: Session, now: datetime) -> None:
+    for row in (SignInLinkRow, SessionRow):
+        session.execute(delete(row).where(row.expires_at <= now))

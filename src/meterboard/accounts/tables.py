@@ -75,6 +75,8 @@ class KeyRow(Base):
 
 
 class PersonRow(Base):
+    """A person; `email` is in lower case."""
+
     __tablename__ = "person"
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(unique=True)
@@ -89,14 +91,13 @@ class MembershipRow(Base):
 
 
 class SignInLinkRow(Base):
-    """A link that signs one person in once; `used_at` is set by the first use."""
+    """A link that signs one person in once; its use deletes it."""
 
     __tablename__ = "sign_in_link"
     hash: Mapped[str] = mapped_column(primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
     expires_at: Mapped[datetime]
-    used_at: Mapped[datetime | None]
 
 
 class SessionRow(Base):

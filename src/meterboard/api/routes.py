@@ -8,6 +8,7 @@ from litestar.types import ExceptionHandlersMap
 from meterboard.api.auth import provide_key, provide_organization
 from meterboard.api.credits import credits, credits_returns
 from meterboard.api.events import events
+from meterboard.api.instance import instance
 from meterboard.api.linked import connections, values
 from meterboard.api.metrics import metrics
 from meterboard.api.problems import on_anything_else, on_http_exception, on_meterboard_error
@@ -42,7 +43,7 @@ def api() -> list[Router]:
         "/v1", route_handlers=[events], dependencies={"asked": Provide(provide_asked)}, tags=["Events"]
     )
     return [
-        Router("/", route_handlers=[metrics], exception_handlers=PROBLEMS),
+        Router("/", route_handlers=[metrics, instance], exception_handlers=PROBLEMS),
         Router(
             "/",
             route_handlers=[credits, credits_returns, statistics, calls, verification],

@@ -98,9 +98,10 @@ class Meter:
         self._mistakes = 0
         self._answered.clear()
         self._journal = Journal(self._spool)
-        self._sender = Sender(
-            self._journal, Transport(self.url, self.key, self.timeout), gather=GATHER_SECONDS
-        )
+        self._sender = Sender(self._journal, self._transport(), gather=GATHER_SECONDS)
+
+    def _transport(self) -> Transport:
+        return Transport(self.url, self.key, self.timeout)
 
     def record(self, *positional: Never, **event: Unpack[UsageEvent]) -> None:
         """

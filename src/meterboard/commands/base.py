@@ -24,8 +24,8 @@ class OneLineErrors(click.Group):
             return super().invoke(context)
         except MeterboardError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click ends quietly with status 1 when nothing reads standard output any more
         except Exception as error:
             if TRACEBACK in os.environ:
                 raise
@@ -54,15 +54,25 @@ def open_accounts(data: Path, *, make: bool = False) -> Iterator[Accounts]:
     Raises: DataFolderError: there is none, or it can't be used.
     """
     if not make and not Accounts.are_in(data):
-        raise DataFolderError(
-            f"There is no Meterboard in the folder {data}. Name the right one with --data, or begin with: "
-            "meterboard org create NAME"
-        )
+        raise no_meterboard(data)
     accounts = Accounts(data)
     try:
         yield accounts
     finally:
         accounts.close()
+
+
+def no_meterboard(data: Path) -> DataFolderError:
+    """The error of a command in a folder that holds no Meterboard."""
+    return DataFolderError(
+        f"There is no Meterboard in the folder {data}. Name the right one with --data, or begin with: "
+        "meterboard org create NAME"
+    )
+
+
+def is_name(schedule: str) -> bool:
+    """Is it the name of a schedule that comes with Meterboard, not a file?"""
+    return "/" not in schedule and not schedule.endswith(".toml")
 
 
 def quoted(name: str) -> str:

@@ -8,11 +8,12 @@ import click
 import duckdb
 
 from meterboard import __version__
-from meterboard.address import address_of_running, free_port
-from meterboard.commands.base import data_option, open_accounts
+from meterboard.address import free_port, running_server
+from meterboard.commands.base import data_option, no_meterboard, open_accounts
 from meterboard.commands.running import open_services
+from meterboard.data_folder import prepare_folder
 from meterboard.errors import DataFolderError, MeterboardError
-from meterboard.services import prepare_folder
+from meterboard.services import Accounts, Services
 from meterboard.settings import read_settings
 from meterboard.web.render import STATIC
 
@@ -33,6 +34,8 @@ def doctor(data: Path) -> None:
         ("pages", _pages),
     ]
     click.echo(f"Meterboard {__version__}, DuckDB {duckdb.__version__}, folder {data}")
+    if not Accounts.are_in(data):
+        raise no_meterboard(data)  # and nothing is made where there is none
     failed = 0
     for name, check in checks:
         try:
@@ -65,16 +68,18 @@ def _accounts(data: Path) -> str:
 
 
 def _usage(data: Path) -> str:
-    address = address_of_running(data)
-    if address:
-        return f"held by the server at {address}"
+    running = running_server(data)
+    if running:
+        return f"held by the server at {running.address}, process {running.pid}"
+    if not Services.are_in(data):
+        return "nothing was counted yet"
     with open_services(data) as services, services.store.snapshot() as snapshot:
         return f"opens; statistics as of {snapshot.watermark:%Y-%m-%d %H:%M} UTC"
 
 
 def _port(data: Path) -> str:
     settings = read_settings(data)
-    if address_of_running(data):
+    if running_server(data):
         return "in use by the server"
     return f"{free_port(settings.host, settings.port)} is free"
 

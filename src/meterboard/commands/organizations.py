@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import click
 
-from meterboard.address import address_of_running, sign_in_address
-from meterboard.commands.base import OneLineErrors, data_option, open_accounts, quoted
+from meterboard.address import address_of_running, http_address, sign_in_address
+from meterboard.commands.base import OneLineErrors, data_option, is_name, open_accounts, quoted
 from meterboard.domain.access import KEY_SCOPES, ROLES, KeyScope, Role
 from meterboard.domain.allowance import Allowance
 from meterboard.domain.organization import Organization
 from meterboard.domain.plan import allowances
 from meterboard.domain.schedule import CreditSchedule, read_schedule
-from meterboard.errors import InvalidParameter
+from meterboard.errors import InvalidParameter, ScheduleError
 from meterboard.services import Accounts, schedule_named
 from meterboard.settings import read_settings
 
@@ -116,13 +116,26 @@ def org_create(
     """Create an organisation NAME, with an allowance, by a plan, or unlimited."""
     allowed = Allowed(allowance, plan, licenses, add_on).credits(schedule_named)
     schedule = schedule or (plan.partition("/")[0] if plan else DEFAULT_SCHEDULE)
-    schedule_named(schedule)
+    _check_schedule(name, schedule)
     with open_accounts(data, make=True) as accounts:
         accounts.organizations.create(name, allowance=allowed, time_zone=time_zone, schedule=schedule)
     click.echo(
         f"Created {name}: {_in_words(allowed)} in 24 hours, days of {time_zone}, prices of {schedule}."
     )
     click.echo(f"Next, make a key for it: meterboard key create {quoted(name)}")
+
+
+def _check_schedule(organization: str, schedule: str) -> None:
+    """Raises: ScheduleError: no schedule of that name comes with Meterboard."""
+    try:
+        schedule_named(schedule)
+    except ScheduleError as error:
+        if Path(schedule).is_file() or not is_name(schedule):
+            raise ScheduleError(
+                f"--schedule takes a schedule that comes with Meterboard, not a file. Create the organisation without "
+                f"it, then: meterboard schedule use {quoted(organization)} {quoted(schedule)}"
+            ) from error
+        raise
 
 
 @org.command("update")
@@ -203,9 +216,9 @@ def user() -> None:
 @click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True)
 @data_option
 def user_create(organization: str, email: str, role: Role, data: Path) -> None:
-    """Let EMAIL see the dashboard of ORG; prints a link that signs in once."""
+    """Let EMAIL see the dashboard of ORG; prints a link that signs in once, within 24 hours."""
+    settings = read_settings(data)
     with open_accounts(data) as accounts:
         link = accounts.people.add(accounts.organizations.named(organization), email, role=role)
-    settings = read_settings(data)
-    address = address_of_running(data) or f"http://{settings.host}:{settings.port}"
+    address = settings.public_url or address_of_running(data) or http_address(settings.host, settings.port)
     click.echo(sign_in_address(address, link))

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from meterboard.address import address_of, address_of_running, free_port
+from meterboard.address import address_of, connection_to_running, free_port, http_address
 from meterboard.client import Meter
+from meterboard.client.transport import Answer, Transport
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.running import passing_key
+from meterboard.data_folder import prepare_folder
 from meterboard.errors import SettingError
 from meterboard.proxy.app import ProxyApp
 from meterboard.proxy.identity import Applications, fingerprint_secret
 from meterboard.proxy.run import run_proxy
 from meterboard.proxy.upstream import Upstream
-from meterboard.services import prepare_folder
-from meterboard.settings import read_settings
 
 SPOOL = "proxy-spool"
 """The folder in the data folder that keeps events while Meterboard is away; in it, one for each receiver."""
@@ -81,7 +81,7 @@ def proxy(
         applications = Applications(
             fingerprint_secret(data), always=application, header=application_header, names=named
         )
-        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        address = http_address(host, port)
         said = f"Calls to {address} go on to {upstream} and are counted at {meter.url}."
         run_proxy(make, host=address_of(host), port=port, ready=lambda: click.echo(said))
 
@@ -95,12 +95,16 @@ def _pair(text: str) -> tuple[str, str]:
 
 @contextmanager
 def _meter(data: Path, name: str | None, server: str | None, key: str | None) -> Iterator[Meter]:
-    """What counts: at another server with its key, else at the data folder's own, running or not yet."""
+    """What counts: at another server with its key, else at the data folder's own, whether it runs or not yet."""
     if server is not None:
         if not key:
             raise SettingError("--server needs the key of an organisation there: give it as METERBOARD_KEY.")
         prepare_folder(data)
-        with _closing(server, key, data / SPOOL / "elsewhere") as meter:
+        try:
+            elsewhere = Meter(server, key, spool=data / SPOOL / "elsewhere")
+        except ValueError as error:
+            raise SettingError(f"The server can't be used: {error}") from error
+        with _closing(elsewhere) as meter:
             yield meter
         return
     if name is None:
@@ -109,21 +113,44 @@ def _meter(data: Path, name: str | None, server: str | None, key: str | None) ->
         )
     with open_accounts(data) as accounts:
         organization = accounts.organizations.named(name)
-    settings = read_settings(data)
-    address = address_of_running(data) or f"http://{settings.host}:{settings.port}"
+    spool = data / SPOOL / str(organization.id)
     with (
         passing_key(data, organization, "proxy", "ingest") as secret,
-        _closing(address, secret, data / SPOOL / str(organization.id)) as meter,
+        _closing(FolderMeter(data, secret, spool=spool)) as meter,
     ):
         yield meter
 
 
+class FolderMeter(Meter):
+    """Sends to the server that holds a data folder, whenever one runs and wherever it listens."""
+
+    def __init__(self, data: Path, key: str, *, spool: Path) -> None:
+        self._data = data
+        super().__init__("http://127.0.0.1", key, spool=spool)  # an address that is never used
+        self.url = f"the Meterboard of {data}"
+
+    def _transport(self) -> Transport:
+        return FolderTransport(self._data, self.key, self.timeout)
+
+
+class FolderTransport(Transport):
+    """A connection to the server that holds a data folder. The key goes to no other: see `connection_to_running`."""
+
+    def __init__(self, data: Path, key: str, timeout: float) -> None:
+        super().__init__("http://127.0.0.1", key, timeout)
+        self._data = data
+
+    def _once(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        if self._connection.sock is None:
+            connection = connection_to_running(self._data)
+            if connection is None:
+                raise ConnectionError(f"no server runs on the folder {self._data}")
+            self._connection = connection
+        return super()._once(method, path, body, headers)
+
+
 @contextmanager
-def _closing(url: str, key: str, spool: Path) -> Iterator[Meter]:
-    try:
-        meter = Meter(url, key, spool=spool)
-    except ValueError as error:
-        raise SettingError(f"The server can't be used: {error}") from error
+def _closing(meter: Meter) -> Iterator[Meter]:
     try:
         yield meter
     finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from meterboard.clock import SystemClock
-from meterboard.commands.base import OneLineErrors, data_option, open_accounts
+from meterboard.commands.base import OneLineErrors, data_option, is_name, open_accounts
 from meterboard.domain.period import micros
 from meterboard.domain.price import Call
 from meterboard.domain.reason import NO_PRICE, bounds_in_words, conditions_in_words
@@ -66,7 +66,7 @@ def check(file: Path) -> None:
 @data_option
 def use(organization: str, name: str, data: Path) -> None:
     """From now on price the calls of ORG by a schedule of Meterboard's, or by the one in FILE."""
-    own = None if _is_name(name) else _read(Path(name))
+    own = None if is_name(name) else _read(Path(name))
     chosen = _chosen(name)
     with open_accounts(data) as accounts:
         accounts.organizations.use_schedule(accounts.organizations.named(organization), chosen.name, own)
@@ -110,12 +110,8 @@ def import_zoho_apis(file: Path, organization: str | None, data: Path) -> None:
     )
 
 
-def _is_name(name: str) -> bool:
-    return "/" not in name and not name.endswith(".toml")
-
-
 def _chosen(name: str) -> CreditSchedule:
-    return schedule_named(name) if _is_name(name) else read_schedule(_read(Path(name)))
+    return schedule_named(name) if is_name(name) else read_schedule(_read(Path(name)))
 
 
 def _read(file: Path) -> str:

@@ -1,5 +1,6 @@
 """`meterboard serve`: the API and the dashboard."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -15,24 +16,37 @@ from meterboard.settings import Settings, read_settings
 @click.command()
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [default: 8000]")
+@click.option(
+    "--print-sign-in-link",
+    is_flag=True,
+    help="Print a link that signs the first owner in, even where it may be logged.  [default: on a terminal only]",
+)
 @data_option
-def serve(host: str | None, port: int | None, data: Path) -> None:
+def serve(host: str | None, port: int | None, print_sign_in_link: bool, data: Path) -> None:
     """Answer the API and show the dashboard."""
+    with_link = print_sign_in_link or sys.stdout.isatty()
     settings = _settings(data, host, port)
     port = free_port(settings.host, settings.port)
     with open_services(data, settings) as services:
         services.refresh.now()
         services.retention.enforce()
-        run_server(services, data, host=settings.host, port=port, ready=lambda url: _greet(services, url))
+        run_server(
+            services,
+            data,
+            host=settings.host,
+            port=port,
+            ready=lambda url: _greet(services, url, with_link=with_link),
+        )
 
 
-def _greet(services: Services, address: str) -> None:
-    click.echo(f"Meterboard answers at {address}")
-    link = services.accounts.people.link_for_first_owner()
+def _greet(services: Services, address: str, *, with_link: bool) -> None:
+    click.echo(f"Listening on {address}")
+    link = services.accounts.people.link_for_first_owner() if with_link else None
     if link:
-        click.echo(f"Sign in once with {sign_in_address(address, link)}")
+        where = sign_in_address(services.settings.public_url or address, link)
+        click.echo(f"Sign in once, within 24 hours: {where}")
     else:
-        click.echo("Nobody can sign in yet. Add a person: meterboard user create ORG EMAIL --role owner")
+        click.echo("For a sign-in link: meterboard user create ORG EMAIL --role owner")
 
 
 def _settings(data: Path, host: str | None, port: int | None) -> Settings:

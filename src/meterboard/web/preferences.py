@@ -12,6 +12,7 @@ from litestar import Request, Response
 from litestar.datastructures import Cookie
 
 from meterboard.web.address import SWITCHES, Address
+from meterboard.web.origin import is_own, is_secure
 
 COOKIE = "meterboard-view"
 REMEMBERED = tuple(switch for switch in SWITCHES if switch != "compare")
@@ -32,10 +33,10 @@ def remember(response: Response[Any], request: Request[Any, Any, Any], address: 
     A switch was used when the page before, of this very site, showed something else: a link that somebody sent, or
     that leads on from it, changes nobody's preferences.
     """
-    before = urlsplit(request.headers.get("referer", ""))
-    if before.netloc != request.headers.get("host"):
+    before = request.headers.get("referer", "")
+    if not is_own(request, before):
         return
-    shown = dict(parse_qsl(before.query))
+    shown = dict(parse_qsl(urlsplit(before).query))
     chosen = {name: address.shows(name) for name in REMEMBERED if address.get(name)}
     used = {name: value for name, value in chosen.items() if value != shown.get(name, SWITCHES[name][0])}
     kept = address.remembered
@@ -48,6 +49,6 @@ def remember(response: Response[Any], request: Request[Any, Any, Any], address: 
                 max_age=YEAR_SECONDS if unusual else 0,
                 httponly=True,
                 samesite="lax",
-                secure=request.url.scheme == "https",
+                secure=is_secure(request),
             )
         )

@@ -24,7 +24,7 @@ from meterboard.web.pages.table import table
 from meterboard.web.pages.tasks import tasks
 from meterboard.web.pages.verification import verification
 from meterboard.web.render import STATIC, page
-from meterboard.web.session import provide_viewer, sign_in, sign_out
+from meterboard.web.session import provide_viewer, sign_in, sign_in_page, sign_out
 
 log = logging.getLogger("meterboard.web")
 
@@ -57,6 +57,7 @@ def pages() -> list[Router]:
                 values,
                 verification,
                 live,
+                sign_in_page,
                 sign_in,
                 sign_out,
             ],

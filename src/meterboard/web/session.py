@@ -1,18 +1,38 @@
 """Signing in with a one-time link, and who is looking."""
 
 from datetime import timedelta
-from typing import Any
+from hmac import compare_digest
+from secrets import token_urlsafe
+from typing import Annotated, Any
 
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
 from litestar.response import Redirect
+from msgspec import Struct
 
 from meterboard.domain.access import SESSION_COOKIE, Viewer
 from meterboard.errors import Forbidden, Unauthenticated
 from meterboard.service.access import Access
+from meterboard.web.origin import is_own, is_secure
+from meterboard.web.render import page
 
 SESSION_LIFE = timedelta(days=30)
+FORM_COOKIE = "meterboard_sign_in"
+"""Holds the token of the sign-in form: another site's form can't know it, so it can't sign anybody in."""
+FORM_LIFE = timedelta(hours=1)
+"""How long a sign-in form can be left open before its button is pressed."""
+MAX_FORM_BYTES = 10_000
+"""A sign-in form has 150 bytes. What is longer is not read."""
+
+
+class SignInForm(Struct):
+    """What the page of a sign-in link sends."""
+
+    link: str = ""
+    token: str = ""
 
 
 async def provide_viewer(request: ASGIConnection[Any, Any, Any, Any], access: Access) -> Viewer:
@@ -24,25 +44,61 @@ async def provide_viewer(request: ASGIConnection[Any, Any, Any, Any], access: Ac
 
 
 @get("/sign-in", include_in_schema=False)
-async def sign_in(request: Request[Any, Any, Any], access: Access, link: str = "") -> Redirect:
-    """Use up a one-time link and go to the dashboard."""
-    session = await access.sign_in(link)
-    cookie = Cookie(
-        SESSION_COOKIE,
-        value=session,
-        max_age=int(SESSION_LIFE.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
-    )
-    return Redirect("/", cookies=[cookie], status_code=303)
+async def sign_in_page(request: Request[Any, Any, Any], link: str = "") -> Response[str]:
+    """Show a button that signs in. Opening a link uses nothing up: mail scanners and chats open links, too."""
+    if not link:
+        raise Unauthenticated("This address has no sign-in link.")
+    token = request.cookies.get(FORM_COOKIE) or token_urlsafe(32)  # one token for links in several tabs
+    response = page("sign_in.html", link=link, token=token)
+    response.set_cookie(_cookie(request, FORM_COOKIE, token, FORM_LIFE, path="/sign-in", samesite="strict"))
+    return response
+
+
+@post("/sign-in", include_in_schema=False, request_max_body_size=MAX_FORM_BYTES)
+async def sign_in(
+    request: Request[Any, Any, Any],
+    access: Access,
+    data: Annotated[SignInForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect:
+    """Use up a one-time link and go to the dashboard. Raises: Forbidden: the form is not of this site's page."""
+    _check_origin(request)
+    token = request.cookies.get(FORM_COOKIE, "")
+    if not token or not compare_digest(token.encode(), data.token.encode()):
+        raise Forbidden("This form is too old, or the browser keeps no cookies. Open the sign-in link again.")
+    session = await access.sign_in(data.link)
+    cookies = [
+        _cookie(request, SESSION_COOKIE, session, SESSION_LIFE),
+        _cookie(request, FORM_COOKIE, "", timedelta(0), path="/sign-in", samesite="strict"),
+    ]
+    return Redirect("/", cookies=cookies, status_code=303)
 
 
 @post("/sign-out", include_in_schema=False)
 async def sign_out(request: Request[Any, Any, Any], access: Access) -> Redirect:
-    """End the session. Another site's form can't do it: browsers say where a form came from."""
-    origin = request.headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-        raise Forbidden("This form was sent from another site.")
+    """End the session. Raises: Forbidden: another site's form asks for it."""
+    _check_origin(request)
     await access.sign_out(request.cookies.get(SESSION_COOKIE, ""))
-    return Redirect("/", cookies=[Cookie(SESSION_COOKIE, value="", max_age=0)], status_code=303)
+    return Redirect("/", cookies=[_cookie(request, SESSION_COOKIE, "", timedelta(0))], status_code=303)
+
+
+def _check_origin(request: Request[Any, Any, Any]) -> None:
+    """Browsers say where a form came from. Raises: Forbidden: from another site."""
+    origin = request.headers.get("origin")
+    if origin is not None and not is_own(request, origin):
+        raise Forbidden(
+            "This form was sent from another site. If Meterboard is behind a reverse proxy, set public_url "
+            "to the address in the browser."
+        )
+
+
+def _cookie(request: Request[Any, Any, Any], name: str, value: str, life: timedelta, **where: Any) -> Cookie:
+    """A cookie that scripts can't read, for HTTPS only where the site is."""
+    options = {"samesite": "lax"} | where
+    return Cookie(
+        name,
+        value=value,
+        max_age=int(life.total_seconds()),
+        httponly=True,
+        secure=is_secure(request),
+        **options,
+    )

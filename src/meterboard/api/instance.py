@@ -1,0 +1,16 @@
+"""GET /v1/instance: proves to a command on this machine that this is the server of its data folder."""
+
+from litestar import MediaType, get
+
+from meterboard.domain.instance import MAX_CHALLENGE, PATH, proof
+from meterboard.errors import InvalidParameter
+
+
+@get(PATH, include_in_schema=False, media_type=MediaType.TEXT)
+async def instance(instance_secret: str, challenge: str = "") -> str:
+    """Needs no key: commands ask before they send theirs. Raises: InvalidParameter: no challenge, or too long."""
+    if not 1 <= len(challenge) <= MAX_CHALLENGE:
+        raise InvalidParameter(
+            "challenge", f"challenge has {len(challenge)} characters: use 1 to {MAX_CHALLENGE}."
+        )
+    return proof(instance_secret, challenge)
