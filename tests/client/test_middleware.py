@@ -149,15 +149,19 @@ def test_a_callable_that_fails_costs_its_field_and_nothing_else(
 
 
 @EVERY
-def test_names_that_fail_do_not_fail_the_call(
-    meter: Meter, caller: httpx.Client, api: Api, caplog: pytest.LogCaptureFixture
+def test_names_that_fail_leave_the_call_to_the_schedule(
+    meterboard: Server, meter: Meter, caller: httpx.Client, api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(verb: str, template: str) -> None:
         raise LookupError("no name")
 
     with served(api, meter, names=fails) as url:
         assert caller.get(f"{url}/crm/v8/Leads/5").status_code == 200
-        eventually(lambda: "A call could not be recorded" in caplog.text)
+        eventually(lambda: meter.stats.recorded)
+    assert meter.flush()
+
+    assert usage(meterboard, caller.headers["X-Application"]) == [row("v8", "Leads", "get", 200)]
+    assert "The names of a call could not be found" in caplog.text
 
 
 @EVERY
@@ -208,11 +212,29 @@ def test_paths_that_no_text_can_hold_are_counted_too(
     with served(api, meter) as url:
         for path in ("/%00nul", "/%FFlatin", "/" + "x" * 12_000):
             caller.get(f"{url}{path}")
-        eventually(lambda: meter.stats.recorded == 3)
+        caller.get(f"{url}/crm/v8/Leads/5", headers={"X-User": "u" * 12_000})
+        eventually(lambda: meter.stats.recorded == 4)
     assert meter.flush()
 
     assert meter.stats.rejected == meter.stats.mistakes == 0
-    assert counted(meterboard, caller.headers["X-Application"]) == 3
+    assert counted(meterboard, caller.headers["X-Application"]) == 4
+    assert "u" * 10_000 in {row["user"] for row in usage(meterboard, caller.headers["X-Application"])}
+
+
+def test_whoever_has_a_whole_answer_was_counted(meter: Meter) -> None:
+    """A process that is killed before the server closes the answer loses no call."""
+
+    def api(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("content-length", environ["length"])] if environ["length"] else [])
+        yield from (b"so", b"me")
+
+    for length in ("4", ""):
+        before = meter.stats.recorded
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/crm/v8/Leads", "length": length}
+        pieces = iter(MeterMiddleware(api, meter)(environ, lambda *_: None))
+        recorded = [meter.stats.recorded - before for _ in pieces]
+        assert recorded == ([0, 1] if length else [0, 0])
+        assert meter.stats.recorded == before + 1
 
 
 def test_a_flask_answer_that_breaks_off_is_counted(meterboard: Server, meter: Meter) -> None:

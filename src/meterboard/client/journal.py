@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock, RLock
 
-from meterboard.client.segment import SEGMENT_BYTES, Batch, Segment
+from meterboard.client.segment import LONGEST_BYTES, SEGMENT_BYTES, Batch, Segment
 from meterboard.client.spool import Spool, SpoolFull
 
 log = logging.getLogger("meterboard.client")
@@ -20,8 +20,8 @@ MOST_IN_MEMORY = 4
 """Segments that may be kept in memory while the disk takes no more."""
 MOST_AT_ONCE = 65_536
 """Bytes of events that are written together."""
-MOST_ARRIVING = 100_000
-"""Writes that may wait for a thread that is stuck in making a file."""
+MOST_ARRIVING_BYTES = 32_000_000
+"""About what may wait in memory for a thread that is stuck in making a file: a hundred thousand usual events."""
 
 
 class Journal:
@@ -36,6 +36,7 @@ class Journal:
         self._spare: Segment | None = None
         self._no_room = False
         self._closed = False
+        self._is_closed_told = False
         self._counting = RLock()
         self._taken = 0
         self._overflowed = 0
@@ -64,7 +65,7 @@ class Journal:
                 self._taken += events
             finally:
                 self._lock.release()
-        elif len(self._arriving) < MOST_ARRIVING:
+        elif len(lines) * len(self._arriving) < MOST_ARRIVING_BYTES:  # a sum would need a lock
             self._arriving.append((lines, events))
         else:
             with self._counting:
@@ -106,15 +107,30 @@ class Journal:
 
     def _append_to_next(self, lines: bytes, events: int) -> None:
         """The last segment is full: start another, or drop the events."""
-        if not self._no_room and not self._closed:
+        if self._closed:
+            self.drop(events, "the meter is closed")
+            self._tell_closed()
+            return
+        if len(lines) > LONGEST_BYTES:
+            self.drop(
+                events, f"an event takes {len(lines):,} bytes, and a file of the spool {LONGEST_BYTES:,}"
+            )
+            return
+        if not self._no_room:
             segment = self._spare or self._new_segment()
             self._spare = None
             if segment is not None:
                 self._segments.append(segment)
-                segment.append(lines, events)
+                segment.append(lines, events)  # it is empty, so there is room
                 return
             self._no_room = True
-        self.drop(events, self.trouble or "the meter is closed")
+        self.drop(events, self.trouble or "there is no room in the spool")
+
+    def _tell_closed(self) -> None:
+        """Log the first event that is recorded too late: no thread is left that would."""
+        if not self._is_closed_told:
+            self._is_closed_told = True
+            log.error("Usage events are recorded after the meter was closed. They are dropped.")
 
     def drop(self, count: int, why: str) -> None:
         """Count events that nobody will count any more."""
@@ -244,8 +260,7 @@ class Journal:
         except (OSError, SpoolFull) as error:
             self.drop(batch.events, f"the process ended before they could be sent or spooled ({error})")
             return
-        for line in batch.lines:
-            saved.append(line + b"\n", 1)
+        saved.append(batch.data, batch.events)  # as large as the segment that it comes from, so there is room
         saved.close()
 
     def release(self) -> None:

@@ -21,9 +21,11 @@ with suppress(ImportError):  # Windows has no such locks, so events are kept in 
     import fcntl
 
 SEGMENT_BYTES = 1_000_000
-"""One file. The longest possible event takes 600 kB."""
+"""One file. The longest event takes 600 kB: nine texts of 10,000 characters, of which JSON makes six bytes each at most."""
 REWIND_BYTES = 32_768
 _HEADER = struct.Struct("<Q")
+LONGEST_BYTES = SEGMENT_BYTES - _HEADER.size
+"""What an empty segment has room for."""
 
 
 class Batch(NamedTuple):

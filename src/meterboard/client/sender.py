@@ -226,7 +226,8 @@ class Sender:
 def _without_time(line: bytes) -> bytes:
     event = json.loads(line)
     event.pop("time", None)
-    return json.dumps(event, separators=(",", ":")).encode() + b"\n"
+    # Not escaped, so that it gets no longer; a spool of an earlier version may hold unpaired surrogates.
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def _detail(answer: Answer) -> str:

@@ -9,6 +9,8 @@ from typing import Literal
 ProxyHeader = Literal["X-Forwarded-For", "Forwarded"]
 UNIX = "unix"
 """Trusts whoever comes through a Unix domain socket, and so has no address."""
+MOST_CHARACTERS = 64
+"""The longest text that may be an address, a zone included. Longer ones are never parsed or cached."""
 _for = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^;,"\s]*))', re.IGNORECASE)
 
 
@@ -38,7 +40,9 @@ class Addresses:
         found = address(peer) if peer else None
         if not forwarded or not (self._trusts(found) if found else self._trusts_unix and not peer):
             return found
-        for hop in reversed(self._hops(forwarded)):
+        # From the end, and no further than needed: what a stranger sends at the beginning is never looked at.
+        for element in reversed(forwarded.split(",")):
+            hop = self._hop(element.strip())
             if hop is None:
                 break  # hidden or nonsense: who added it is the last one that is known
             found = hop
@@ -46,12 +50,11 @@ class Addresses:
                 break
         return found
 
-    def _hops(self, value: str) -> list[str | None]:
-        elements = value.split(",")
+    def _hop(self, element: str) -> str | None:
         if self.header == "X-Forwarded-For":
-            return [address(_without_port(element.strip())) for element in elements]
-        matches = [_for.search(element.strip()) for element in elements]
-        return [match and address(_without_port(match[1] or match[2] or "")) for match in matches]
+            return address(_without_port(element))
+        match = _for.search(element)
+        return match and address(_without_port(match[1] or match[2] or ""))
 
     def _is_trusted(self, text: str) -> bool:
         parsed = ip_address(text)
@@ -64,9 +67,13 @@ def _without_port(text: str) -> str:
     return text.partition(":")[0] if text.count(":") == 1 else text
 
 
-@lru_cache(maxsize=65_536)
 def address(text: str) -> str | None:
     """An address as Meterboard takes it; None for what is none."""
+    return _address(text) if len(text) <= MOST_CHARACTERS else None
+
+
+@lru_cache(maxsize=16_384)
+def _address(text: str) -> str | None:
     try:
         parsed = ip_address(text.partition("%")[0])
     except ValueError:

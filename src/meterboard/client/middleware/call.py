@@ -6,9 +6,10 @@ from functools import lru_cache
 from typing import Any, Protocol, TypedDict
 
 from meterboard.client.allowance import AllowanceGuard
-from meterboard.client.event import MAX_TEXT, encoded
-from meterboard.client.middleware.address import Addresses, ProxyHeader, address
+from meterboard.client.event import UNKNOWN_VERB, encoded
+from meterboard.client.middleware.address import MOST_CHARACTERS, Addresses, ProxyHeader, address
 from meterboard.client.middleware.route import Naming, names
+from meterboard.client.text import MAX_VERB
 
 log = logging.getLogger("meterboard.client")
 
@@ -24,6 +25,10 @@ FIELDS = (
     "version",
 )
 """What a callable may say about a call. The last three win over what the route says."""
+VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""HTTP methods whose calls are cached; callers may make up any number of others."""
+MOST_CACHED_CHARACTERS = 500
+"""Of a template. Where a caller's path is part of it, longer ones would fill the memory."""
 FromCall = Callable[[Any], Any]
 
 
@@ -76,8 +81,7 @@ class Calls:
             )
         self._record = meter.record_encoded
         self._names = options.get("names", names)
-        self.shared = lru_cache(maxsize=4_096)(self._named)
-        """The fields that calls of one route share, by verb, template and status."""
+        self._shared = lru_cache(maxsize=4_096)(self._named)
         self.fields: list[tuple[str, FromCall]] = []
         for name, call in options.items():
             if name in FIELDS:
@@ -91,32 +95,44 @@ class Calls:
         self.guard = options.get("guard")
 
     def record(self, call: Any, verb: str, path: str, template: str | None, status: int, ip: str) -> None:
-        """Record a call that was answered. Raises nothing: the caller's answer matters more than its count."""
-        try:
-            self._record(self.fields_of(call, verb, path, template, status, ip))
-        except Exception:  # names are the provider's own code
-            log.exception("A call could not be recorded")
+        """Record a call that was answered, by its template if it has one and else by its path. Raises nothing."""
+        self._record(self.fields_of(call, verb, path, self.shared(verb, template, status), status, ip))
 
-    def fields_of(self, call: Any, verb: str, path: str, template: str | None, status: int, ip: str) -> str:
-        """The fields of a call that was answered; `ip` is what `ip` answers. Raises what `names` raises."""
-        fields = self.shared(verb, template, status) if template is not None else None
-        if fields is None:
-            fields = encoded({"status": status, "request": _request(verb, path)})
-        return fields + ip + self._own(call)
+    def fields_of(self, call: Any, verb: str, path: str, shared: str | None, status: int, ip: str) -> str:
+        """The fields of a call that was answered; `shared` and `ip` are what these two answer."""
+        if shared is None:
+            shared = encoded({"status": known_status(status), "request": _request(verb, path)})
+        return shared + ip + self._own(call)
+
+    def shared(self, verb: str, template: str | None, status: int) -> str | None:
+        """The fields that calls of one route share; None when the schedule is to find them."""
+        if template is None:
+            return None
+        try:
+            find = self._shared if self.is_cacheable(verb, template) else self._named
+            return find(verb[:MAX_VERB], template, status)
+        except Exception:  # `names` may be the provider's own code
+            log.exception("The names of a call could not be found, so the credit schedule finds them")
+            return None
+
+    @staticmethod
+    def is_cacheable(verb: str, text: str) -> bool:
+        """Is it certain that callers can't fill the memory with what is cached of calls like this one?"""
+        return verb in VERBS and len(text) <= MOST_CACHED_CHARACTERS
 
     def _own(self, call: Any, *, but: Collection[str] = ()) -> str:
         """What the provider's callables say of a call, `but` some of them."""
         return "".join(_said(name, value_of, call) for name, value_of in self.fields if name not in but)
 
     def _named(self, verb: str, template: str, status: int) -> str | None:
-        """The fields that calls of one route share, encoded once; None when the schedule is to find them."""
         found = self._names(verb, template)
         if found is None:
             return None
         version, module, method = found
         said = {name for name, _ in self.fields}
         shared = {"version": version, "module": module, "method": method}
-        return encoded({"status": status} | {name: shared[name] for name in shared if name not in said})
+        own = {name: shared[name] for name in shared if name not in said}
+        return encoded({"status": known_status(status)} | own)
 
     def ip(self, peer: str | None, forwarded: str) -> str:
         """The field that says where a call came from; empty when that is not known."""
@@ -129,14 +145,23 @@ class Calls:
 
 
 def _request(verb: str, path: str) -> dict[str, str]:
-    """Never the query string, which may hold secrets; no longer than Meterboard takes."""
-    return {"method": verb[:32], "path": path.replace("\0", "")[:MAX_TEXT]}
+    """Never the query string, which may hold secrets: a question mark in a decoded path begins none."""
+    return {"method": verb or UNKNOWN_VERB, "path": path.replace("?", "%3F")}
 
 
-@lru_cache(maxsize=65_536)
+def known_status(status: object) -> int | None:
+    """The status of an answer; None when it is none of HTTP's."""
+    return int(status) if isinstance(status, int) and 100 <= status <= 599 else None
+
+
 def ip_field(text: str | None) -> str:
     """An address as a field; empty for what is none."""
-    return encoded({"ip": address(text) if text else None})
+    return _ip_field(text) if text and len(text) <= MOST_CHARACTERS else ""
+
+
+@lru_cache(maxsize=16_384)
+def _ip_field(text: str) -> str:
+    return encoded({"ip": address(text)})
 
 
 def _said(name: str, value_of: FromCall, call: Any) -> str:

@@ -37,7 +37,6 @@ Naming = Callable[[str, str], Names | None]
 """From the HTTP method and the template to the names; None leaves it to Meterboard's credit schedule."""
 
 
-@lru_cache(maxsize=4_096)
 def names(verb: str, template: str) -> Names:
     """
     The version is the first segment such as `v8`; the module the first fixed segment behind it, or without a version the

@@ -9,11 +9,14 @@ from meterboard.client.middleware.call import Calls, Options, Recorder
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
+MOST_DIGITS = 20
+"""Of a Content-Length that is believed."""
 
 
 class MeterMiddleware:
     """
-    Records each call once its answer is sent, with its status, 500 when it failed without one.
+    Records each call just before the end of its answer is handed to the server, with its status, 500 when it failed
+    without one. So whoever has a whole answer was counted, even if the process is killed in the next moment.
 
     `app.wsgi_app = MeterMiddleware(app.wsgi_app, meter)` in Flask.
     """
@@ -34,7 +37,7 @@ class MeterMiddleware:
         call = _Call(calls, environ, path)
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            call.answered(int(status[:3]))
+            call.answered(status, headers)
             if allowance is not None:
                 headers = [*headers, *allowance.headers]
             return start_response(status, headers, *error)
@@ -68,10 +71,16 @@ class _Call:
         self._recorded = False
         self._status = 500
         self._template: str | None = None
+        self.length: int | None = None
+        """Bytes of the answer; None if it does not say."""
 
-    def answered(self, status: int) -> None:
+    def answered(self, status: str, headers: list[tuple[str, str]]) -> None:
         """The answer begins. Flask forgets the route before the end."""
-        self._status = status
+        code = status[:3]
+        self._status = int(code) if code.isdecimal() else 0
+        lengths = (value for name, value in headers if name.lower() == "content-length")
+        length = next(lengths, "")
+        self.length = int(length) if length.isdecimal() and len(length) < MOST_DIGITS else None
         self._template = _template(self._environ)
 
     def record(self) -> None:
@@ -84,14 +93,20 @@ class _Call:
 
 
 class _Answer:
-    """The application's answer, which tells when it has been sent."""
+    """The application's answer. Its pieces are handed on as they come: WSGI forbids to wait for the next one."""
 
     def __init__(self, body: Iterable[bytes], call: _Call) -> None:
         self._body = body
         self._call = call
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        size = 0
+        for piece in self._body:
+            size += len(piece)
+            if self._call.length is not None and size >= self._call.length:
+                self._call.record()
+            yield piece
+        self._call.record()
 
     def close(self) -> None:
         """Called by the server in the end, whether all went well or not."""
@@ -105,7 +120,7 @@ class _Answer:
 def path_of(environ: Environ) -> str:
     """The path as the client sees it. WSGI hands on bytes as if they were Latin-1."""
     path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
+    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def ip_of(environ: Environ, calls: Calls) -> str:
