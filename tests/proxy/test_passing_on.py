@@ -153,14 +153,6 @@ def test_an_answer_to_head_has_its_length_and_no_body(proxy: Proxy) -> None:
     assert answer.content == b""
 
 
-def test_http_2_is_taken_too(proxy: Proxy) -> None:
-    curl = ["curl", "--silent", "--http2-prior-knowledge", "--data", "body", f"{proxy.url}/x"]
-    if shutil.which("curl") is None:
-        pytest.skip("needs curl")
-    came = json.loads(subprocess.check_output(curl, timeout=WAIT_SECONDS))
-    assert (came["method"], came["body"]) == ("POST", "body")
-
-
 def test_an_answer_comes_piece_by_piece_before_its_end(proxy: Proxy) -> None:
     with connect(proxy.port) as connection:
         connection.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -12,7 +12,7 @@ import httpx
 from tests.server import free_port
 
 LEADS = {"data": [{"id": number} for number in range(7)], "info": {"count": 7}}
-state: dict[str, int] = {"waiting": 0, "left": 0}
+state: dict[str, int] = {"waiting": 0, "left": 0, "answered": 0}
 
 
 async def body_of(receive: Any) -> bytes:
@@ -100,6 +100,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await answer(send, status, b"" if status in (204, 304) else b"body", *headers, *cookies)
     else:
         sent = await body_of(receive)
+        state["answered"] += 1
         seen = {
             "method": scope["method"],
             "target": scope["raw_path"].decode() + "?" + scope["query_string"].decode(),

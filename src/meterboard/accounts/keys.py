@@ -1,5 +1,6 @@
 """API keys: made once, shown once, kept as hashes."""
 
+from datetime import timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
 
@@ -23,9 +24,20 @@ class Keys:
         self._database = database
         self._clock = clock
 
-    def create(self, organization: Organization | None, *, name: str, scope: KeyScope) -> str:
-        """A new key's secret, which can't be read again. Without an organisation the key is provider-wide."""
+    def create(
+        self,
+        organization: Organization | None,
+        *,
+        name: str,
+        scope: KeyScope,
+        lifetime: timedelta | None = None,
+    ) -> str:
+        """
+        A new key's secret, which can't be read again. Without an organisation the key is provider-wide, without a
+        `lifetime` it does not expire.
+        """
         secret = PREFIX + token_urlsafe(32)
+        now = self._clock.now()
         with self._database.transaction() as session:
             session.add(
                 KeyRow(
@@ -34,10 +46,18 @@ class Keys:
                     scope=scope,
                     hash=digest(secret),
                     hint=secret[: len(PREFIX) + 4],
-                    created_at=self._clock.now(),
+                    created_at=now,
+                    expires_at=None if lifetime is None else now + lifetime,
                 )
             )
         return secret
+
+    def extend(self, secret: str, lifetime: timedelta) -> None:
+        """Makes a key expire that long from now, unless it was revoked."""
+        with self._database.transaction() as session:
+            row = session.scalar(select(KeyRow).where(KeyRow.hash == digest(secret)))
+            if row is not None:
+                row.expires_at = self._clock.now() + lifetime
 
     def revoke(self, secret: str) -> None:
         """From now on the key opens nothing."""
@@ -53,17 +73,18 @@ class Keys:
         )
 
     def bearer(self, secret: str) -> ApiKey:
-        """Raises: Unauthenticated: there is no such key, or it was revoked."""
+        """Raises: Unauthenticated: there is no such key, or it was revoked or has expired."""
+        is_valid = KeyRow.revoked_at.is_(None) & (
+            KeyRow.expires_at.is_(None) | (KeyRow.expires_at > self._clock.now())
+        )
         held = select(KeyRow, OrganizationRow).outerjoin(
             OrganizationRow, KeyRow.organization_id == OrganizationRow.id
         )
         with self._database.transaction() as session:
-            found = session.execute(
-                held.where(KeyRow.hash == digest(secret), KeyRow.revoked_at.is_(None))
-            ).first()
+            found = session.execute(held.where(KeyRow.hash == digest(secret), is_valid)).first()
             if found is None:
                 raise Unauthenticated(
-                    "The key in the Authorization header is not known here, or was revoked. "
+                    "The key in the Authorization header is not known here, was revoked or has expired. "
                     "Make one: meterboard key create ORG"
                 )
             key, organization = found

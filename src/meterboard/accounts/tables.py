@@ -61,7 +61,10 @@ class AllowanceRow(Base):
 
 
 class KeyRow(Base):
-    """An API key; without an organisation it is provider-wide. `hint` is its beginning, to tell keys apart."""
+    """
+    An API key; without an organisation it is provider-wide. `hint` is its beginning, to tell keys apart. One without
+    `expires_at` does not expire.
+    """
 
     __tablename__ = "api_key"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -72,6 +75,7 @@ class KeyRow(Base):
     hint: Mapped[str]
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
 
 
 class PersonRow(Base):

@@ -1,14 +1,24 @@
 """Using the usage store from the command line: this process's own, or the server's when one runs on the folder."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from threading import Event, Thread
 
 from meterboard.commands.base import open_accounts
 from meterboard.domain.access import KeyScope
 from meterboard.domain.organization import Organization
-from meterboard.services import Services
+from meterboard.services import Accounts, Services
 from meterboard.settings import Settings, read_settings
+
+log = logging.getLogger("meterboard")
+
+KEY_LIFETIME = timedelta(hours=24)
+"""How long the key of a command that was killed stays valid."""
+RENEW_SECONDS = 3_600.0
+"""How often a command that runs extends its key."""
 
 
 @contextmanager
@@ -23,10 +33,23 @@ def open_services(data: Path, settings: Settings | None = None) -> Iterator[Serv
 
 @contextmanager
 def passing_key(data: Path, organization: Organization, name: str, scope: KeyScope) -> Iterator[str]:
-    """A key for the running server, which ends with the block."""
+    """A key for the running server, which is revoked at the end of the block, and soon expires if the process is killed."""
     with open_accounts(data) as accounts:
-        secret = accounts.keys.create(organization, name=name, scope=scope)
+        secret = accounts.keys.create(organization, name=name, scope=scope, lifetime=KEY_LIFETIME)
+        ended = Event()
+        renewing = Thread(target=_renew, args=(accounts, secret, ended), daemon=True)
+        renewing.start()
         try:
             yield secret
         finally:
+            ended.set()
+            renewing.join()
             accounts.keys.revoke(secret)
+
+
+def _renew(accounts: Accounts, secret: str, ended: Event) -> None:
+    while not ended.wait(RENEW_SECONDS):
+        try:
+            accounts.keys.extend(secret, KEY_LIFETIME)
+        except Exception as error:  # noqa: BLE001  # a locked database, say: the next try may succeed
+            log.warning("A temporary key could not be extended: %s", type(error).__name__)

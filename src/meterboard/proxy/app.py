@@ -7,8 +7,10 @@ happens after the call: whatever becomes of it, the call is over already.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 import msgspec
 from litestar.enums import ScopeType
@@ -17,33 +19,69 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from meterboard.client import Meter
 from meterboard.proxy.identity import Applications
 from meterboard.proxy.records import Copies, Copy
+from meterboard.proxy.request import header_text, ip_of, parameters_of, path_of, query_of, refusal
 from meterboard.proxy.upstream import Failure, NoAnswer, Upstream, request_headers, response_headers
 
 log = logging.getLogger("meterboard.proxy")
+
+
+CALLS_OF_ONE_PEER = 1_000
+"""Calls of one address that are under way at a time: half of the connections to the API."""
+TOO_MANY = Failure(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "connection_limit_reached",
+    "Too many calls from one address at a time.",
+    False,
+)
+SILENT = Failure(
+    HTTPStatus.REQUEST_TIMEOUT, "http_request_error", "The rest of the request did not come in time.", True
+)
 
 
 class CallerGone(Exception):
     """Whoever called has closed the connection."""
 
 
+class CallerSilent(Exception):
+    """Whoever called takes too long to send the rest of a request."""
+
+
 class Call:
     """What is known of one call, to be counted when it is over."""
 
-    def __init__(self, copies: Copies, scope: HTTPScope) -> None:
+    def __init__(self, copies: Copies, scope: HTTPScope, base: str) -> None:
+        """`base` goes in front of the path."""
         self.time = datetime.now(UTC)
         self.scope = scope
+        self.path = path_of(base, scope)
+        self.query = query_of(scope)
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         headers = self.headers
-        self.reached = True
+        self.reached = False
         """The API may have got it; one that it can't have got is not counted."""
         self.status: int | None = None
         self._copies = copies
         self.request = Copy(copies, headers.get("content-type", ""), headers.get("content-encoding", ""))
         self.response = Copy(copies, "", "")
 
+    @property
+    def target(self) -> bytes:
+        """What follows the API's host."""
+        return f"{self.path}?{self.query}".encode() if self.query else self.path.encode()
+
+    @property
+    def counted_path(self) -> str:
+        names = parameters_of(self.query)
+        return f"{self.path}?{names}" if names else self.path
+
+    def text(self, header: str | None) -> str | None:
+        """What a header says, if anything; its name is in lower case."""
+        value = self.headers.get(header) if header else None
+        return header_text(value.encode("latin-1")) if value else None
+
     def answered(self, status: int, content_type: str, encoding: str) -> None:
         """The API has begun to answer."""
-        self.status = status
+        self.status = status if 100 <= status <= 599 else None  # others are none of HTTP's
         self.response = Copy(self._copies, content_type, encoding)
 
 
@@ -58,29 +96,41 @@ class ProxyApp:
         *,
         records: str = "data",
         user_header: str | None = None,
+        calls_of_one_peer: int = CALLS_OF_ONE_PEER,
     ) -> None:
         """`records` names the array in JSON bodies that is counted, with dots between the names of nested objects."""
+        self._calls_of_one_peer = calls_of_one_peer
+        self._peers: Counter[str] = Counter()
         self._upstream = upstream
         self._meter = meter
         self._applications = applications
         self._records = records.split(".")
         self._user_header = user_header.lower() if user_header else None
         self._copies = Copies()
+        self._one_large = asyncio.Lock()  # a large body takes some 100 MB while it is looked into
         self._under_way: set[Call] = set()
         self._counting: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.WEBSOCKET:
-            await send(
-                {"type": "websocket.close", "code": 1011, "reason": "The proxy passes no WebSockets on."}
-            )
-        elif "method" in scope:  # else the start or end of the server
+        if scope["type"] != ScopeType.HTTP:  # the start or end of the server
+            return
+        peer = scope["client"][0] if scope["client"] else ""
+        refused = refusal(scope) or (TOO_MANY if self._peers[peer] >= self._calls_of_one_peer else None)
+        if refused is not None:
+            await _tell(send, refused)
+            return
+        self._peers[peer] += 1
+        try:
             await self._pass_on(scope, receive, send)
+        finally:
+            self._peers[peer] -= 1
+            if not self._peers[peer]:
+                del self._peers[peer]
 
     async def _pass_on(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        call = Call(self._copies, scope)
+        call = Call(self._copies, scope, self._upstream.base)
         self._under_way.add(call)
-        upload = Upload(receive, call.request.add)
+        upload = Upload(receive, call.request.add, self._upstream.timeout)
         exchange = asyncio.ensure_future(self._exchange(scope, upload, call, send))
         gone = asyncio.ensure_future(upload.caller_gone())
         try:
@@ -96,19 +146,20 @@ class ProxyApp:
 
     async def _exchange(self, scope: HTTPScope, upload: "Upload", call: Call, send: Send) -> None:
         has_body = await upload.has_body(scope)
-        target = self._upstream.base.encode() + scope["raw_path"]
-        if scope["query_string"]:
-            target += b"?" + scope["query_string"]
+        call.reached = True
         try:
             response = await self._upstream.send(
                 scope["method"],
-                target,
+                call.target,
                 request_headers(scope["headers"], has_body=has_body),
                 upload.chunks() if has_body else None,
             )
         except NoAnswer as error:
             call.reached = error.failure.carried_out
             await _tell(send, error.failure)
+            return
+        except CallerSilent:
+            await _tell(send, SILENT)
             return
         try:
             headers = response_headers(response.headers)
@@ -118,7 +169,10 @@ class ProxyApp:
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
             async for chunk in response.aiter_stream():
                 call.response.add(chunk)
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                async with asyncio.timeout(
+                    self._upstream.timeout
+                ):  # a caller who reads nothing holds no connection
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
             await response.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -131,17 +185,15 @@ class ProxyApp:
             task.add_done_callback(self._counting.discard)
 
     async def _count(self, call: Call) -> None:
-        scope, headers = call.scope, call.headers
         try:
             if call.reached:
                 records = await self._records_of(call)
-                client = scope["client"]
                 self._meter.record(
                     time=call.time,
-                    application=self._applications.named(headers),
-                    user=headers.get(self._user_header) if self._user_header else None,
-                    ip=client[0] if client else None,
-                    request={"method": scope["method"], "path": self._path(scope)},
+                    application=self._applications.named(call.headers),
+                    user=call.text(self._user_header),
+                    ip=ip_of(call.scope),
+                    request={"method": call.scope["method"], "path": call.counted_path},
                     records=records,
                     status=call.status,
                 )
@@ -154,19 +206,18 @@ class ProxyApp:
     async def _records_of(self, call: Call) -> int | None:
         """Of the request, else of its answer."""
         for copy in (call.request, call.response):
-            if copy.takes_long:
-                found = await asyncio.to_thread(copy.records, self._records)
-            else:
-                found = copy.records(self._records)
+            try:
+                if copy.takes_long:
+                    async with self._one_large:
+                        found = await asyncio.to_thread(copy.records, self._records)
+                else:
+                    found = copy.records(self._records)
+            except Exception as error:  # noqa: BLE001  # the call counts all the same
+                log.error("The records of a call could not be counted: %s", type(error).__name__)
+                found = None
             if found is not None:
                 return found
         return None
-
-    def _path(self, scope: HTTPScope) -> str:
-        """The path, with the names of the query's parameters, which prices may depend on; values may be secrets."""
-        path = self._upstream.base + scope["raw_path"].decode("latin-1")
-        names = [part.partition(b"=")[0] for part in scope["query_string"].split(b"&") if b"=" in part]
-        return f"{path}?{b'&'.join(names).decode('latin-1')}" if names else path
 
     async def close(self) -> None:
         """Count what is over and what is cut off now, then end the connections to the API."""
@@ -177,10 +228,11 @@ class ProxyApp:
 
 
 class Upload:
-    """A request's body as it comes; `seen` hears of each piece that was passed on."""
+    """A request's body as it comes; `seen` hears of each piece that was passed on, which may take `timeout` seconds."""
 
-    def __init__(self, receive: Receive, seen: Callable[[bytes], None]) -> None:
+    def __init__(self, receive: Receive, seen: Callable[[bytes], None], timeout: float) -> None:
         self._receive = receive
+        self._timeout = timeout
         self._seen = seen
         self._first: bytes | None = None
         self._complete = asyncio.Event()
@@ -194,7 +246,7 @@ class Upload:
         return bool(self._first) or not self._complete.is_set()
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Its pieces. Raises: CallerGone: before its end."""
+        """Its pieces. Raises: CallerGone, CallerSilent: before its end."""
         if self._first:
             yield self._first
         while not self._complete.is_set():
@@ -203,7 +255,11 @@ class Upload:
                 yield chunk
 
     async def _next(self) -> bytes:
-        message = await self._receive()
+        try:
+            async with asyncio.timeout(self._timeout):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise CallerSilent from error
         if message["type"] != "http.request":
             raise CallerGone
         chunk: bytes = message.get("body", b"")
@@ -234,5 +290,7 @@ async def _tell(send: Send, failure: Failure) -> None:
         (b"content-length", str(len(body)).encode()),
         (b"proxy-status", f"meterboard; error={failure.error}".encode()),
     ]
+    if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": failure.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from meterboard.errors import DataFolderError
+from meterboard.proxy.request import header_text
 
 SECRET_FILE = "proxy.secret"  # noqa: S105  # its name
 SECRET_BYTES = 32
@@ -62,7 +63,7 @@ class Applications:
         if self._always:
             return self._always
         if self._header and headers.get(self._header):
-            return headers[self._header]
+            return header_text(headers[self._header].encode("latin-1"))
         authorization = headers.get(TOKEN_HEADER, "").strip()
         if not authorization:
             return None

@@ -33,7 +33,7 @@ class Copy:
         kind = content_type.partition(";")[0].strip().lower()
         self._encoding = encoding.strip().lower() or "identity"
         self._together = together
-        self._chunks: list[bytes] = []
+        self._bytes = bytearray()  # not a list of pieces: a caller may send single bytes
         self._size = 0
         self._wanted = (kind == "application/json" or kind.endswith("+json")) and self._encoding in ENCODINGS
 
@@ -48,7 +48,7 @@ class Copy:
             return
         self._size += len(chunk)
         self._together.size += len(chunk)
-        self._chunks.append(chunk)
+        self._bytes += chunk
         if self._size > MOST_BYTES or self._together.size > MOST_TOGETHER:
             self.give_up()
 
@@ -56,14 +56,14 @@ class Copy:
         """Its bytes are not needed any more."""
         self._together.size -= self._size
         self._size = 0
-        self._chunks = []
+        self._bytes = bytearray()
         self._wanted = False
 
     def records(self, path: Sequence[str]) -> int | None:
         """Entries of the array at `path`, else of the body if it is an array; None: there is none, or it was given up."""
         if not self._wanted or not self._size:
             return None
-        body = b"".join(self._chunks)
+        body = bytes(self._bytes)
         if self._encoding != "identity":
             try:
                 body = expand(body, self._encoding, MOST_BYTES)

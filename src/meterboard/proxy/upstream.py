@@ -22,7 +22,8 @@ OURS = frozenset((b"host", b"expect", b"content-length", b"cookie"))
 VIA = b"1.1 meterboard"
 KEPT_SECONDS = 5.0
 """How long an idle connection is kept: less than servers wait before they close one, so that no call meets its end."""
-CONNECTIONS = 1_000
+CONNECTIONS = 2_000
+"""Calls that are under way at a time; further ones wait for `connect_timeout`."""
 
 
 class Failure(NamedTuple):
@@ -47,7 +48,7 @@ class Upstream:
 
     def __init__(self, url: str, *, timeout: float, connect_timeout: float = 10.0) -> None:
         """
-        `timeout` in seconds, for each wait for the API to send or take something.
+        `timeout` in seconds, for each wait for the API to send or take something; callers may take as long.
 
         Raises: SettingError: not the address of an API.
         """
@@ -62,7 +63,7 @@ class Upstream:
             raise SettingError("The upstream's address holds a password: callers send their own credentials.")
         self.name = f"{parts.scheme}://{parts.netloc}"
         self.base = parts.path.rstrip("/")
-        self._timeout = timeout
+        self.timeout = timeout
         self._timeouts = {
             "connect": connect_timeout,
             "read": timeout,
@@ -102,6 +103,10 @@ class Upstream:
     def _failure(self, error: Exception) -> Failure:
         where, why = self.name, str(error) or type(error).__name__
         match error:
+            case httpcore.LocalProtocolError():  # raised before the first byte
+                return Failure(
+                    HTTPStatus.BAD_REQUEST, "http_request_error", f"It can't be sent: {why}.", False
+                )
             case httpcore.ConnectTimeout() | httpcore.PoolTimeout():
                 message = f"{where} did not accept a connection within {self._timeouts['connect']:g} s."
                 return Failure(HTTPStatus.GATEWAY_TIMEOUT, "connection_timeout", message, False)
@@ -110,7 +115,7 @@ class Upstream:
                 return Failure(HTTPStatus.BAD_GATEWAY, "destination_unavailable", message, False)
             case httpcore.TimeoutException():
                 message = (
-                    f"{where} did not answer within {self._timeout:g} s. It may have carried out the call."
+                    f"{where} did not answer within {self.timeout:g} s. It may have carried out the call."
                 )
                 return Failure(HTTPStatus.GATEWAY_TIMEOUT, "http_response_timeout", message, True)
         message = f"{where} broke the connection off: {why}. It may have carried out the call."

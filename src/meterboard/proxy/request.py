@@ -1,0 +1,70 @@
+"""What of a request is passed on and counted, and which requests can't be passed on at all."""
+
+import re
+from http import HTTPStatus
+from ipaddress import ip_address
+
+from litestar.types import HTTPScope
+
+from meterboard.proxy.upstream import Failure
+
+_beyond_ascii = re.compile(rb"[\x80-\xff]")
+
+
+def refusal(scope: HTTPScope) -> Failure | None:
+    """Why a request is not passed on; None for one that is."""
+    if scope["method"] == "CONNECT":
+        return _refused(HTTPStatus.NOT_IMPLEMENTED, "It opens no tunnels: CONNECT is not passed on.")
+    if _asks_for_websocket(scope):
+        return _refused(HTTPStatus.NOT_IMPLEMENTED, "It passes no WebSockets on.")
+    is_of_server = scope["method"] == "OPTIONS" and scope["raw_path"] == b"*"
+    if not scope["raw_path"].startswith(b"/") and not is_of_server:
+        return _refused(HTTPStatus.BAD_REQUEST, "The address has no path.")
+    return None
+
+
+def _refused(status: HTTPStatus, message: str) -> Failure:
+    return Failure(status, "http_request_error", message, carried_out=False)
+
+
+def _asks_for_websocket(scope: HTTPScope) -> bool:
+    tokens = [(name, part.strip().lower()) for name, value in scope["headers"] for part in value.split(b",")]
+    return (b"upgrade", b"websocket") in tokens and (b"connection", b"upgrade") in tokens
+
+
+def path_of(base: str, scope: HTTPScope) -> str:
+    """The path at the API, in ASCII: bytes that no address may hold are escaped, as browsers do."""
+    if scope["raw_path"] == b"*":  # the server itself, or all below the base
+        return base or "*"
+    return _escaped(base.encode() + scope["raw_path"]).decode("ascii")
+
+
+def query_of(scope: HTTPScope) -> str:
+    """The query string, in ASCII like the path."""
+    return _escaped(scope["query_string"]).decode("ascii")
+
+
+def parameters_of(query: str) -> str:
+    """The names of a query's parameters, which prices may depend on; values may be secrets, and so may what has no name."""
+    return "&".join(part.partition("=")[0] for part in query.split("&") if "=" in part)
+
+
+def header_text(value: bytes) -> str:
+    """A header's value as text. It should be UTF-8, and is Latin-1 by an older rule where it is not."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def ip_of(scope: HTTPScope) -> str | None:
+    """The address of who is connected; None where that is not known."""
+    client = scope["client"]
+    try:
+        return str(ip_address(client[0].partition("%")[0])) if client else None
+    except ValueError:
+        return None
+
+
+def _escaped(text: bytes) -> bytes:
+    return text if text.isascii() else _beyond_ascii.sub(lambda byte: b"%%%02X" % byte[0][0], text)
