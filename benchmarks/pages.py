@@ -43,7 +43,7 @@ def state_of(browser: Browser, link: str) -> StorageState:
     page = context.new_page()
     page.goto(link)
     page.get_by_role("button", name="Sign in").click()
-    page.locator("header").wait_for()
+    page.locator("header.top").wait_for()
     state = context.storage_state()
     context.close()
     return state

@@ -1,12 +1,17 @@
 """The command line as a person uses it."""
 
 import gzip
+import os
+import pty
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.server import Server, command
+from tests.server import Server, command, command_here
 
 LOG = "".join(
     f'203.0.113.{host} - maria [23/Nov/2026:10:45:0{host} +0000] "GET /crm/v8/Leads/{host} HTTP/1.1" 200 5 "-" "curl/8.1"\n'
@@ -140,6 +145,7 @@ def test_commands_work_after_a_server_was_killed(tmp_path: Path) -> None:
 def test_the_doctor_says_what_is_well_and_what_is_not(tmp_path: Path) -> None:
     data = tmp_path / "data"
     command("org", "create", "acme", data=data)
+    command("verify", data=data)
     well = command("doctor", data=data)
     assert (well.returncode, well.stdout.count("well      ")) == (0, 6)
     assert "1 organisation" in well.stdout
@@ -168,3 +174,120 @@ def test_a_provider_wide_key_only_sends(tmp_path: Path) -> None:
         tmp_path, "key", "create", "*", "--scope", "read"
     )
     assert command("key", "create", "*", data=tmp_path).stdout.startswith("mb_")
+
+
+def on_a_terminal(*arguments: str, data: Path, until: str) -> str:
+    """What a command that stays says on a terminal, up to a line that has `until`."""
+    terminal, inner = pty.openpty()
+    started = subprocess.Popen(
+        [sys.executable, "-m", "meterboard", *arguments, "--data", str(data)], stdout=inner
+    )
+    os.close(inner)
+    said = ""
+    try:
+        with open(terminal, closefd=True) as lines:
+            for line in lines:
+                said += line
+                if until in line:
+                    break
+            started.terminate()
+            assert started.wait(timeout=30) == 0
+    finally:
+        started.kill()
+    return said
+
+
+def test_a_sign_in_link_is_printed_on_a_terminal_or_when_asked_for(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data").prepare()
+    server.sign_in_link()
+    server.start()  # whose standard output is a pipe, as in a service
+    server.stop()
+
+    logged = "".join(server.said)
+    assert f"Listening on {server.url}\n" in logged
+    assert "sign-in?link=" not in logged
+    for arguments in (["serve", "--port", "0"], ["serve", "--port", "0", "--print-sign-in-link"]):
+        said = on_a_terminal(*arguments, data=server.data, until="Sign in once, within 24 hours: ")
+        assert re.search(r"Listening on (http://127.0.0.1:\d+)\r?\n.*: \1/sign-in\?link=[\w-]{43}", said)
+
+
+def test_a_link_is_printed_to_a_log_when_asked_for(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data").prepare()
+    server.sign_in_link()
+    started = subprocess.Popen(
+        [sys.executable, "-m", "meterboard", "serve", "--print-sign-in-link", "--port", "0"],
+        env=os.environ | {"METERBOARD_DATA": str(server.data)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None
+    with started.stdout:
+        said = [started.stdout.readline(), started.stdout.readline()]
+    started.terminate()
+
+    assert started.wait(timeout=30) == 0
+    assert "/sign-in?link=" in said[1]
+
+
+def test_the_server_answers_as_soon_as_it_says_so(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    command("org", "create", "acme", data=data)
+    for _ in range(2):
+        started = subprocess.Popen(
+            [sys.executable, "-m", "meterboard", "serve", "--port", "0", "--data", str(data)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert started.stdout is not None
+        with started.stdout:
+            url = started.stdout.readline().removeprefix("Listening on ").strip()
+            assert httpx.get(f"{url}/schema", verify=False).status_code == 200
+        started.terminate()
+        assert started.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["doctor"], ["export", "acme"], ["schedule", "show", "zoho-crm"]],
+)
+def test_a_closed_pipe_ends_a_command_quietly(tmp_path: Path, arguments: list[str]) -> None:
+    data = tmp_path / "data"
+    command_here("org", "create", "acme", data=data)
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "meterboard", *arguments],
+        env=os.environ | {"METERBOARD_DATA": str(data)},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_the_doctor_makes_nothing_where_there_is_nothing(tmp_path: Path) -> None:
+    for data in (tmp_path / "empty", tmp_path / "missing"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        for name in ("doctor", "verify"):
+            done = command_here(name, data=data)
+            assert (done.returncode, "There is no Meterboard in the folder" in done.stderr) == (1, True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_the_doctor_makes_no_usage_store(tmp_path: Path) -> None:
+    command_here("org", "create", "acme", data=tmp_path)
+
+    assert "well      usage     nothing was counted yet" in command_here("doctor", data=tmp_path).stdout
+    assert not (tmp_path / "usage.duckdb").exists()
+
+
+def test_a_schedule_in_a_file_is_for_another_command(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text("")
+    said = command_here(
+        "org", "create", "acme corp", "--schedule", str(tmp_path / "own.toml"), data=tmp_path
+    ).stderr
+
+    assert f'meterboard schedule use "acme corp" {tmp_path / "own.toml"}' in said

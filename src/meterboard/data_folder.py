@@ -23,6 +23,11 @@ def prepare_folder(data: Path) -> None:
 
     Raises: DataFolderError: it can't be made or written to, or a file in it can't be read and written.
     """
+    if "?" in str(data.absolute()):
+        raise DataFolderError(
+            f"The data folder {data} has a question mark in its path, after which DuckDB reads options. "
+            "Choose another with --data."
+        )
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make_private(data)

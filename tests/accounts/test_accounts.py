@@ -1,12 +1,18 @@
 """Organisations, keys and people in the control plane."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command as migrate
+from alembic.config import Config
+from sqlalchemy import URL, create_engine, inspect
 
+from meterboard.accounts.database import MIGRATIONS, NEWEST
 from meterboard.clock import FixedClock
 from meterboard.domain.allowance import Allowance
 from meterboard.domain.organization import Organization
@@ -110,6 +116,91 @@ def test_signing_out_ends_the_session(accounts: Accounts) -> None:
 
     with pytest.raises(Unauthenticated):
         accounts.people.viewer(session)
+
+
+def rows(folder: Path, question: str) -> list[tuple[Any, ...]]:
+    """What the file holds; every connection to it must be closed."""
+    with closing(sqlite3.connect(folder / "accounts.sqlite")) as connection:
+        return connection.execute(question).fetchall()
+
+
+def test_used_and_expired_links_and_expired_sessions_are_deleted(
+    accounts: Accounts, clock: FixedClock, tmp_path: Path
+) -> None:
+    acme = create(accounts)
+    used, _ = (accounts.people.add(acme, "maria@acme.example", role="owner") for _ in range(2))
+    accounts.people.sign_in(used)
+    count = "select (select count(*) from sign_in_link), (select count(*) from session)"
+    assert rows(tmp_path, count) == [(1, 1)]
+
+    clock.advance(timedelta(hours=24))
+    accounts.people.add(acme, "maria@acme.example", role="owner")
+    assert rows(tmp_path, count) == [(1, 1)]  # the fresh link alone
+    clock.advance(timedelta(days=30))
+    accounts.people.link_for_first_owner()
+    assert rows(tmp_path, count) == [(1, 0)]
+
+
+def test_one_address_in_any_case_is_one_person(accounts: Accounts, tmp_path: Path) -> None:
+    acme, globex = create(accounts), create(accounts, "globex")
+    accounts.people.add(acme, "MARIA@acme.example", role="viewer")
+    accounts.people.add(globex, "Maria@Acme.Example", role="viewer")
+    session = accounts.people.sign_in(accounts.people.add(acme, "maria@acme.example", role="owner"))
+
+    assert accounts.people.viewer(session).email == "maria@acme.example"
+    assert rows(tmp_path, "select email from person") == [("maria@acme.example",)]
+    assert rows(tmp_path, "select role from membership order by organization_id") == [("owner",), ("viewer",)]
+
+
+def test_people_that_differ_in_case_become_the_oldest_of_them(tmp_path: Path, clock: FixedClock) -> None:
+    upgrade_to(tmp_path, "0002")
+    with closing(sqlite3.connect(tmp_path / "accounts.sqlite")) as old, old:
+        old.executescript("""
+            insert into organization values
+                (1, 'acme', 'UTC', '2026-01-01', 'one-per-call', 1), (2, 'globex', 'UTC', '2026-01-01', 'one-per-call', 1);
+            insert into person values (1, 'Ärja@acme.example', '2026-01-01'), (2, 'MARIA@acme.example', '2026-01-01'),
+                (3, 'maria@acme.example', '2026-01-02'), (4, 'Maria@acme.example', '2026-01-03');
+            insert into membership values (1, 1, 'viewer'), (2, 1, 'viewer'), (3, 1, 'owner'), (4, 1, 'owner'),
+                (3, 2, 'owner'), (4, 2, 'viewer');
+            insert into session values ('a', 4, 2, '2030-01-01');
+            insert into sign_in_link values ('b', 3, 1, '2030-01-01', null), ('c', 3, 1, '2030-01-01', '2026-01-01');
+        """)
+    Accounts(tmp_path, clock).close()
+
+    assert rows(tmp_path, "select id, email from person order by id") == [
+        (1, "ärja@acme.example"),
+        (2, "maria@acme.example"),
+    ]
+    assert rows(tmp_path, "select * from membership order by 1, 2") == [
+        (1, 1, "viewer"),
+        (2, 1, "viewer"),
+        (2, 2, "owner"),
+    ]
+    assert rows(tmp_path, "select hash, person_id from session") == [("a", 2)]
+    assert rows(tmp_path, "select hash, person_id from sign_in_link") == [("b", 2)]
+
+
+def test_the_newest_migration_can_be_undone_and_done_again(tmp_path: Path, clock: FixedClock) -> None:
+    Accounts(tmp_path, clock).close()
+    upgrade_to(tmp_path, "0002")
+    Accounts(tmp_path, clock).close()
+
+    assert rows(tmp_path, "select version_num from alembic_version") == [(NEWEST,)]
+
+
+def upgrade_to(folder: Path, revision: str) -> None:
+    """Bring the tables of a folder to a revision, up or down."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(URL.create("sqlite", database=str(folder / "accounts.sqlite")))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        if inspect(connection).has_table("alembic_version"):
+            migrate.downgrade(config, revision)
+        else:
+            migrate.upgrade(config, revision)
+        connection.commit()
+    engine.dispose()
 
 
 @pytest.mark.parametrize("email", ["", "maria", "@acme", "a b@acme.example", "maria@"])

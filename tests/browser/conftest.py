@@ -57,7 +57,7 @@ class Site:
             page = context.new_page()
             page.goto(self._link)
             page.get_by_role("button", name="Sign in").click()
-            expect(page.locator("header")).to_be_visible()
+            expect(page.locator("header.top")).to_be_visible()
             assert page.title().endswith("Meterboard")
             self._state = context.storage_state()
             context.close()

@@ -2,14 +2,19 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pytest
 
-from tests.server import Server, command
+from meterboard.errors import SettingError
+from meterboard.services import Services
+from meterboard.settings import Settings, read_settings
+from tests.server import Server, command, command_here
 
 FULL_MB = 24
 
@@ -179,3 +184,146 @@ def test_a_start_on_a_full_disk_says_so(small_disk: Path) -> None:
     said = one_line(command("serve", "--port", "0", data=small_disk / "data"))
 
     assert "space" in said.lower() or "full" in said.lower() or "can't be written" in said
+
+
+def modes(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): oct(path.stat().st_mode & 0o777) for path in folder.rglob("*")}
+
+
+def test_files_are_for_their_owner_only_whatever_the_umask_and_the_folder(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o750)
+    server = Server(data).prepare()
+    before = os.umask(0o000)
+    try:
+        server.start()
+        server.post(json={"user": "maria"})
+        while_running = modes(data)
+        server.kill()
+        after = modes(data)
+    finally:
+        os.umask(before)
+
+    assert {"accounts.sqlite", "usage.duckdb", "usage.duckdb.wal", "server.json"} <= set(while_running)
+    assert set(while_running.values()) | set(after.values()) == {"0o600"}
+    assert data.stat().st_mode & 0o777 == 0o750  # as its administrator made it
+
+
+def test_files_of_earlier_versions_become_private(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert command_here("org", "create", "acme", data=data).returncode == 0
+    assert data.stat().st_mode & 0o777 == 0o700
+    spool = data / "proxy-spool" / "1"
+    spool.mkdir(parents=True)
+    (spool / "segment").write_text("")
+    (data / "meterboard.toml").write_text("")
+    for path in (data / "accounts.sqlite", data / "meterboard.toml", spool / "segment"):
+        path.chmod(0o644)
+    for folder in (data / "proxy-spool", spool):
+        folder.chmod(0o755)
+    assert command_here("key", "create", "acme", data=data).returncode == 0
+
+    assert modes(data) == {
+        "accounts.sqlite": "0o600",
+        ".migrating": "0o600",
+        "meterboard.toml": "0o644",  # the administrator's own
+        "proxy-spool": "0o700",
+        "proxy-spool/1": "0o700",
+        "proxy-spool/1/segment": "0o600",
+    }
+
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that other users can get to, with an organisation that root created in it."""
+    if os.geteuid() != 0:
+        pytest.skip("giving files to other users needs root")
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        command_here("org", "create", "acme", data=Path(folder) / "data")
+        yield Path(folder) / "data"
+
+
+BECOME_NOBODY = f"""
+import encodings.idna, os
+from meterboard.commands import doctor, organizations, serve
+from meterboard.cli import main
+
+os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
+main()
+"""
+"""Another user may not be able to read this Python's files, so they are read before."""
+
+
+def as_nobody(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", BECOME_NOBODY, *arguments, "--data", str(data)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--port", "0"], ["doctor"]])
+def test_a_file_of_another_user_is_named_with_the_remedy(shared: Path, arguments: list[str]) -> None:
+    os.chown(shared, NOBODY, NOBODY)
+    done = as_nobody(*arguments, data=shared)
+
+    said = done.stderr if arguments != ["doctor"] else done.stdout
+    assert done.returncode == 1
+    assert "belongs to the user root, and nobody can't read and write it" in said
+    assert f"chown -R nobody {shared}" in said
+
+
+def test_a_folder_of_another_user_is_named_with_the_remedy(shared: Path) -> None:
+    said = one_line(as_nobody("key", "create", "acme", data=shared))
+
+    assert f"{shared} belongs to the user root" in said
+    assert f"chown -R nobody {shared}" in said
+
+
+@pytest.mark.parametrize(
+    "name", ["a%20b", "x#y", "two words", "Grüße 日本", "s3:", ":memory:", "it's", "[a]*"]
+)
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # since only a relative path can begin with s3:
+    services = Services(Path(name), Settings())
+    services.accounts.organizations.create("acme", allowance=None, time_zone="UTC", schedule="one-per-call")
+    services.close()
+
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == sorted(
+        [name, *(f"{name}/{file}" for file in (".migrating", "accounts.sqlite", "usage.duckdb"))]
+    )
+
+
+def test_a_folder_with_a_question_mark_is_refused(tmp_path: Path) -> None:
+    for data in (tmp_path / "da?ta=1", tmp_path / "da?ta" / "data"):
+        assert "has a question mark in its path" in one_line(command_here("org", "create", "acme", data=data))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["usage.example.com", "ftp://x.example", "https://", "https://x.example/usage", "https://x.example?a", "https://a b",
+     "https://maria@x.example", "https://x.example:port", "http://["],
+)  # fmt: skip
+def test_a_wrong_public_url_is_named(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SettingError, match="public_url is "):
+        read_settings(tmp_path, {"METERBOARD_PUBLIC_URL": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "origin"),
+    [
+        ("", ""),
+        ("https://Usage.Example.com/", "https://usage.example.com"),
+        ("https://usage.example.com:443", "https://usage.example.com"),
+        ("http://usage.example.com:8080", "http://usage.example.com:8080"),
+        ("http://[2001:DB8::1]:80/", "http://[2001:db8::1]"),
+    ],
+)
+def test_a_public_url_is_kept_as_browsers_write_origins(tmp_path: Path, value: str, origin: str) -> None:
+    assert read_settings(tmp_path, {"METERBOARD_PUBLIC_URL": value}).public_url == origin

@@ -37,7 +37,7 @@ class OneLineErrors(click.Group):
 
 data_option = click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, readable=False),  # we say whose it is
     default=DEFAULT_DATA,
     envvar="METERBOARD_DATA",
     show_default=True,

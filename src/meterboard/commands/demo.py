@@ -12,7 +12,7 @@ from meterboard.showcase import run_demo
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [default: 8000]")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, readable=False),
     envvar="METERBOARD_DATA",
     show_envvar=True,
     help="Keep the demo in this folder.",

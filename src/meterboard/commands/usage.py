@@ -32,6 +32,7 @@ def export(
     content = _exported(data, organization, period, columns, form)
     if output is None:
         sys.stdout.buffer.write(content)
+        sys.stdout.flush()  # a closed pipe is told here, not at the end of the process
     else:
         output.write_bytes(content)
 

@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 Value = str | int | float | datetime | None
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What makes a spreadsheet run a cell, by OWASP's rule against CSV injection; the last four are full-width forms."""
 TYPES = {str: "varchar", int: "bigint", float: "double", bool: "boolean", datetime: "timestamptz"}
 
 
@@ -26,7 +28,14 @@ def to_csv(columns: Mapping[str, type], rows: Sequence[Sequence[Value]]) -> byte
 def _as_text(value: Value) -> Value:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        return without_formula(value)
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def without_formula(text: str) -> str:
+    """Returns a text that no spreadsheet takes for a formula: with ' in front if it begins like one."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def to_parquet(columns: Mapping[str, type], rows: Sequence[Sequence[Value]]) -> bytes:

@@ -44,7 +44,9 @@ class DuckDBStore:
 
     def __init__(self, folder: Path, *, memory: str = "512MB") -> None:
         """Raises: DataFolderError: the file is in use by another process, damaged, or can't be written."""
-        self._path = folder / FILE
+        self._path = (
+            folder.absolute() / FILE
+        )  # DuckDB takes the start of a relative path such as s3: for a protocol
         self._memory = memory
         self._connection = self._connect()
         self._readers = Readers()

@@ -66,11 +66,8 @@ async def sign_in(
     if not token or not compare_digest(token.encode(), data.token.encode()):
         raise Forbidden("This form is too old, or the browser keeps no cookies. Open the sign-in link again.")
     session = await access.sign_in(data.link)
-    cookies = [
-        _cookie(request, SESSION_COOKIE, session, SESSION_LIFE),
-        _cookie(request, FORM_COOKIE, "", timedelta(0), path="/sign-in", samesite="strict"),
-    ]
-    return Redirect("/", cookies=cookies, status_code=303)
+    cookie = _cookie(request, SESSION_COOKIE, session, SESSION_LIFE)
+    return Redirect("/", cookies=[cookie], status_code=303)
 
 
 @post("/sign-out", include_in_schema=False)

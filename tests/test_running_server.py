@@ -1,0 +1,149 @@
+"""Commands find the server that holds their data folder, and take nothing else for it."""
+
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+
+from meterboard.address import Running, running_server, write_note
+from meterboard.commands.proxy import FolderMeter
+from meterboard.domain.access import ApiKey
+from meterboard.domain.event import UsageEvent
+from meterboard.domain.instance import PATH, proof
+from meterboard.importers.delivery import to_meter
+from meterboard.services import Services
+from meterboard.settings import Settings
+from tests.client.conftest import eventually
+from tests.server import Server, command_here
+
+SECRET = "the secret of a server that was killed"
+
+
+class Listener:
+    """Some other program on the port of a server: it answers everything with a proof that it saw go by."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        listener = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                listener.seen.append((self.path, dict(self.headers)))
+                content = proof(SECRET, "an earlier challenge").encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_POST = do_GET  # noqa: N815  # the base class names it so
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def saw_a_key(self) -> bool:
+        return any("Authorization" in headers for _, headers in self.seen)
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    running = Listener()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder that counts five calls and has no server."""
+    services = Services(tmp_path / "data", Settings())
+    acme = services.accounts.organizations.create(
+        "acme", allowance=None, time_zone="UTC", schedule="one-per-call"
+    )
+    to_meter(services.ingest, ApiKey(acme, "all"))([UsageEvent(module="Leads")] * 5)
+    services.refresh.now()
+    services.close()
+    return tmp_path / "data"
+
+
+def behaves_as_without_a_server(data: Path) -> None:
+    assert "acme: 5 events, difference 0" in command_here("verify", data=data).stdout
+    exported = command_here("export", "acme", "--columns", "module", data=data).stdout
+    assert "Leads,5,5,0" in exported
+    examined = command_here("doctor", data=data)
+    assert "well      usage     opens; statistics as of" in examined.stdout
+
+
+def test_another_program_on_the_port_gets_no_key(data: Path, listener: Listener) -> None:
+    write_note(data, Running(listener.url, SECRET, 1))
+
+    behaves_as_without_a_server(data)
+    assert listener.seen
+    assert not listener.saw_a_key()
+
+
+def test_another_meterboard_on_the_port_is_not_asked(data: Path, server: Server) -> None:
+    write_note(data, Running(server.url, SECRET, 1))
+
+    behaves_as_without_a_server(data)
+
+
+@pytest.mark.parametrize("note", ["", "{}", '{"address": "http://127.0.0.1:1"}', "\x00", '{"address": 5}'])
+def test_a_note_that_says_nothing_is_no_server(data: Path, note: str) -> None:
+    (data / "server.json").write_text(note)
+
+    assert running_server(data) is None
+
+
+def test_the_doctor_finds_the_server(server: Server) -> None:
+    said = command_here("doctor", data=server.data).stdout
+
+    assert f"held by the server at {server.url}, process {server.process.pid}" in said
+    assert "well      port      in use by the server" in said
+
+
+def test_a_challenge_needs_no_key_and_has_a_length(server: Server) -> None:
+    note = running_server(server.data)
+    assert note is not None
+    assert httpx.get(f"{server.url}{PATH}?challenge=abc").text == proof(note.secret, "abc")
+    for challenge in ("", "x" * 129):
+        assert httpx.get(f"{server.url}{PATH}", params={"challenge": challenge}).status_code == 400
+
+
+def test_the_proxy_sends_to_its_own_server_alone_and_waits_for_it(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data").prepare()
+    meter = FolderMeter(server.data, server.key, spool=server.data / "proxy-spool" / "1")
+    try:
+        meter.record(module="before the server starts")
+        assert not meter.flush(0.1)
+        server.start()
+        eventually(lambda: meter.flush(5))
+
+        server.kill()
+        impostor = Listener(server.port)
+        try:
+            meter.record(module="while another program has the port")
+            eventually(lambda: len(impostor.seen) > 0)
+            assert not meter.flush(0.1)
+            assert not impostor.saw_a_key()
+        finally:
+            impostor.stop()
+        server.start()
+        eventually(lambda: meter.flush(5))
+        assert server.get("/v1/statistics/summary").json()["calls"] == 2
+    finally:
+        meter.close()
+        server.stop()
