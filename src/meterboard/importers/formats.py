@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from meterboard.errors import InvalidParameter
 from meterboard.importers.combined import Combined
 from meterboard.importers.fields import SHARED, Wanted, quoted
-from meterboard.importers.objects import OBJECTS, OF_A_CALL, objects
+from meterboard.importers.objects import CADDY_CONSOLE_MESSAGE, OBJECTS, OF_A_CALL, objects
 from meterboard.importers.patterns import UTC, read_pattern
 from meterboard.importers.words import address
 
@@ -71,8 +71,14 @@ ERROR_LOG = (
     r"|\[[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9]{2} [0-9:.]{8,15} [0-9]{4}\] \[[^\]]*\] \[pid )"
 )
 """What nginx and Apache write to their error logs, which containers write to the same place."""
-HAPROXY_MESSAGE = r'^[^"]*(?:haproxy(?:\[[0-9]+\])?: |\[[0-9]{2}/[A-Z][a-z]{2}/[0-9:]{13}\.[0-9]{3}\] )[^"]*$'
+HAPROXY_MESSAGE = (
+    r'^(?:\[[A-Z]+\] +\([0-9]+\) : |[^"]*(?:haproxy(?:\[[0-9]+\])?: |haproxy [0-9]+ - - '
+    r'|\[[0-9]{2}/[A-Z][a-z]{2}/[0-9:]{13}\.[0-9]{3}\] )[^"]*$)'
+)
 """Starts and stops of HAProxy and its servers, handshakes that failed, and connections in its TCP format."""
+
+MESSAGES = {"iis": "starts_with(line, '#')", "caddy-console": CADDY_CONSOLE_MESSAGE}
+"""SQL: is a `line` a message, where that is not seen from its object?"""
 
 
 class Layout(Protocol):
@@ -135,7 +141,7 @@ def read_format(text: str, mapping: Mapping[str, str], zone: str = UTC) -> Forma
         if text in TABLES:
             places = {"request": ("$.request",)} | places
         layout = objects(text if text in OBJECTS else "ndjson", places)
-        message = "starts_with(line, '#')" if text == "iis" else layout.message
+        message = MESSAGES.get(text, layout.message)
         return Format(text, [layout], message, is_log=layout.is_log or text == "iis", has_ids=True)
     if "$" in text or "%" in text:
         layouts = [read_pattern(text, mapping, zone)]

@@ -58,6 +58,9 @@ CADDY_ACCESS = (
 )
 """A failed call has a line of `http.log.error`, too, with the same request."""
 CADDY_CONSOLE_ACCESS = "contains(line, chr(9) || 'http.log.access')"
+CADDY_CONSOLE_MESSAGE = (
+    r"regexp_matches(line, '^[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:.]{12}\t') and not " + CADDY_CONSOLE_ACCESS
+)
 _PATH = re.compile(r"\{(\$[^}]*)\}")
 
 WHOLE_LINE = "line"

@@ -231,7 +231,7 @@ def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> t
         behind = text[end : following.start() if following else len(text)]
         name = found["name"] or found.groupdict().get("braced") or ""
         name = name.lower() if name.startswith("{") and not name.endswith("}t") else name
-        if parts and not before and last not in _OURS:
+        if parts and not before and last not in _OURS and not (parts[-1].time and parts[-1].time.value):
             if name not in _PATHS:
                 raise InvalidParameter(
                     "format", f"Nothing stands before {found[0]} that tells where it begins."
