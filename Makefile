@@ -1,9 +1,11 @@
 # Two commands set everything up: `make demo` and `make test`. Both need Python 3.11 or later, git and make.
 PYTHON ?= python3
 BIN := .venv/bin
-APT := $(shell [ "$$(id -u)" = 0 ] && echo "apt-get" || echo "sudo -n apt-get")
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
+APT := $(SUDO) apt-get
 
-.PHONY: demo test check install install-test chromium pictures bench clean
+SERVERS := nginx apache2 caddy haproxy lighttpd
+.PHONY: demo test check install install-test chromium servers pictures bench clean
 
 demo: install
 	$(BIN)/meterboard demo
@@ -26,12 +28,24 @@ chromium:
 	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && $(APT) update -qq && $(APT) install -y -qq chromium; } \
 		|| echo "No Chromium: install it to run the browser tests, which fail without it."
 
+# Tests start these servers themselves, so nothing else may: not while they are installed, nor at the next boot.
+servers:
+	@export PATH="$$PATH:/usr/sbin"; \
+	missing=$$(for server in $(SERVERS); do command -v $$server >/dev/null || echo $$server; done | tr '\n' ' '); \
+	test -z "$$missing" || { command -v apt-get >/dev/null && $(SUDO) sh -c '\
+		policy=/usr/sbin/policy-rc.d; \
+		test -e $$policy || { trap "rm -f $$policy" EXIT; printf "#!/bin/sh\nexit 101\n" > $$policy; chmod 755 $$policy; }; \
+		export DEBIAN_FRONTEND=noninteractive; apt-get update -qq \
+		&& apt-get install -y -qq --no-install-recommends $$(echo "$$0" | sed s/nginx/nginx-light/) \
+		&& if command -v systemctl; then systemctl disable --quiet $$0; fi' "$$missing" >/dev/null 2>&1; } \
+		|| echo "Not installed: $$missing. Tests read kept logs of them instead."
+
 check: install-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-test: install-test chromium
+test: install-test chromium servers
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # Anew the pictures of the documentation.

@@ -8,6 +8,7 @@ from msgspec import Struct
 from meterboard.domain.event import UsageEvent
 from meterboard.importers.fields import Wanted
 from meterboard.importers.formats import read_format
+from meterboard.importers.iis import iis_lines
 from meterboard.importers.lines import CHUNK, chunks
 from meterboard.importers.numbering import REMEMBERED
 from meterboard.importers.reading import Reader
@@ -20,6 +21,7 @@ class Reading(Struct):
     events: list[UsageEvent]
     lines: int
     unreadable_lines: list[tuple[int, bytes]]
+    messages: int = 0
 
     @property
     def unreadable(self) -> int:
@@ -34,15 +36,18 @@ def read_all(
     size: int = CHUNK,
     fold: bool = False,
     remembered: int = REMEMBERED,
+    zone: str = "UTC",
 ) -> Reading:
-    found = read_format(form, mapping or {})
+    found = read_format(form, mapping or {}, zone)
     reader = Reader(found, Wanted(fold=fold), remembered=remembered)
     reading = Reading([], 0, [])
     stream = io.BytesIO(data)
-    for lines in csv_lines(stream, size=size) if form == "csv" else chunks(stream, size=size):
+    portions = csv_lines(stream, size=size) if form == "csv" else chunks(stream, size=size)
+    for lines in iis_lines(portions) if form == "iis" else portions:
         read = reader.read(lines)
         reading.lines += read.lines
         reading.unreadable_lines += read.unreadable
+        reading.messages += read.messages
         reading.events += read.calls.events()
     reader.close()
     return reading

@@ -17,6 +17,7 @@ from meterboard.importers.following import Following
 from meterboard.importers.formats import NAMES
 from meterboard.importers.imports import Import, import_files
 from meterboard.importers.sources import STANDARD_INPUT
+from meterboard.importers.times import read_zone
 
 
 @click.command("import")
@@ -37,6 +38,13 @@ from meterboard.importers.sources import STANDARD_INPUT
     help=f"Where a field is: a variable, a column or a JSON member (client.ip). Fields: {', '.join(FIELDS)}.",
 )
 @click.option(
+    "--time-zone",
+    "zone",
+    metavar="ZONE",
+    help="The time zone of times that say no offset, as in HAProxy's logs: Europe/Berlin.  "
+    "[default: this machine's]",
+)
+@click.option(
     "--rejects",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep lines that can't be read in this file.",
@@ -48,6 +56,7 @@ def import_calls(
     files: tuple[str, ...],
     form: str | None,
     fields: tuple[str, ...],
+    zone: str | None,
     rejects: Path | None,
     follow: bool,
     data: Path,
@@ -66,7 +75,9 @@ def import_calls(
         if following is not None:
             signal.signal(signal.SIGINT, lambda *_: following.stop())
             signal.signal(signal.SIGTERM, lambda *_: following.stop())
-        tally = import_files(Import(files, form, mapping, kept), delivery, sys.stderr, following)
+        tally = import_files(
+            Import(files, form, mapping, kept, read_zone(zone)), delivery, sys.stderr, following
+        )
     click.echo(tally.in_words())
 
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
+from meterboard.domain.event import NOT_HTTP
 from meterboard.domain.patterns import PLACEHOLDER, PathPatterns
 from meterboard.errors import ScheduleError
 
@@ -47,6 +48,8 @@ class Classification(NamedTuple):
     records: int | None = None
 
 
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What an HTTP method may be (RFC 9110, section 5.6.2)."""
 _BEFORE_PATH = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _BEHIND_NAME = re.compile(r"[;?(]")
 """Parameters or keys of a part of the path, and a query whose mark was escaped."""
@@ -80,6 +83,8 @@ class Classifier:
 
     def classify(self, http: str, path: str) -> Classification:
         """The version, module and method of a request; `path` may carry a host and a query string, which are ignored."""
+        if not TOKEN.fullmatch(http):
+            return Classification("", NOT_HTTP, NOT_HTTP)
         verb = http.upper() if http.isalpha() else ""
         segments = _segments(path)
         clean = "".join([f"{segment}/" for segment in segments])

@@ -23,6 +23,9 @@ MAX_AHEAD = timedelta(minutes=5)
 UNKNOWN = "(unknown)"
 """The name that statistics show where an event did not say; inside, it is the empty string."""
 
+NOT_HTTP = "(not HTTP)"
+"""The module and the method of what is not an HTTP request, such as TLS on a plain port. Only prices that name it apply."""
+
 REFUSED = "429"
 """The HTTP status of a call that was refused because too much was used."""
 

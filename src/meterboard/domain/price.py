@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 
 from msgspec import Struct
 
-from meterboard.domain.event import MAX_CREDITS
+from meterboard.domain.event import MAX_CREDITS, NOT_HTTP
 from meterboard.domain.period import micros
 
 FAILED = 400
@@ -275,6 +275,9 @@ class _Row:
         return self._flat is not None
 
     def is_for(self, *names: str) -> bool:
+        """Does the row apply to a version, module and method? What is not HTTP has to be named: else it is free."""
+        if NOT_HTTP in names and not any(wanted and NOT_HTTP in wanted for wanted in self._names):
+            return False
         return all(wanted is None or name in wanted for wanted, name in zip(self._names, names, strict=True))
 
     def fits(self, status: int | None, time: int) -> bool:

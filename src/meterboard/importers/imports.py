@@ -15,7 +15,9 @@ from meterboard.errors import InvalidParameter, UnreadableBody
 from meterboard.importers.delivery import Delivery
 from meterboard.importers.following import Following
 from meterboard.importers.formats import Format, guess, read_format
+from meterboard.importers.iis import iis_lines
 from meterboard.importers.lines import Lines, chunks
+from meterboard.importers.patterns import UTC
 from meterboard.importers.reading import Parsed, Reader
 from meterboard.importers.sources import DAMAGED, STANDARD_INPUT, Source, named, open_source
 from meterboard.importers.tables import csv_lines, parquet_lines
@@ -28,13 +30,15 @@ WAITING = 1
 class Import(Struct, frozen=True):
     """
     What is to be imported. `form`: a format's name or text, None: to be guessed from each file. `mapping`: where fields
-    are, if not where the format says. `rejects`: where lines go that can't be read.
+    are, if not where the format says. `rejects`: where lines go that can't be read. `zone`: the time zone of times that
+    say no offset.
     """
 
     files: Sequence[str]
     form: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
     rejects: BinaryIO | None = None
+    zone: str = UTC
 
 
 def import_files(
@@ -75,6 +79,8 @@ class _Work:
                 lines = parquet_lines(file)
             else:
                 lines = csv_lines(source) if form.name == "csv" else chunks(source)
+            if form.name == "iis":
+                lines = iis_lines(lines)
             if file != STANDARD_INPUT:  # where a look ahead may wait for ever
                 lines = _ahead(lines)
             self._run(file, form, self._to_the_end(lines), source)
@@ -91,10 +97,13 @@ class _Work:
             raise InvalidParameter(
                 "format", f"A file of the format {form.name} can't be followed. Import it when it is whole."
             )
-        self._run(file, form, following.lines(), None)
+        lines = following.lines()
+        self._run(file, form, iis_lines(lines) if form.name == "iis" else lines, None)
 
     def _format(self, file: str, source: Source) -> Format:
-        return read_format(self._asked.form or guess(file, source.beginning), self._asked.mapping)
+        return read_format(
+            self._asked.form or guess(file, source.beginning), self._asked.mapping, self._asked.zone
+        )
 
     def _run(self, file: str, form: Format, portions: Iterator[Lines], source: Source | None) -> None:
         self.tally.files += 1

@@ -12,7 +12,8 @@ import duckdb
 import nanoarrow as na
 from msgspec import Struct
 
-from meterboard.domain.event import OF_A_LINE, UsageEvent, identity
+from meterboard.domain.event import NOT_HTTP, OF_A_LINE, UsageEvent, identity
+from meterboard.domain.price import FAILED
 from meterboard.importers import words
 from meterboard.importers.fields import Wanted
 from meterboard.importers.formats import Format
@@ -23,6 +24,10 @@ from meterboard.service.calls import Calls, What
 LEFT_OVER = f"""
 create or replace temp table left_over as
 select n, line from {GIVEN} semi join (select n from parsed where time is null) using (n) where line <> ''
+"""
+MESSAGES = f"""
+select n from {GIVEN} semi join (select n from parsed where time is null) using (n)
+where line <> '' and {{message}}
 """
 PART = """
 create or replace temp table {part} as
@@ -45,11 +50,15 @@ WHO, WHENCE = ("user", "agent", "application"), ("ip",)
 
 
 class Read(Struct):
-    """What a chunk holds: its calls, how many lines, and those that can't be read, with their numbers."""
+    """
+    What a chunk holds: its calls, how many lines, those that can't be read, with their numbers, and how many are messages
+    of the server and no access lines.
+    """
 
     calls: Calls
     lines: int
     unreadable: list[tuple[int, bytes]]
+    messages: int = 0
 
 
 class Parsed(NamedTuple):
@@ -72,6 +81,7 @@ class Parsed(NamedTuple):
     repeated: dict[int, int]
     rest: dict[int, int]
     own_ids: list[str]
+    messages: set[int]
 
 
 class Reader:
@@ -106,7 +116,7 @@ class Reader:
         execute = self._connection.execute
         if lines.first == 1:  # of a file, or of one that took the place of the one before
             self._numbering.begin()
-        self._parse(lines)
+        messages = self._parse(lines)
         for part, code in PARTS:
             execute(PART.format(part=part, code=code, key=self._keys[part])).fetchall()
         whats, whos, whences = (
@@ -132,6 +142,7 @@ class Reader:
             repeated=repeated,
             rest=rest,
             own_ids=own_ids,
+            messages=messages,
         )
 
     def calls(self, parsed: Parsed) -> Read:
@@ -150,10 +161,10 @@ class Reader:
             id_highs=parsed.id_highs,
             ids=ids.texts,
         )
-        return Read(calls, parsed.lines.total, _unreadable(parsed))
+        return Read(calls, parsed.lines.total, _unreadable(parsed), len(parsed.messages))
 
-    def _parse(self, lines: Lines) -> None:
-        """Make the table `parsed`, a row for each line."""
+    def _parse(self, lines: Lines) -> set[int]:
+        """Makes the table `parsed`, a row for each line, and returns the numbers of those that are messages."""
         execute = self._connection.execute
         given = Table(lines)  # DuckDB finds it by its name in this frame
         first, *others = [
@@ -168,7 +179,11 @@ class Reader:
             execute(f"insert into parsed {layout.query('left_over', self._wanted)}").fetchall()
         if not lines.ended and not any(layout.is_closed for layout in self._form.layouts):
             execute("update parsed set time = null").fetchall()
+        messages: set[int] = set()
+        if execute("select count(*) from parsed where time is null").fetchall()[0][0]:
+            messages = {n for (n,) in execute(MESSAGES.format(message=self._form.message)).fetchall()}
         del given
+        return messages
 
     def _columns(self, query: str, codes: str) -> "list[array[int]]":
         """The columns of an answer that holds nothing but numbers."""
@@ -188,15 +203,19 @@ class Reader:
         said = self._said("whats", row)
         records, credits = said.get("records"), said.get("credits")
         function, version, module, method = (words.name(said.get(name, "")) for name in NAMES)
+        request = words.request(said.get("request", ""), is_escaped=self._form.is_escaped)
+        status = _STATUS.get(said.get("status", ""))
+        if request is None and self._form.is_log and "request" in said and is_refused(status):
+            module = method = NOT_HTTP
         return UsageEvent(
             function=function,
             version=version,
             module=module,
             method=method,
-            request=words.request(said.get("request", ""), is_escaped=self._form.is_escaped),
+            request=request,
             records=int(records) if records else None,
             credits=int(credits) if credits else None,
-            status=_STATUS.get(said.get("status", "")),
+            status=status,
         )
 
     def _caller(self, row: Sequence[Any]) -> tuple[str | None, str | None]:
@@ -209,13 +228,18 @@ class Reader:
         return words.name(said.get("application", "")) or product, words.name(user)
 
 
+def is_refused(status: int | None) -> bool:
+    """Was a request with this status, or none, refused? What was answered otherwise was understood, whatever was logged."""
+    return status is None or status >= FAILED
+
+
 def _unreadable(parsed: Parsed) -> list[tuple[int, bytes]]:
     """The number and the text of each line that is no call; an empty line is nothing."""
     lines, places = parsed.lines, parsed.places
     if len(places) == lines.total:
         return []
     texts = lines.texts()
-    missing = sorted(set(range(lines.total)).difference(places))
+    missing = sorted(set(range(lines.total)).difference(places, parsed.messages))
     return [(lines.first + n, texts[n]) for n in missing if texts[n].strip()]
 
 

@@ -29,12 +29,15 @@ class Tally(Struct):
     files: int = 0
     lines: int = 0
     outcome: Outcome = field(default_factory=Outcome)
+    messages: int = 0
+    """Lines that a server wrote of something else than a call."""
     unreadable: int = 0
     first_unreadable: list[Unreadable] = field(default_factory=list)
 
     def add(self, file: str, read: Read) -> None:
         """Count what a chunk holds. What becomes of its calls is `outcome`'s."""
         self.lines += read.lines
+        self.messages += read.messages
         self.unreadable += len(read.unreadable)
         for number, text in read.unreadable[: SHOWN - len(self.first_unreadable)]:
             self.first_unreadable.append(Unreadable(file, number, _brief(text)))
@@ -45,6 +48,8 @@ class Tally(Struct):
         said = [
             f"{self.lines:,} lines: {outcome.accepted:,} calls counted, {outcome.duplicates:,} counted before."
         ]
+        if self.messages:
+            said.append(f"{self.messages:,} lines are not access lines.")
         if outcome.refused:
             said.append(f"{outcome.refused:,} calls refused; the first: {outcome.first_refusal}")
         if self.first_unreadable:

@@ -7,6 +7,7 @@ Sources: httpd's mod_log_config.c (escapes, `""` for an empty user), nginx's ngx
 import re
 from functools import lru_cache
 
+from meterboard.domain.classify import TOKEN
 from meterboard.domain.event import MAX_TEXT, Request, canonical_ip
 from meterboard.importers.fields import PARTS
 
@@ -14,12 +15,16 @@ LONGEST_ADDRESS = 64
 """Characters of an IPv6 address with a port behind it. A longer field is a host name, not worth a place in the cache."""
 LONGEST_AGENT = 1_000
 """Characters of a user agent that are looked at, so that hostile ones can't fill the cache."""
+LONGEST_METHOD = 32
+"""Characters of an HTTP method, as over HTTP."""
+MISSING = ("", "-")
+"""What logs write for nothing."""
 
 _ESCAPE = re.compile(rb'\\(x[0-9a-fA-F]{2}|["\\abfnrtv])')
 _PLAIN = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 _BEHIND_BROWSER = re.compile(r"compatible; (?!MSIE|Windows|Linux|X11)([A-Za-z][\w .!-]*)")
 _PRODUCT = re.compile(r"[^\s/;,()]+(?: (?!v\d)[^\W\d_][^\s/;,()]*)*")
-_REQUEST = re.compile(r"([A-Z][A-Z_-]{0,31}) ([^ ?]+(?:\?[^ ]*)?)(?: HTTP/[0-9.]+)?")
+_OTHER_PROTOCOL = re.compile(r"[A-Z]+/[0-9.]+")
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _PLAIN_ADDRESS = re.compile(rf"(?:{_BYTE}\.){{3}}{_BYTE}", re.ASCII)
 _WITH_PORT = re.compile(r"(?:(\d+\.\d+\.\d+\.\d+)|\[([0-9a-fA-F:.]+)\]):\d{1,5}")
@@ -79,11 +84,26 @@ def request(text: str, *, is_escaped: bool = False) -> Request | None:
     """What is asked: a request line, or method and path with PARTS between them; None for what is no HTTP request."""
     http, apart, path = text.partition(PARTS)
     if not apart:
-        line = _REQUEST.fullmatch(text)
-        http, path = (line[1], line[2]) if line else ("", "")
-    if not http or not path:
+        http, path = _of_line(text)
+        if not TOKEN.fullmatch(http):
+            return None
+    if http in MISSING or path in MISSING:
         return None
     path = (unescaped(path) if is_escaped else path).replace("\0", "")
     if len(path) > MAX_TEXT:
         path = path.partition("?")[0]  # without the query string, which may be of any length
-    return Request(http, path) if len(path) <= MAX_TEXT and len(http) <= 32 else None
+    return Request(http[:LONGEST_METHOD], path) if path and len(path) <= MAX_TEXT else None
+
+
+def _of_line(text: str) -> tuple[str, str]:
+    """
+    The method and the path of a request line; both are empty where it is none.
+
+    Servers write a path with spaces as it came. A line without a version is one of HTTP/0.9, or was cut off.
+    """
+    http, _, rest = text.partition(" ")
+    path, _, version = rest.rpartition(" ")
+    if version.startswith("HTTP/"):
+        return http, path
+    is_path = rest.startswith("/") or rest == "*" or "://" in rest
+    return (http, rest) if is_path and not _OTHER_PROTOCOL.fullmatch(version) else ("", "")
