@@ -25,6 +25,7 @@ Search = Annotated[str, Parameter(description="Values that have this within alon
 @get(
     "/connections",
     summary="What values are connected with",
+    operation_id="GetConnections",
     responses=described(ConnectionsAnswer),
     sync_to_thread=True,
 )
@@ -52,6 +53,7 @@ def connections(
 @get(
     "/values",
     summary="Values to choose from",
+    operation_id="GetValues",
     responses=described(ValuesAnswer),
     sync_to_thread=True,
 )

@@ -7,7 +7,11 @@ from meterboard.service.verify import Verification, Verify
 
 
 @get(
-    "/v1/verify", summary="Check the statistics against the events", tags=["Statistics"], sync_to_thread=True
+    "/v1/verify",
+    summary="Check the statistics against the events",
+    operation_id="GetVerification",
+    tags=["Statistics"],
+    sync_to_thread=True,
 )
 def verification(organization: Organization, verify: Verify) -> Verification:
     """Recompute the statistics from the events; a difference of 0 is the proof."""
