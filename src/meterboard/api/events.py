@@ -7,6 +7,7 @@ from litestar import Request, Response, get
 from litestar.params import Parameter
 
 from meterboard.api.answers import Format, respond
+from meterboard.api.schema_parts import CURSOR_PATTERN
 from meterboard.api.statistics import Asked, described, only
 from meterboard.domain.cursor import parse_cursor
 from meterboard.domain.organization import Organization
@@ -22,14 +23,18 @@ Limit = Annotated[
     Parameter(ge=1, le=MOST_EVENTS, description="Events at most. Default: 50; 10,000 in CSV and Parquet."),
 ]
 CursorText = Annotated[
-    str,
-    Parameter(description="What another answer has as next or previous; left out: the newest events."),
+    str | None,
+    Parameter(
+        description="What another answer has as next or previous; left out: the newest events.",
+        schema_extra={"pattern": CURSOR_PATTERN},
+    ),
 ]
 
 
 @get(
     "/events",
     summary="List usage events",
+    operation_id="ListEvents",
     responses=described(EventsAnswer),
 )
 @shared
@@ -39,7 +44,7 @@ def events(
     statistics: Statistics,
     asked: Asked,
     limit: Limit = None,
-    cursor: CursorText = "",
+    cursor: CursorText = None,
     format: Format = "json",
 ) -> Response[bytes]:
     """
@@ -47,7 +52,7 @@ def events(
     what it did. `next` leads on; with CSV and Parquet it stands in the header `Link`.
     """
     only(request, "limit", "cursor")
-    place = parse_cursor(cursor) if "cursor" in request.query_params else None
+    place = None if cursor is None else parse_cursor(cursor)
     size = limit or (EVENTS if format == "json" else MOST_EVENTS)
     with statistics.read(organization) as reading:
         answer = reading.events(reading.period(asked.period), asked.filters, limit=size, cursor=place)

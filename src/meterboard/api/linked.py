@@ -26,6 +26,7 @@ Search = Annotated[str, Parameter(description="Values that have this within alon
 @get(
     "/connections",
     summary="What values are connected with",
+    operation_id="GetConnections",
     responses=described(ConnectionsAnswer),
 )
 @shared
@@ -53,6 +54,7 @@ def connections(
 @get(
     "/values",
     summary="Values to choose from",
+    operation_id="GetValues",
     responses=described(ValuesAnswer),
 )
 @shared

@@ -3,14 +3,14 @@
 import logging
 import re
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.params import ParameterKwarg
 
 from meterboard import errors
-from meterboard.domain.query import BREAKDOWNS, DIMENSIONS
 
 log = logging.getLogger("meterboard.api")
 
@@ -29,18 +29,6 @@ STATUS: dict[type[errors.MeterboardError], int] = {
     errors.StoreFailed: 503,
 }
 
-
-EXPECTED = {
-    "by": f"one of {', '.join(BREAKDOWNS)}",
-    "column": f"one of {', '.join(DIMENSIONS)}",
-    "format": "json, csv or parquet",
-    "limit": "a whole number from 1 to 10,000",
-    "cursor": "one cursor",
-    "offset": "a whole number, 0 or more",
-    "page": "a whole number, 1 or more",
-    "page_size": "a whole number from 1 to 10,000",
-}
-"""What the parameters that the router checks may be."""
 _MISSING = re.compile(r"Missing required query parameter '(?P<name>\w+)'")
 
 
@@ -80,7 +68,7 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     detail, extra = error.detail, {}
     if isinstance(error, ValidationException):
         name, given = _wrong_parameter(request, error)
-        detail = f"{name} is {given}: expected {EXPECTED.get(name, 'another value')}."
+        detail = f"{name} is {given}: expected {expected(request, name)}."
         extra = {"parameter": name}
     elif error.status_code == HTTPStatus.NOT_FOUND:
         detail = f"There is nothing at {request.url.path}. The API is described at /schema."
@@ -99,6 +87,25 @@ def _wrong_parameter(request: Request[Any, Any, Any], error: ValidationException
     wrong = error.extra[0] if isinstance(error.extra, list) and error.extra else {}
     name = str(wrong.get("key", "a parameter"))
     return name, repr(request.query_params.get(name))
+
+
+def expected(request: Request[Any, Any, Any], name: str) -> str:
+    """Describes the values that a query parameter accepts, from the type and bounds that its handler declares."""
+    parameter = request.route_handler.parsed_fn_signature.parameters.get(name)
+    if parameter is None:
+        return "another value"
+    allowed = [
+        str(value)
+        for kind in (parameter.annotation, *get_args(parameter.annotation))
+        if get_origin(kind) is Literal
+        for value in get_args(kind)
+    ]
+    if allowed:
+        return allowed[0] if len(allowed) == 1 else f"one of {', '.join(allowed)}"
+    bounds = parameter.kwarg_definition
+    if isinstance(bounds, ParameterKwarg) and bounds.ge is not None and bounds.le is not None:
+        return f"a whole number from {bounds.ge:,} to {bounds.le:,}"
+    return "one value"
 
 
 def on_anything_else(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

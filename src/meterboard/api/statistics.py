@@ -9,9 +9,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from meterboard.api.answers import Format, respond
+from meterboard.api.problems import expected
+from meterboard.api.schema_parts import DAY, TIME, address_schema, list_pattern
 from meterboard.domain.organization import Organization
-from meterboard.domain.period import DEFAULT_PERIOD
+from meterboard.domain.period import DEFAULT_PERIOD, NAMED_PERIODS
 from meterboard.domain.query import (
+    DIMENSIONS,
     FILTERS,
     MEASURES,
     Breakdown,
@@ -36,18 +39,44 @@ from meterboard.service.statistics import Statistics
 MOST_ROWS = 10_000
 MOST_PARTS = 50
 MOST_PAGES = 1_000_000_000
+NULLABLE = ("by", "compare", "limit", "page_size")
+"""Parameters whose default is None: the framework reads the text null as None, which is refused here."""
+FILTERED = "Only usage with this value; may be repeated. Empty: where the event did not say."
 
-Values = Annotated[
-    list[str] | None,
-    Parameter(description="Only usage with this value; may be repeated. Empty: where the event did not say."),
+Values = Annotated[list[str] | None, Parameter(description=FILTERED)]
+Addresses = Annotated[
+    list[str] | None, Parameter(description=FILTERED, schema_extra={"items": address_schema()})
 ]
 Limit = Annotated[int | None, Parameter(ge=1, le=MOST_ROWS, description="Rows at most. Default: all.")]
 Offset = Annotated[int, Parameter(ge=0, le=MOST_PAGES, description="Rows to pass over.")]
+LARGEST_FIRST = "Columns with commas between, a - before one for the largest first."
+BreakdownSort = Annotated[
+    str,
+    Parameter(
+        description=f"{LARGEST_FIRST} kind with by=caller alone.",
+        schema_extra={"pattern": list_pattern("-?", ("name", "kind", *MEASURES))},
+    ),
+]
 Sort = Annotated[
-    str, Parameter(description="Columns with commas between, a - before one for the largest first.")
+    str,
+    Parameter(
+        description=f"{LARGEST_FIRST} Any of columns, calls, credits and integration_tasks.",
+        schema_extra={"pattern": list_pattern("-?", (*DIMENSIONS, *MEASURES))},
+    ),
 ]
 Columns = Annotated[
-    str, Parameter(description="Columns with commas between; the first is the default column.")
+    str,
+    Parameter(
+        description="Columns with commas between, each once; the first is the default column.",
+        schema_extra={"pattern": list_pattern("", DIMENSIONS, once=True)},
+    ),
+]
+FlowColumns = Annotated[
+    str,
+    Parameter(
+        description="Two or three columns with commas between, each once.",
+        schema_extra={"pattern": list_pattern("", DIMENSIONS, once=True, count="{1,2}")},
+    ),
 ]
 Page = Annotated[int, Parameter(ge=1, le=MOST_PAGES)]
 PageSize = Annotated[
@@ -57,7 +86,11 @@ PeriodText = Annotated[
     str,
     Parameter(
         description="last_24_hours, today, yesterday, last_30_days, 2026-11-03, 2026-11-03..2026-11-09, "
-        "or local times on quarters of an hour such as 2026-11-03T10:00..2026-11-03T14:00."
+        "or local times on quarters of an hour such as 2026-11-03T10:00..2026-11-03T14:00. The end is after the start.",
+        schema_extra={
+            "format": "period",
+            "pattern": rf"^({'|'.join(NAMED_PERIODS)}|{DAY}(\.\.{DAY})?|{TIME}\.\.{TIME})$",
+        },
     ),
 ]
 Compare = Annotated[
@@ -88,7 +121,7 @@ async def provide_asked(
     module: Values = None,
     method: Values = None,
     version: Values = None,
-    ip: Values = None,
+    ip: Addresses = None,
     user: Values = None,
     status: Values = None,
 ) -> Asked:
@@ -103,9 +136,11 @@ def only(request: Request[Any, Any, Any], *more: str) -> None:
     Raises: InvalidParameter: there is another.
     """
     allowed = ("period", "format", *FILTERS, *more)
-    for name in request.query_params:
+    for name, value in request.query_params.multi_items():
         if name not in allowed:
             raise InvalidParameter(name, f"There is no parameter {name!r} here. Use {', '.join(allowed)}.")
+        if name in NULLABLE and value.lower() == "null":
+            raise InvalidParameter(name, f"{name} is {value!r}: expected {expected(request, name)}.")
 
 
 def described(answer: type[Struct]) -> dict[int, ResponseSpec]:
@@ -113,7 +148,12 @@ def described(answer: type[Struct]) -> dict[int, ResponseSpec]:
     return {200: ResponseSpec(answer, description="The answer; CSV and Parquet carry its rows.")}
 
 
-@get("/summary", summary="Totals of a period", responses=described(Summary))
+@get(
+    "/summary",
+    summary="Totals of a period",
+    operation_id="GetSummary",
+    responses=described(Summary),
+)
 @shared
 def summary(
     request: Request[Any, Any, Any],
@@ -133,7 +173,12 @@ def summary(
     return respond(answer, form=format, name="summary")
 
 
-@get("/breakdown", summary="Usage by one dimension", responses=described(BreakdownAnswer))
+@get(
+    "/breakdown",
+    summary="Usage by one dimension",
+    operation_id="GetBreakdown",
+    responses=described(BreakdownAnswer),
+)
 @shared
 def breakdown(
     request: Request[Any, Any, Any],
@@ -143,7 +188,7 @@ def breakdown(
     by: Breakdown,
     limit: Limit = None,
     offset: Offset = 0,
-    sort: Sort = "-calls",
+    sort: BreakdownSort = "-calls",
     compare: Compare = None,
     format: Format = "json",
 ) -> Response[bytes]:
@@ -160,7 +205,12 @@ def breakdown(
     return respond(answer, form=format, name=f"usage-by-{by}")
 
 
-@get("/series", summary="Usage over time", responses=described(SeriesAnswer))
+@get(
+    "/series",
+    summary="Usage over time",
+    operation_id="GetSeries",
+    responses=described(SeriesAnswer),
+)
 @shared
 def series(
     request: Request[Any, Any, Any],
@@ -178,14 +228,19 @@ def series(
     return respond(answer, form=format, name="usage-over-time")
 
 
-@get("/flows", summary="How names are connected", responses=described(FlowsAnswer))
+@get(
+    "/flows",
+    summary="How names are connected",
+    operation_id="GetFlows",
+    responses=described(FlowsAnswer),
+)
 @shared
 def flows(
     request: Request[Any, Any, Any],
     organization: Organization,
     statistics: Statistics,
     asked: Asked,
-    columns: Columns = "application,user,module",
+    columns: FlowColumns = "application,user,module",
     limit: Few = 8,
     format: Format = "json",
 ) -> Response[bytes]:
@@ -197,7 +252,12 @@ def flows(
     return respond(answer, form=format, name="connections")
 
 
-@get("/table", summary="Combinations that occurred", responses=described(TableAnswer))
+@get(
+    "/table",
+    summary="Combinations that occurred",
+    operation_id="GetTable",
+    responses=described(TableAnswer),
+)
 @shared
 def table(
     request: Request[Any, Any, Any],
@@ -226,6 +286,7 @@ def table(
 @get(
     "/integration-tasks",
     summary="Integration tasks per function and module",
+    operation_id="GetIntegrationTasks",
     responses=described(TasksAnswer),
 )
 @shared

@@ -7,7 +7,12 @@ from meterboard.service.reads import shared
 from meterboard.service.verify import Verification, Verify
 
 
-@get("/v1/verify", summary="Check the statistics against the events", tags=["Statistics"])
+@get(
+    "/v1/verify",
+    summary="Check the statistics against the events",
+    operation_id="GetVerification",
+    tags=["Statistics"],
+)
 @shared
 def verification(organization: Organization, verify: Verify) -> Verification:
     """Recompute the statistics from the events; a difference of 0 is the proof."""
