@@ -91,7 +91,7 @@ def test_a_file_of_layout_2_knows_its_combinations(tmp_path: Path) -> None:
         connection.execute("update combination set digest = ?", [OTHER_DIGEST])
 
     store = DuckDBStore(tmp_path)
-    store._numbers.clear()  # as when there are more than are kept at hand
+    store._numbers.combinations.clear()  # as when there are more than are kept at hand
     assert store.append(one(GIVEN), received_at=NOW) == [False]
     another = one(GIVEN)
     another.ids[0] = identity(1, "b")
