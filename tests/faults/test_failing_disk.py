@@ -35,12 +35,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("kinds", "times", "error", "step"),
     [
-        (WRITE, ONCE, errno.ENOSPC, 5),
-        (WRITE | TRUNCATE, TWICE, errno.ENOSPC, 5),
-        (SYNC, FOR_GOOD, errno.EIO, 6),
-        (SYNC | TRUNCATE, TWICE, errno.EIO, 3),
-        (TRUNCATE | RENAME | UNLINK, ONCE, errno.EIO, 2),
-        (WRITE | SYNC | TRUNCATE | RENAME | UNLINK, FOR_GOOD, errno.EROFS, 8),
+        (WRITE, ONCE, errno.ENOSPC, 8),
+        (WRITE | TRUNCATE, TWICE, errno.ENOSPC, 8),
+        (SYNC, FOR_GOOD, errno.EIO, 12),
+        (SYNC | TRUNCATE, TWICE, errno.EIO, 5),
+        (WRITE | SYNC | TRUNCATE | RENAME | UNLINK, FOR_GOOD, errno.EROFS, 15),
     ],
 )
 def test_every_batch_counts_as_it_was_answered(

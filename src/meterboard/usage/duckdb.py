@@ -127,6 +127,7 @@ class DuckDBStore:
         # A statement alone is a transaction of its own: one call instead of three, each of which may have to wait for
         # the interpreter.
         with self._transaction(single=all_known, storing=received):
+            new_lows = kept(lows)
             columns = {
                 "organization": [combination[0] for combination in batch.combinations],
                 "received_at": repeat(received, len(batch)),
@@ -141,7 +142,7 @@ class DuckDBStore:
                 "reason": reasons if all_known else self._numbers.of_reasons(batch.reasons),
             }
             self._insert(Rows({name: kept(column) for name, column in columns.items()}))
-        self._ids.add(kept(lows), received_at=received_at)
+        self._ids.add(new_lows, received_at=received_at)
         return new
 
     def append_calls(self, batch: CallBatch, *, received_at: datetime) -> list[bool]:
@@ -158,10 +159,11 @@ class DuckDBStore:
             return new
         if not all(new):
             calls = Rows({name: compress(column, new) for name, column in own.items()}, CALL)
+        new_lows = lows if all(new) else list(compress(lows, new))
         with self._transaction(storing=received):
             whats, whos, whences = self._parts(batch)
             self._insert_calls(calls, whats, whos, whences, received)
-        self._ids.add(lows if all(new) else list(compress(lows, new)), received_at=received_at)
+        self._ids.add(new_lows, received_at=received_at)
         return new
 
     def _insert_calls(self, calls: Rows, whats: Rows, whos: Rows, whences: Rows, received: int) -> None:

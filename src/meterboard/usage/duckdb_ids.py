@@ -72,13 +72,13 @@ class KnownIds:
         """
         Remember the ids of events that were just stored; 0: it has none.
 
-        Never raises, since the events are committed: if there is no memory for it, the filter is made again when needed.
+        Never raises, since the events are committed: if that fails, the filter is made again when it is needed.
         """
         if self._filter is None:
             return
         try:
             self._filter.add([low for low in lows if low], first=received_at, last=received_at)
-        except MemoryError:
+        except Exception:  # noqa: BLE001  # see above
             self._filter = None
 
     def forget(self, before: datetime) -> None:
