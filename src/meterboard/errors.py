@@ -17,6 +17,7 @@ Every error that Meterboard raises on purpose.
     └── Unavailable               try again later
         ├── Overloaded            the queue is full
         └── StoreFailed           what was sent could not be made durable: nothing of it counts
+            └── OutcomeUnknown    unless the disk failed so that this can't be said
 
 A message says what happened, which value, and what to do. It is shown to users as it is.
 HTTP statuses live in `meterboard.api.problems` alone.
@@ -97,3 +98,7 @@ class Overloaded(Unavailable):
 
 class StoreFailed(Unavailable):
     """The store could not make the events durable; none of them counts."""
+
+
+class OutcomeUnknown(StoreFailed):
+    """The store failed in the middle of a commit and can't be opened again yet: the events may count or not."""

@@ -24,7 +24,7 @@ from meterboard.service.access import Access
 from meterboard.service.credits import LiveCredits
 from meterboard.service.health import Health
 from meterboard.service.ingest import Ingest
-from meterboard.service.jobs import Job, every
+from meterboard.service.jobs import Job
 from meterboard.service.meter import Meter
 from meterboard.service.reads import Reads
 from meterboard.service.refresh import Refresh
@@ -101,6 +101,7 @@ class Services:
         allowances = self.accounts.organizations.allowances
         self.store = DuckDBStore(data, memory=settings.memory)
         self.reads = Reads(self.store.interrupt)
+        last_receipt = self.store.last_receipt()
         self.health = Health(__version__, clock)
         self.meter = Meter(
             self.store,
@@ -115,7 +116,7 @@ class Services:
             watermark=self._watermark,
         )
         self.refresh = Refresh(self.meter, clock, settings.refresh_interval)
-        self.retention = Retention(self.meter, clock, retention)
+        self.retention = Retention(self.meter, clock, retention, last_receipt=last_receipt)
         self.ingest = Ingest(
             self.meter,
             clock,
@@ -159,13 +160,15 @@ class Services:
 
     def jobs(self) -> list[Job]:
         """What happens by itself."""
-        refresh = self.refresh
-        due = refresh.next_after if refresh.interval else every(timedelta(minutes=1))
+        refresh, retention = self.refresh, self.retention
+        minute, hour = timedelta(minutes=1), timedelta(hours=1)
         jobs = [
-            Job("refresh", refresh.on_schedule if refresh.interval else refresh.now, due),
-            Job("retention", self.retention.enforce, every(timedelta(hours=1))),
-            Job("merge", self.retention.merge, every(timedelta(hours=1))),
-            Job("rest", self.retention.rest, every(timedelta(minutes=1))),
+            Job("refresh", refresh.run, refresh.interval, refresh.next_after)
+            if refresh.interval
+            else Job("refresh", refresh.run, minute),
+            Job("retention", lambda _: retention.enforce(), hour),
+            Job("merge", lambda _: retention.merge(), hour),
+            Job("rest", lambda _: retention.rest(), minute),
         ]
         return [self.health.watched(job) for job in jobs]
 

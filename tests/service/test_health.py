@@ -28,17 +28,17 @@ def test_a_job_s_last_run_and_last_failure_are_told(clock: FixedClock) -> None:
     health = Health("1", clock)
     outcomes = [None, ValueError("not now")]
 
-    def work() -> None:
+    def work(due: datetime) -> None:
         outcome = outcomes.pop(0)
         if outcome:
             raise outcome
 
-    job = health.watched(Job("work", work, lambda moment: moment))
+    job = health.watched(Job("work", work, timedelta(minutes=15)))
     assert told_by(health)["meterboard_job_failures_total"] == 0
-    job.run()
+    job.run(START)
     clock.advance(timedelta(minutes=15))
     with pytest.raises(ValueError, match="not now"):
-        job.run()
+        job.run(START)
 
     told = told_by(health)
     assert told["meterboard_job_last_success_timestamp_seconds"] == START.timestamp()

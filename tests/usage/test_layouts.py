@@ -1,6 +1,6 @@
 """Files of earlier versions are brought up to date when they are opened."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -12,8 +12,10 @@ from meterboard.domain.reason import GIVEN
 from meterboard.errors import DataFolderError
 from meterboard.usage.duckdb import FILE, DuckDBStore
 from meterboard.usage.duckdb_statements import LAYOUT
+from tests.faults.story import calls
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 NAMES = "application varchar not null, function varchar not null, module varchar not null, method varchar not null, "
 NAMES += 'version varchar not null, ip varchar not null, "user" varchar not null, status varchar not null'
 LAYOUT_1 = f"""
@@ -91,7 +93,7 @@ def test_a_file_of_layout_2_knows_its_combinations(tmp_path: Path) -> None:
         connection.execute("update combination set digest = ?", [OTHER_DIGEST])
 
     store = DuckDBStore(tmp_path)
-    store._numbers.clear()  # as when there are more than are kept at hand
+    store._numbers.combinations.clear()  # as when there are more than are kept at hand
     assert store.append(one(GIVEN), received_at=NOW) == [False]
     another = one(GIVEN)
     another.ids[0] = identity(1, "b")
@@ -101,6 +103,47 @@ def test_a_file_of_layout_2_knows_its_combinations(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / FILE)) as connection:
         assert connection.execute("select version from layout").fetchall() == [(LAYOUT,)]
         assert connection.execute("select combination from combination").fetchall() == [(0,)]
+
+
+def test_a_file_of_layout_3_takes_numbers_of_more_than_32_bits(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path)
+    store.append(one(GIVEN), received_at=NOW)
+    store.close()
+    with duckdb.connect(str(tmp_path / FILE)) as connection:
+        for table in ("event", "combination"):
+            connection.execute(f"update {table} set combination = 2147483647")
+            connection.execute(f"alter table {table} alter column combination type integer")
+        connection.execute("update layout set version = 3")
+
+    store = DuckDBStore(tmp_path)
+    another = one(GIVEN)
+    another.ids[0] = identity(1, "b")
+    another.combinations[0] = DESK._replace(user="arjun")
+    assert store.append(another, received_at=NOW + MINUTE) == [True]
+    assert store.append_calls(calls("c", "d"), received_at=NOW + 2 * MINUTE) == [True, True]
+    store.refresh(NOW + 3 * MINUTE)
+    with store.snapshot() as snapshot:
+        assert snapshot.difference(1) == (4, 0, 0, 0, 0)
+    store.close()
+
+    with duckdb.connect(str(tmp_path / FILE)) as connection:
+        numbers = connection.execute("select combination from combination order by all").fetchall()
+    assert numbers == [(2**31 - 1,), (2**31,), (2**31 + 1,)]
+
+
+def test_an_import_takes_as_many_numbers_as_it_has_new_combinations(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path)
+    for number in range(3):
+        moment = NOW + number * MINUTE
+        assert store.append_calls(calls(f"{number}"), received_at=moment) == [True]
+    assert store.append(one(GIVEN), received_at=NOW + 4 * MINUTE) == [True]
+    store.close()
+
+    with duckdb.connect(str(tmp_path / FILE)) as connection:
+        assert connection.execute("select combination from combination order by all").fetchall() == [
+            (0,),
+            (1,),
+        ]
 
 
 def test_a_file_of_a_newer_version_is_left_alone(old: Path) -> None:

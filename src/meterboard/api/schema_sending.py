@@ -4,9 +4,10 @@ import msgspec
 
 from meterboard.api.ingest import NDJSON_TYPES
 from meterboard.api.schema_parts import RETRY_AFTER, WWW_AUTHENTICATE, Json, Parameter, problems
-from meterboard.api.traces import JSON, MAX_BYTES, PROTOBUF
+from meterboard.api.traces import MAX_BYTES
 from meterboard.domain.cloudevents import BATCHED, REQUIRED, STRUCTURED
 from meterboard.domain.event import MAX_BODY_BYTES, MAX_EVENTS, UsageEvent
+from meterboard.domain.otlp import JSON, PROTOBUF
 from meterboard.service.ingest import Receipt
 
 REJECTIONS = {

@@ -11,6 +11,7 @@ from meterboard.address import address_of_running
 from meterboard.api.answers import Format, respond
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.running import open_services, passing_key
+from meterboard.domain.period import EPOCH
 from meterboard.domain.query import DIMENSIONS, parse_columns
 from meterboard.importers.delivery import ask_server, fetch
 from meterboard.service.verify import Verification
@@ -62,12 +63,18 @@ def verify(data: Path) -> None:
         wrong += checked.difference
         click.echo(
             f"{checked.organization}: {checked.events:,} events, difference {checked.difference:,}, "
-            f"checked at {checked.checked_at:%H:%M}"
+            f"checked at {checked.checked_at:%H:%M %z}, {_as_of(checked)}"
         )
     if wrong:
         raise click.ClickException(
             "The statistics differ from the events. Please report it with the lines above."
         )
+
+
+def _as_of(checked: Verification) -> str:
+    if checked.as_of.year == EPOCH.year:
+        return "before the first refresh of the statistics"
+    return f"statistics as of {checked.as_of:%H:%M %z}"
 
 
 def _verifications(data: Path) -> Iterator[Verification]:

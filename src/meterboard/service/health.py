@@ -100,10 +100,10 @@ class Health:
         name = job.name
         self._failures.labels(name)  # there from the start, so that its first failure is an increase
 
-        def run() -> None:
+        def run(due: datetime) -> None:
             began = monotonic()
             try:
-                job.run()
+                job.run(due)
             except BaseException:
                 self._failures.labels(name).inc()
                 self._failed.labels(name).set(self._clock.now().timestamp())
@@ -140,6 +140,11 @@ class _State(Collector):
                 "refresh_age_seconds",
                 "How old the statistics are.",
                 self._clock.now().timestamp() - watermark,
+            ),
+            (
+                "clock_behind_seconds",
+                "How far the clock is behind the statistics, after it was set back; usually 0.",
+                max(0.0, watermark - self._clock.now().timestamp()),
             ),
         ):
             yield GaugeMetricFamily(f"meterboard_{name}", about, value)

@@ -7,10 +7,12 @@ same thread between two commits: a watermark therefore means the same to every p
 """
 
 import asyncio
+import logging
 from collections import defaultdict, deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from datetime import datetime
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from datetime import datetime, timedelta
 from threading import Condition, Thread
 from time import monotonic, sleep
 from typing import Any, NamedTuple, TypeVar
@@ -18,8 +20,10 @@ from typing import Any, NamedTuple, TypeVar
 from meterboard.clock import Clock
 from meterboard.domain.event import CallBatch, EventBatch
 from meterboard.domain.period import INSTANT
-from meterboard.errors import MeterboardError, Overloaded, StoreFailed
+from meterboard.errors import MeterboardError, OutcomeUnknown, Overloaded, StoreFailed
 from meterboard.usage.store import UsageStore
+
+log = logging.getLogger("meterboard.meter")
 
 MOST_IN_ONE_COMMIT = 20_000
 """Events. A commit of so many takes tens of milliseconds; more would make the next in line wait for no gain."""
@@ -30,6 +34,9 @@ LOOK_SECONDS = 0.0005
 """After a commit that CROWD requests or more had waited for, the next waits for as many again, at most this long: those
 who were answered are about to send their next, and together they cost one write instead of several. Latency is no
 worse for it, since the answers of a crowd take that long to be read and written anyway."""
+
+CLOCK_TOLERANCE = timedelta(seconds=1)
+"""By how much receipts may be ahead of the clock before it counts as set back: they are kept apart by microseconds."""
 
 T = TypeVar("T")
 Answer = list[bool]
@@ -68,6 +75,7 @@ class Meter:
         self._changed = Condition()
         self._closing = False
         self._latest = store.latest()
+        self._clock_was_set_back = False
         self._versions: defaultdict[int, int] = defaultdict(int)
         self._thread = Thread(target=self._work, name="meter", daemon=True)
         self._thread.start()
@@ -77,6 +85,7 @@ class Meter:
         Queue events for the next commit. The answer comes when they are durable: which of them were new.
 
         Raises: Overloaded: too many events wait already. StoreFailed (from the future): nothing of the batch counts.
+        OutcomeUnknown (from the future): it may count.
         """
         answer: Future[Answer] = Future()
         self._queue(_Waiting(batch, answer))
@@ -94,10 +103,7 @@ class Meter:
             waiting.answer.set_result([])
             return
         with self._changed:
-            if self._closing:
-                raise Overloaded(
-                    "Meterboard is shutting down. Send the events again in a moment.", retry_after=2
-                )
+            self._refuse_if_closing()
             if self._waiting_events + count > self._most_waiting:
                 raise Overloaded(
                     f"{self._waiting_events:,} events are waiting to be stored and no more than "
@@ -114,7 +120,7 @@ class Meter:
             new = store.append_calls(calls, received_at=moment)
             for organization in {combination[0] for combination in calls.whats.combinations}:
                 self._versions[organization] += 1
-            store.tidy()
+            _tidy(store)
             return new
 
         return self.run(append)
@@ -125,12 +131,18 @@ class Meter:
 
         The job is given the store and a moment that is later than every receipt before it and earlier than every one
         after it: a watermark.
+        Raises: Overloaded: the meter is closing.
         """
         answer: Future[T] = Future()
         with self._changed:
+            self._refuse_if_closing()
             self._jobs.append((lambda store: job(store, self._moment()), answer))
             self._changed.notify()
         return answer
+
+    def _refuse_if_closing(self) -> None:
+        if self._closing:
+            raise Overloaded("Meterboard is shutting down. Send the events again in a moment.", retry_after=2)
 
     @property
     def waiting(self) -> int:
@@ -163,12 +175,19 @@ class Meter:
                     return
             crowd = len(group)
             for job, answer in jobs:
-                try:
-                    answer.set_result(job(self._store))
-                except Exception as error:  # noqa: BLE001  # handed to whoever waits for the job
-                    answer.set_exception(error)
+                self._run_job(job, answer)
             if group:
                 self._store_group(group)
+
+    def _run_job(self, job: Callable[[UsageStore], Any], answer: "Future[Any]") -> None:
+        if not answer.set_running_or_notify_cancel():
+            return
+        try:
+            outcome = job(self._store)
+        except BaseException as error:  # noqa: BLE001  # handed to the caller, who waits for the job
+            answer.set_exception(error)
+        else:
+            answer.set_result(outcome)
 
     def _linger(self, crowd: int) -> None:
         give_up = monotonic() + LINGER_SECONDS
@@ -185,29 +204,65 @@ class Meter:
         return group
 
     def _store_group(self, group: list[_Waiting]) -> None:
-        together = group[0].batch if len(group) == 1 else EventBatch()
-        if len(group) > 1:
-            for waiting in group:
-                together.extend(waiting.batch)
+        """Store what waits together. Answers all of it and never raises: nothing else would answer later events."""
         began = monotonic()
+        outcome: Answer | MeterboardError
         try:
-            new = self._store.append(together, received_at=self._moment())
+            together = _joined(group)
+            outcome = self._store.append(together, received_at=self._moment())
         except MeterboardError as error:
-            self._failed()
-            _settle(group, error)
-        except Exception as error:  # noqa: BLE001  # whoever waits must hear of it, and the thread must live on
-            self._failed()
-            _settle(group, StoreFailed(f"The events could not be stored, so none of them counts: {error}"))
-        else:
-            for organization in {combination[0] for combination in together.combinations}:
-                self._versions[organization] += 1
-            _settle(group, new)
-            self._committed(len(together), monotonic() - began)
+            outcome = error
+        except BaseException as error:  # noqa: BLE001  # the callers wait for an answer, whatever has happened
+            outcome = StoreFailed(f"The events could not be stored, so none of them counts: {error}")
+        try:
+            if isinstance(outcome, MeterboardError):
+                self._failed()
+            else:
+                for organization in {combination[0] for combination in together.combinations}:
+                    self._versions[organization] += 1
+                self._committed(len(together), monotonic() - began)
+        except Exception:
+            log.exception("A commit could not be reported")
+        try:
+            _settle(group, outcome)
+        except Exception:
+            log.exception("A commit could not be answered")
+            _settle(
+                group, OutcomeUnknown("Meterboard could not answer. Send the events again with the same ids.")
+            )
 
     def _moment(self) -> datetime:
         """Now, but always later than the moment before, whatever the machine's clock does."""
-        self._latest = max(self._clock.now(), self._latest + INSTANT)
+        now = self._clock.now()
+        was_set_back, self._clock_was_set_back = (
+            self._clock_was_set_back,
+            self._latest - now > CLOCK_TOLERANCE,
+        )
+        if self._clock_was_set_back and not was_set_back:
+            log.warning(
+                "The clock shows %s, but something was received or refreshed at %s already: it was set back. Nothing is "
+                "lost; receipts go on from the later time until the clock has passed it.",
+                now,
+                self._latest,
+            )
+        self._latest = max(now, self._latest + INSTANT)
         return self._latest
+
+
+def _tidy(store: UsageStore) -> None:
+    try:
+        store.tidy()
+    except StoreFailed:  # what was stored before is stored all the same
+        log.exception("The log of the usage store could not be folded into its file")
+
+
+def _joined(group: list[_Waiting]) -> EventBatch:
+    if len(group) == 1:
+        return group[0].batch
+    together = EventBatch()
+    for waiting in group:
+        together.extend(waiting.batch)
+    return together
 
 
 def _settle(group: list[_Waiting], outcome: Answer | MeterboardError) -> None:
@@ -225,18 +280,20 @@ def _settle(group: list[_Waiting], outcome: Answer | MeterboardError) -> None:
         else:
             _answer(answer, part)
     for loop, parts in awaited.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop was closed, and with it all that waited in it
             loop.call_soon_threadsafe(_answer_all, parts)
 
 
 def _answer_all(parts: list[tuple["asyncio.Future[Answer]", Answer | MeterboardError]]) -> None:
     for answer, part in parts:
-        if not answer.done():  # the client may have gone away meanwhile
-            _answer(answer, part)
+        _answer(answer, part)
 
 
 def _answer(answer: "Future[Answer] | asyncio.Future[Answer]", part: Answer | MeterboardError) -> None:
-    if isinstance(part, MeterboardError):
-        answer.set_exception(part)
-    else:
-        answer.set_result(part)
+    with suppress(
+        InvalidStateError, asyncio.InvalidStateError
+    ):  # the client may have gone away in the meantime
+        if isinstance(part, MeterboardError):
+            answer.set_exception(part)
+        else:
+            answer.set_result(part)

@@ -45,7 +45,7 @@ from meterboard.service.events import EventsAnswer, events_answer
 from meterboard.service.flows import flows
 from meterboard.service.kept import Kept
 from meterboard.service.linked import ConnectionsAnswer, Outline, ValuesAnswer, connections, outline, values
-from meterboard.service.refresh import Refresh
+from meterboard.service.refresh import Delay, Refresh
 from meterboard.service.series import series
 from meterboard.service.tables import by_combinations, by_parts
 from meterboard.usage.store import Group, Groups, Snapshot, Usage, UsageStore
@@ -53,8 +53,6 @@ from meterboard.usage.store import Group, Groups, Snapshot, Usage, UsageStore
 T = TypeVar("T")
 MOST_NAMED = 1_000
 """Names that are asked for by name; of more, everything is asked for."""
-GRACE = timedelta(minutes=1)
-"""What a refresh may take before the pages say that it is late."""
 
 
 class Statistics:
@@ -82,24 +80,21 @@ class Statistics:
         self._refresh.before_read()
         with self._store.snapshot() as snapshot:
             now = self._clock.now()
+            delay = self._refresh.delay(now, snapshot.watermark)
             # The watermark may be ahead of the clock by the microseconds that keep receipts apart.
-            next_refresh = self._refresh.next_after(max(now, snapshot.watermark))
+            set_back = delay is not None and delay.kind == "clock"
+            next_refresh = self._refresh.next_after(now if set_back else max(now, snapshot.watermark))
             yield Reading(
                 snapshot,
                 organization,
                 now=max(now, snapshot.watermark),
                 next_refresh=next_refresh.astimezone(organization.zone),
                 is_live=not self._refresh.interval,
-                missed=self._missed(now, snapshot.watermark),
+                delay=delay,
                 retention=self._retention,
                 allowances=self._allowances(organization.id),
                 kept=self._kept,
             )
-
-    def _missed(self, now: datetime, watermark: datetime) -> datetime | None:
-        """The last refresh that was due, if it has not come about within the grace that one has."""
-        due = self._refresh.next_after(now) - self._refresh.interval
-        return due if self._refresh.interval and watermark < due < now - GRACE else None
 
 
 class Reading:
@@ -113,7 +108,7 @@ class Reading:
         now: datetime,
         next_refresh: datetime,
         is_live: bool,
-        missed: datetime | None,
+        delay: Delay | None,
         retention: timedelta,
         allowances: Sequence[Allowance],
         kept: Kept,
@@ -127,7 +122,7 @@ class Reading:
         self.as_of = snapshot.watermark.astimezone(organization.zone)
         self.next_refresh = next_refresh
         self.is_live = is_live
-        self.missed = missed.astimezone(organization.zone) if missed else None
+        self.delay = replace(delay, due=delay.due.astimezone(organization.zone)) if delay else None
         self.today = now.astimezone(organization.zone).date()
         self.first_day = (now - retention).astimezone(organization.zone).date()
         # A day earlier than the retention: what retention has not deleted yet is still in every answer.

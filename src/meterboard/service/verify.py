@@ -12,8 +12,10 @@ from meterboard.usage.store import UsageStore
 
 class Verification(Struct, frozen=True):
     """
-    What the statistics differ by from the events behind them, and when that was checked (the organisation's zone).
+    What the statistics differ by from the events behind them, and when that was checked.
 
+    `as_of`: statistics cover, and `events` counts, what was received before; 1970 until the first refresh. Both times are
+    in the organisation's zone.
     `difference` adds up what each bucket and combination is off by in calls and in credits, so that a surplus here
     can't hide a lack there.
     """
@@ -22,6 +24,7 @@ class Verification(Struct, frozen=True):
     events: int
     difference: int
     checked_at: datetime
+    as_of: datetime
 
 
 class Verify:
@@ -37,10 +40,12 @@ class Verify:
         self._refresh.before_read()
         with self._store.snapshot() as snapshot:
             found = snapshot.difference(organization.id)
+            as_of = snapshot.watermark
         checked_at = self._clock.now().astimezone(organization.zone)
         return Verification(
             organization.name,
             found.events,
             found.calls + found.credits + found.estimated + found.charged,
             checked_at,
+            as_of.astimezone(organization.zone),
         )

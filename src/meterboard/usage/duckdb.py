@@ -2,10 +2,12 @@
 The embedded usage store: DuckDB, one file, one process.
 
 A commit is durable when it returns: DuckDB writes its log to the disk and waits for it. Events, ids and the rollup
-change in transactions, so a crash leaves either all of a step or nothing of it and needs no repair.
+change in transactions, so a crash leaves either all of a step or nothing of it and needs no repair. After an error of the
+disk the store is recovered before anything else is done with it, see `_recover`.
 Times are stored as microseconds since 1970 UTC, buckets as their number; no statement knows a time zone.
 """
 
+from array import array
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
@@ -16,13 +18,15 @@ from typing import Any
 
 import duckdb
 
-from meterboard.domain.event import MAX_AHEAD, CallBatch, Combination, EventBatch
+from meterboard.domain.event import MAX_AHEAD, CallBatch, EventBatch
 from meterboard.domain.period import BUCKET, BUCKETS_A_DAY, EPOCH, INSTANT, bucket_number, micros
-from meterboard.errors import DataFolderError, StoreFailed
+from meterboard.errors import DataFolderError, OutcomeUnknown, StoreFailed
 from meterboard.usage import duckdb_statements as statements
+from meterboard.usage.duckdb_database import Database
 from meterboard.usage.duckdb_ids import KnownIds
+from meterboard.usage.duckdb_numbers import Numbers
 from meterboard.usage.duckdb_rows import CALL, WHAT, WHENCE, WHO, Rows
-from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, Readers, first_line, watermark_of, why_not_opened
+from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of, why_not_opened
 
 FILE = "usage.duckdb"
 MOST_PIECES = 1.25
@@ -31,11 +35,7 @@ ONCE, OFTEN = "1MB", "16MB"
 """Blocks that are kept when memory is given back: at start they were read once, at rest they may be asked for again."""
 CHECKPOINT_BYTES = 64_000_000
 """The log is folded into the file when it is longer than this, between commits: about 2 million events."""
-CACHED_CHARACTERS = 16_000_000
-"""The text of the combinations whose numbers are kept at hand, with OVERHEAD for each."""
-OVERHEAD = 600
-RECALLED = 2_000
-"""The newest combinations, which are at hand from the start."""
+AHEAD = MAX_AHEAD // INSTANT
 _HALVES = Struct("<QI")
 
 
@@ -44,35 +44,29 @@ class DuckDBStore:
 
     def __init__(self, folder: Path, *, memory: str = "512MB") -> None:
         """Raises: DataFolderError: the file is in use by another process, damaged, or can't be written."""
-        self._path = (
-            folder.absolute() / FILE
-        )  # DuckDB takes the start of a relative path such as s3: for a protocol
-        self._memory = memory
-        self._connection = self._connect()
-        self._readers = Readers()
+        # DuckDB takes the start of a relative path such as s3: for a protocol.
+        path = folder.absolute() / FILE
+        self._database = Database(path, memory)
+        self._sound = True
+        """False from a failure until the store has recovered from it."""
+        self._given_up = False
+        """True when the database must be closed and opened again before it can be used."""
+        self._refused: list[int] = []
+        """The receipts, in microseconds, of batches that failed and may be in the store all the same."""
         self._touched: set[int] = set()
         try:
             self._check_layout()
-            self._reader = self._connection.cursor()
-            self._recall_numbers()
+            self._numbers = Numbers(self._connection)
             self._ids = KnownIds()
-            self._let_go(ONCE)
+            self._database.allow_reading()
+            self._database.release_memory(ONCE)
         except duckdb.Error as error:
-            self._connection.close()
-            raise DataFolderError(why_not_opened(self._path, error)) from error
+            self._database.close()
+            raise DataFolderError(why_not_opened(path, error)) from error
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        # A checkpoint stalls the commits behind it, so `tidy` chooses its moment, not DuckDB.
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": self._memory,
-            "checkpoint_threshold": "1TB",
-        }
-        try:
-            connection = duckdb.connect(str(self._path), config=config)
-            connection.execute(statements.SCHEMA)
-        except duckdb.Error as error:
-            raise DataFolderError(why_not_opened(self._path, error)) from error
-        return connection
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        return self._database.connection
 
     def _check_layout(self) -> None:
         """Brings an older file up to date. Raises: DataFolderError: it was written by a newer version of Meterboard."""
@@ -86,14 +80,15 @@ class DuckDBStore:
             self._roll_up(0, watermark_of(self._connection))
             self._connection.commit()
             self.checkpoint()  # what the log holds, memory holds
-        elif found == [(2,)]:
+        elif found in ([(2,)], [(3,)]):
             self._connection.begin()
-            self._run(statements.FROM_LAYOUT_2)
+            self._run(statements.FROM_LAYOUT_2 if found == [(2,)] else statements.FROM_LAYOUT_3)
             self._connection.commit()
+            self.checkpoint()
         elif found != [(statements.LAYOUT,)]:
-            self._connection.close()
+            self._database.close()
             raise DataFolderError(
-                f"{self._path} was written by another version of Meterboard (layout {found[0][0]}, this one reads "
+                f"{self._database.path} was written by another version of Meterboard (layout {found[0][0]}, this one reads "
                 f"{statements.LAYOUT}). Use that version, or move the file away to start anew."
             )
 
@@ -104,33 +99,20 @@ class DuckDBStore:
     def _scalar(self, statement: str) -> int:
         return int(self._connection.execute(statement).fetchall()[0][0])
 
-    def _recall_numbers(self) -> None:
-        self._next_number = self._scalar("select coalesce(max(combination), -1) + 1 from combination")
-        self._numbers: dict[Combination, int] = {}
-        self._cached_characters = 0
-        rows = self._connection.execute(statements.NEWEST_COMBINATIONS, [RECALLED]).fetchall()
-        self._keep_at_hand((number, Combination(*values)) for number, *values in rows)
-        self._reasons = dict(self._connection.execute("select text, number from reason").fetchall())
-
-    def _let_go(self, kept: str) -> None:
-        """Give back the memory of blocks that were read and may not be asked for again, unless somebody is reading."""
-        with self._readers.changed:
-            if self._readers.count:
-                return
-            with suppress(duckdb.OutOfMemoryException):  # it gave back what it could
-                self._connection.execute(f"set memory_limit = '{kept}'").fetchall()
-            self._connection.execute(f"set memory_limit = '{self._memory}'").fetchall()
-
     # -- writing, from one thread ---------------------------------------------------------------------------------
 
     def latest(self) -> datetime:
         received = self._scalar("select coalesce(max(received_at), 0) from event")
         return EPOCH + INSTANT * max(received, watermark_of(self._connection))
 
+    def last_receipt(self) -> datetime | None:
+        received = self._scalar("select coalesce(max(received_at), 0) from event")
+        return EPOCH + INSTANT * received if received else None
+
     def expect_events(self) -> None:
         with self._transaction(single=True):
             if self._ids.make_filter(self._connection):
-                self._let_go(ONCE)
+                self._database.release_memory(ONCE)
 
     def append(self, batch: EventBatch, *, received_at: datetime) -> list[bool]:
         lows, highs = zip(*_HALVES.iter_unpack(b"".join(batch.ids)), strict=True)
@@ -139,35 +121,38 @@ class DuckDBStore:
         if not any(new):
             return new
         kept = list if all(new) else lambda column: list(compress(column, new))
-        numbers = [self._numbers.get(combination, -1) for combination in batch.combinations]
-        reasons = [self._reasons.get(reason, -1) for reason in batch.reasons]
+        received = micros(received_at)
+        numbers = [self._numbers.combinations.get(combination, -1) for combination in batch.combinations]
+        reasons = [self._numbers.reasons.get(reason, -1) for reason in batch.reasons]
         all_known = -1 not in numbers and -1 not in reasons
         # A statement alone is a transaction of its own: one call instead of three, each of which may have to wait for
         # the interpreter.
-        with self._transaction(single=all_known):
+        with self._transaction(single=all_known, storing=received):
+            new_lows = kept(lows)
             columns = {
                 "organization": [combination[0] for combination in batch.combinations],
-                "received_at": repeat(micros(received_at), len(batch)),
-                "time": batch.times,
+                "received_at": repeat(received, len(batch)),
+                "time": _at_most(received + AHEAD, batch.times),
                 "id_low": lows,
                 "id_high": highs,
-                "combination": numbers if all_known else self._numbers_of(batch.combinations),
+                "combination": numbers if all_known else self._numbers.of_combinations(batch.combinations),
                 "credits": batch.credits,
                 "charged": batch.charged,
                 "estimated": batch.estimated,
                 "records": batch.records,
-                "reason": reasons if all_known else self._numbers_of_reasons(batch.reasons),
+                "reason": reasons if all_known else self._numbers.of_reasons(batch.reasons),
             }
             self._insert(Rows({name: kept(column) for name, column in columns.items()}))
-        self._ids.add(kept(lows), received_at=received_at)
+        self._ids.add(new_lows, received_at=received_at)
         return new
 
     def append_calls(self, batch: CallBatch, *, received_at: datetime) -> list[bool]:
         if not len(batch):
             return []
         lows, highs = batch.id_lows, batch.id_highs
-        own = {"what": batch.what, "who": batch.who, "whence": batch.whence}
-        own |= {"time": batch.times, "id_low": lows, "id_high": highs}
+        own: dict[str, Sequence[int]] = {"what": batch.what, "who": batch.who, "whence": batch.whence}
+        received = micros(received_at)
+        own |= {"time": _at_most(received + AHEAD, batch.times), "id_low": lows, "id_high": highs}
         calls = Rows(own, CALL)
         with self._transaction(single=True):
             new = self._ids.new_calls(self._connection, calls, lows, highs)
@@ -175,21 +160,22 @@ class DuckDBStore:
             return new
         if not all(new):
             calls = Rows({name: compress(column, new) for name, column in own.items()}, CALL)
-        with self._transaction():
+        new_lows = lows if all(new) else list(compress(lows, new))
+        with self._transaction(storing=received):
             whats, whos, whences = self._parts(batch)
-            self._insert_calls(calls, whats, whos, whences, micros(received_at))
-        self._ids.add(lows if all(new) else list(compress(lows, new)), received_at=received_at)
+            self._insert_calls(calls, whats, whos, whences, received)
+        self._ids.add(new_lows, received_at=received_at)
         return new
 
     def _insert_calls(self, calls: Rows, whats: Rows, whos: Rows, whences: Rows, received: int) -> None:
         # DuckDB finds `calls`, `whats`, `whos` and `whences` by their names in this frame.
         execute = self._connection.execute
-        ((met,),) = execute(statements.MET).fetchall()
-        execute(statements.NUMBERED, {"next": self._next_number}).fetchall()
-        execute(statements.ADD_COMBINATIONS).fetchall()
+        execute(statements.MET).fetchall()
+        execute(statements.NUMBERED, {"next": self._numbers.next}).fetchall()
+        ((added,),) = execute(statements.ADD_COMBINATIONS).fetchall()
         execute(statements.ADD_CALLS, {"received": received}).fetchall()
         self._run(statements.FORGET_MET)
-        self._next_number += met  # some of them may never be given
+        self._numbers.next += added
 
     def _parts(self, batch: CallBatch) -> Iterator[Rows]:
         """What the calls did, who called and from where."""
@@ -202,7 +188,7 @@ class DuckDBStore:
             "charged": events.charged,
             "estimated": events.estimated,
             "records": events.records,
-            "reason": self._numbers_of_reasons(events.reasons),
+            "reason": self._numbers.of_reasons(events.reasons),
         }
         yield Rows({"what": range(len(events)), "same": _firsts(combinations), **whats}, WHAT)
         applications, users = zip(*batch.whos, strict=True)
@@ -214,76 +200,85 @@ class DuckDBStore:
         # DuckDB finds `rows` by its name in this frame.
         self._connection.execute("insert into event select * from rows").fetchall()
 
-    def _append(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
-        appender = self._connection.appender(table)
-        appender.append_rows(list(rows))
-        appender.flush()
-
-    def _numbers_of(self, combinations: Sequence[Combination]) -> list[int]:
-        """The number of each combination. What is at hand is bounded; the rest is looked up, and numbered if new."""
-        missing = {combination for combination in combinations if combination not in self._numbers}
-        if self._cached_characters > CACHED_CHARACTERS:
-            self._numbers, self._cached_characters = {}, 0
-            missing = set(combinations)
-        digests = {combination: combination.digest() for combination in missing}
-        known = self._connection.execute(statements.KNOWN_COMBINATIONS, [list(digests.values())]).fetchall()
-        self._keep_at_hand((number, Combination(*values)) for number, *values in known)
-        new = sorted(combination for combination in missing if combination not in self._numbers)
-        numbered = list(enumerate(new, self._next_number))
-        self._append("combination", [(number, digests[values], *values) for number, values in numbered])
-        self._next_number += len(new)
-        self._keep_at_hand(numbered)
-        return [self._numbers[combination] for combination in combinations]
-
-    def _numbers_of_reasons(self, reasons: Sequence[str]) -> list[int]:
-        """The number of each reason. They are as few as the rows of price lists, so all are at hand and none is deleted."""
-        new = sorted(set(reasons) - self._reasons.keys())
-        numbered = list(enumerate(new, len(self._reasons)))
-        self._append("reason", numbered)
-        self._reasons.update((text, number) for number, text in numbered)
-        return [self._reasons[reason] for reason in reasons]
-
-    def _keep_at_hand(self, numbered: Iterable[tuple[int, Combination]]) -> None:
-        for number, combination in numbered:
-            self._numbers[combination] = number
-            self._cached_characters += OVERHEAD + sum(map(len, combination[1:]))
-
     @contextmanager
-    def _transaction(self, *, single: bool = False) -> Iterator[None]:
-        """All of the block or nothing of it; `single`: it is one statement, or writes nothing."""
+    def _transaction(self, *, single: bool = False, storing: int | None = None) -> Iterator[None]:
+        """
+        All of the block or nothing of it; `single`: it is one statement, or writes nothing.
+
+        `storing`: it stores the events of that receipt, in microseconds.
+        Raises: StoreFailed: nothing of it is stored. OutcomeUnknown: it may be.
+        """
+        self._ensure_sound()
         try:
             if not single:
                 self._connection.begin()
             yield
             if not single:
                 self._connection.commit()
-        except duckdb.Error as error:
-            raise self._failed(error) from error
         except BaseException as error:
-            self._take_back(error)
+            self._take_back(error, storing)
+            if isinstance(error, duckdb.Error):
+                raise _not_written(error) from error
             raise
 
-    def _failed(self, error: duckdb.Error) -> StoreFailed:
-        self._take_back(error)
-        return StoreFailed(f"The usage store could not write, so nothing of this counts: {first_line(error)}")
-
-    def _take_back(self, error: BaseException) -> None:
-        """Undo the step that failed, and forget what was numbered in it."""
+    def _take_back(self, error: BaseException, storing: int | None) -> None:
         with suppress(duckdb.Error):
             self._connection.rollback()
-        if isinstance(error, duckdb.FatalException):
-            self._reopen()
-        else:
-            self._recall_numbers()
+        if storing is not None:
+            self._refused.append(storing)
+        # When the log could not be cut off after an earlier failure, DuckDB would append to what is behind its end.
+        self._given_up |= "truncate" in str(error)
+        try:
+            self._recover()
+        except StoreFailed as lost:
+            if storing is None:
+                raise
+            raise OutcomeUnknown(
+                f"The usage store failed while these events were written, and can't be opened again yet ({lost}) "
+                "Whether they count is not known. Send them again with the same ids: none counts twice."
+            ) from error
 
-    def _reopen(self) -> None:
-        """DuckDB gives a database up after a failed write to its log; its file is whole and opens again."""
-        with suppress(duckdb.Error):
-            self._connection.close()
-        with suppress(DataFolderError):
-            self._connection = self._connect()
-            self._reader = self._connection.cursor()
-            self._recall_numbers()
+    def _ensure_sound(self) -> None:
+        """Recover from an earlier failure, if that was not possible yet. Raises: StoreFailed: it still is not."""
+        if not self._sound:
+            self._recover()
+
+    def _recover(self) -> None:
+        """
+        Make the store hold exactly what was acknowledged, and open it again if DuckDB has given it up.
+
+        A batch whose commit failed may be in the log, and will be replayed, if the log could not be cut off before it;
+        its events are deleted. After a failure nobody knows what of the log is on the disk, whatever a read shows, and
+        the next commit may be appended to half an entry. So everything is written to the file, and another log begun.
+        Raises: StoreFailed: it is not possible yet. It is tried again before whatever is asked of the store next, and
+        meanwhile the store can be read if it can be opened.
+        """
+        self._sound = False
+        try:
+            if not self._given_up:
+                with suppress(duckdb.Error):
+                    self._start_over()
+                    self._sound = True
+                    return
+            self._given_up = True
+            self._database.reopen()
+            self._start_over()
+            self._connection.execute("checkpoint").fetchall()
+        except Exception as error:  # whatever it is, the next attempt may succeed
+            with suppress(duckdb.Error, DataFolderError, StoreFailed):
+                self._database.reopen()
+                self._database.allow_reading()
+            raise StoreFailed(f"The usage store can't be opened again yet: {first_line(error)}") from error
+        self._database.allow_reading()
+        self._ids = KnownIds()
+        self._sound, self._given_up = True, False
+
+    def _start_over(self) -> None:
+        """Delete the events of refused batches, and read the numbers that are stored."""
+        if self._refused:
+            self._connection.execute(statements.DELETE_RECEIVED, [self._refused]).fetchall()
+            self._refused = []
+        self._numbers = Numbers(self._connection)
 
     def refresh(self, watermark: datetime) -> None:
         until = micros(watermark)
@@ -302,7 +297,7 @@ class DuckDBStore:
         Answers the days that they are of.
         """
         execute = self._connection.execute
-        execute(statements.FRESH, {"since": since, "until": until, "ahead": MAX_AHEAD // INSTANT}).fetchall()
+        execute(statements.FRESH, {"since": since, "until": until, "ahead": AHEAD}).fetchall()
         execute(statements.ROLL_UP).fetchall()
         execute(statements.ROLL_UP_DAYS).fetchall()
         days = [day for (day,) in execute(statements.TOUCHED_DAYS).fetchall()]
@@ -321,18 +316,19 @@ class DuckDBStore:
             execute("delete from daily where day <= ?", [day]).fetchall()
             execute(statements.DAY_OF_BUCKETS, [day]).fetchall()
             execute(statements.UNUSED_COMBINATIONS).fetchall()
+            self._numbers = Numbers(self._connection)
             self._touched = {touched for touched in self._touched if touched >= day}
         # An event may be kept whose receipt is a little older than its time.
         self._ids.forget(before - MAX_AHEAD)
-        self._recall_numbers()
         return int(gone[0][0])
 
     def merge(self) -> bool:
         if not self._touched:
             return False
-        day = self._touched.pop()
+        day = next(iter(self._touched))
         self._merge("rollup", "bucket", [day * BUCKETS_A_DAY, (day + 1) * BUCKETS_A_DAY - 1])
         self._merge("daily", "day", [day, day])
+        self._touched.remove(day)
         return bool(self._touched)
 
     def _merge(self, table: str, step: str, span: list[int]) -> None:
@@ -346,33 +342,54 @@ class DuckDBStore:
             execute("drop table merged").fetchall()
 
     def tidy(self) -> None:
-        log = self._path.with_name(self._path.name + ".wal")
+        path = self._database.path
+        log = path.with_name(path.name + ".wal")
         if log.exists() and log.stat().st_size > CHECKPOINT_BYTES:
             self.checkpoint()
 
     def checkpoint(self) -> None:
+        self._ensure_sound()
         try:
             self._connection.execute("checkpoint").fetchall()
         except duckdb.TransactionException:
             return  # a reader is at work: the next turn will do
         except duckdb.Error as error:
-            raise self._failed(error) from error
+            self._given_up = True
+            self._recover()
+            raise _not_written(error) from error
 
     def rest(self) -> None:
-        self._let_go(OFTEN)
+        with self._transaction(single=True):
+            self._database.release_memory(OFTEN)
 
     def close(self) -> None:
         with suppress(duckdb.Error, StoreFailed):
             self.checkpoint()
-        self._connection.close()
+        self._database.close()
 
     # -- reading, from any thread ---------------------------------------------------------------------------------
 
     def snapshot(self) -> AbstractContextManager[DuckDBSnapshot]:
-        return self._readers.snapshot(lambda: self._reader)
+        return self._database.snapshot()
 
     def interrupt(self, thread: int) -> None:
-        self._readers.interrupt(thread)
+        self._database.interrupt(thread)
+
+
+def _not_written(error: duckdb.Error) -> StoreFailed:
+    return StoreFailed(f"The usage store could not write, so nothing of this counts: {first_line(error)}")
+
+
+def _at_most(newest: int, times: Sequence[int]) -> Sequence[int]:
+    """
+    The times, none of them later than `newest`.
+
+    A time is checked when its event arrives. If the clock is set back before the commit, the receipt may be so much
+    earlier than the time that no refresh would look for the event.
+    """
+    if max(times) <= newest:
+        return times
+    return array("q", (min(time, newest) for time in times))
 
 
 def _firsts(values: Sequence[Hashable]) -> list[int]:

@@ -33,12 +33,13 @@ class KnownIds:
         """Read all ids, if that was not done before; was it done now?"""
         if self._filter is not None:
             return False
-        self._filter = known = IdFilter()
+        known = IdFilter()
         ((rows,),) = connection.execute(statements.ROWS_OF_EVENTS).fetchall()
         for first in range(0, rows, ROWS_AT_ONCE):
             span = [first, first + ROWS_AT_ONCE]
             ((lows, oldest, newest),) = connection.execute(statements.IDS_OF_ROWS, span).fetchall()
             known.add(lows, first=EPOCH + INSTANT * oldest, last=EPOCH + INSTANT * newest)
+        self._filter = known  # only now: half a filter would call ids new that are stored
         return True
 
     def new_events(
@@ -68,9 +69,17 @@ class KnownIds:
         return _first_of_each(lows, highs, stored)
 
     def add(self, lows: Collection[int], *, received_at: datetime) -> None:
-        """Remember the ids of events that were just stored; 0: it has none."""
-        if self._filter is not None:
+        """
+        Remember the ids of events that were just stored; 0: it has none.
+
+        Never raises, since the events are committed: if that fails, the filter is made again when it is needed.
+        """
+        if self._filter is None:
+            return
+        try:
             self._filter.add([low for low in lows if low], first=received_at, last=received_at)
+        except Exception:  # noqa: BLE001  # see above
+            self._filter = None
 
     def forget(self, before: datetime) -> None:
         """Let go of events that were all received before `before`."""

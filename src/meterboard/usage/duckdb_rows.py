@@ -19,7 +19,7 @@ EVENT = {
     "time": ("q", na.int64()),
     "id_low": ("Q", na.uint64()),
     "id_high": ("I", na.uint32()),
-    "combination": ("i", na.int32()),
+    "combination": ("q", na.int64()),
     "credits": ("i", na.int32()),
     "charged": ("i", na.int32()),
     "estimated": ("b", na.int8()),

@@ -1,10 +1,8 @@
 """Reading from DuckDB: one connection in one transaction, so that every answer is of the same moment."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from threading import Lock, get_ident
 
 import duckdb
 from msgspec.structs import replace
@@ -12,7 +10,7 @@ from msgspec.structs import replace
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import EPOCH, INSTANT, micros
 from meterboard.domain.query import Breakdown, Dimension, Order, Scope
-from meterboard.errors import Overloaded, StoreFailed
+from meterboard.errors import Overloaded
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage import sql
 from meterboard.usage.listing import listing
@@ -175,48 +173,6 @@ class DuckDBSnapshot:
         parameters = {"organization": organization, "watermark": micros(self.watermark)}
         (row,) = self._execute(statements.DIFFERENCE, parameters).fetchall()
         return Difference(*map(_int, row))
-
-
-class Readers:
-    """The snapshots that are open; `count` of them, which changes under the lock `changed`."""
-
-    def __init__(self) -> None:
-        self.changed = Lock()
-        self.count = 0
-        self._open: list[tuple[int, DuckDBSnapshot]] = []
-
-    @contextmanager
-    def snapshot(self, reader: Callable[[], duckdb.DuckDBPyConnection]) -> Iterator[DuckDBSnapshot]:
-        """A snapshot of the connection that `reader` answers. Raises: StoreFailed."""
-        with self.changed:
-            self.count += 1
-        try:
-            with _begun(reader()) as connection:
-                opened = (get_ident(), DuckDBSnapshot(connection))
-                with self.changed:
-                    self._open.append(opened)
-                try:
-                    yield opened[1]
-                finally:  # before it is closed: what is closed can't be interrupted
-                    with self.changed:
-                        self._open.remove(opened)
-        finally:
-            with self.changed:
-                self.count -= 1
-
-    def interrupt(self, thread: int) -> None:
-        """Ends the snapshots that a thread has open."""
-        with self.changed:
-            for opened_in, snapshot in self._open:
-                if opened_in == thread:
-                    snapshot.interrupt()
-
-
-def _begun(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    try:
-        return connection.cursor().begin()
-    except duckdb.Error as error:
-        raise StoreFailed(f"The usage store can't be read: {first_line(error)}") from error
 
 
 def _section(row: Sequence[object]) -> Section:

@@ -10,11 +10,22 @@ from meterboard.usage.sql import DIMENSIONS
 # they take less disk than a number for each combination would, and are grouped ten times as fast without a join.
 _DIMENSION_COLUMNS = "".join(f"    {name} varchar not null,\n" for name in DIMENSIONS.split(", "))
 
-LAYOUT = 3
+LAYOUT = 4
 """Goes up whenever the tables below change in a way that older files don't have."""
 DIGEST = f"md5_number_lower(concat_ws(chr(0), organization, {DIMENSIONS}))"
 """What `Combination.digest` answers."""
-FROM_LAYOUT_2 = (f"update combination set digest = {DIGEST}", "update layout set version = 3")
+FROM_LAYOUT_3 = (
+    "alter table combination alter column combination type bigint",
+    "alter table event alter column combination type bigint",
+    "update layout set version = 4",
+)
+"""
+What makes of a file of layout 3 one of today's.
+
+Numbers of combinations had 32 bits: an API whose calls nearly all differ, a thousand of them a second, would have used
+them up within a month.
+"""
+FROM_LAYOUT_2 = (f"update combination set digest = {DIGEST}", *FROM_LAYOUT_3)
 """What makes of a file of layout 2 one of today's."""
 FROM_LAYOUT_1 = (
     "alter table event add column reason integer default -1",
@@ -32,7 +43,7 @@ Why its calls cost what they do was not kept.
 SCHEMA = f"""
 create table if not exists layout (version integer not null);
 create table if not exists combination (
-    combination integer not null,
+    combination bigint not null,
     digest ubigint not null,
     organization integer not null,
 {_DIMENSION_COLUMNS.rstrip()[:-1]}
@@ -43,7 +54,7 @@ create table if not exists event (
     time bigint not null,
     id_low ubigint not null,
     id_high uinteger not null,
-    combination integer not null,
+    combination bigint not null,
     credits integer not null,
     charged integer not null,
     estimated tinyint not null,
@@ -105,7 +116,9 @@ from (
 """
 NUMBERED = f"""
 create or replace temp table numbered as
-select met.*, coalesce(combination, ($next + place)::integer) as combination, combination is null as is_new
+select met.*, combination is null as is_new,
+       coalesce(combination, $next + row_number() over (partition by combination is null order by place) - 1)
+           as combination
 from met left join (
     select * from combination where digest in (select digest from met)
 ) using (digest, organization, {DIMENSIONS})
@@ -120,7 +133,9 @@ select whats.organization, $received, time, id_low, id_high, numbered.combinatio
 from calls join whats using (what) join whos using (who) join whences using (whence)
 join numbered on numbered.what = whats.same and numbered.who = whos.same and numbered.whence = whences.same
 """
+DELETE_RECEIVED = "delete from event where received_at in (select unnest($1::bigint[]))"
 FORGET_MET = ("drop table met", "drop table numbered")
+NEXT_NUMBER = "select coalesce(max(combination), -1) + 1 from combination"
 NEWEST_COMBINATIONS = "select * exclude (digest) from combination order by combination desc limit ?"
 UNUSED_COMBINATIONS = (
     "delete from combination where combination not in (select distinct combination from event)"

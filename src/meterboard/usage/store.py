@@ -265,6 +265,10 @@ class UsageStore(Protocol):
         """The latest receipt or watermark stored; no later one may be earlier than this."""
         ...
 
+    def last_receipt(self) -> datetime | None:
+        """When the latest event was received; None: there is none."""
+        ...
+
     def expect_events(self) -> None:
         """Get ready for `append`, which else does so when it is first called: seconds, at ten million events."""
 
@@ -272,8 +276,10 @@ class UsageStore(Protocol):
         """
         Store the events of a batch whose ids are new; one flag per event says which were.
 
-        `received_at` never goes back from one call to the next, so that a watermark means the same to every panel.
-        Raises: StoreFailed: nothing of the batch counts.
+        `received_at` is later than in every call before, so that a watermark means the same to every panel and a batch that
+        failed can be found by it. An event that is more than MAX_AHEAD later than its receipt is stored with that time.
+        Raises: StoreFailed: nothing of the batch counts. OutcomeUnknown: that can't be said until the store works again,
+        and then nothing of it counts, unless the process ends before.
         """
         ...
 

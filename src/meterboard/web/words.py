@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 
 from meterboard.domain.period import BUCKET
 from meterboard.service.answers import Credits, Summary
+from meterboard.service.refresh import Delay
 
 LABELS = {
     "application": "Application",
@@ -104,16 +105,26 @@ def in_sentence(label: str) -> str:
     return label if label.startswith("IP") else label[:1].lower() + label[1:]
 
 
-def freshness(summary: Summary, live: bool, missed: datetime | None = None) -> str:
-    """How old the statistics are, in words; `missed` is when a refresh was due that has not come about."""
+def freshness(summary: Summary, live: bool, delay: Delay | None = None) -> str:
+    """How old the statistics are, in words, and why they are older than they should be."""
     now = max(summary.as_of, summary.next_refresh)
+    if delay and delay.kind == "clock":
+        return (
+            f"Statistics as of {clock_time(summary.as_of, now)}, but the server's clock shows "
+            f"{clock_time(delay.due, now)}: it was set back. Nothing is lost; times run ahead until it has caught up."
+        )
     if live:
         return f"Statistics as of {summary.as_of:%H:%M:%S}, brought up to date on every read."
     as_of, following = clock_time(summary.as_of, now), clock_time(summary.next_refresh, now)
-    if missed:
+    if delay and delay.kind == "late":
         return (
-            f"Statistics as of {as_of}: the refresh at {clock_time(missed, now)} failed, and later calls are not in them. "
-            f"It is tried again at {following}; the server's log says why."
+            f"Statistics as of {as_of}: the refresh of {clock_time(delay.due, now)} has not finished yet, so later calls "
+            "are not included."
+        )
+    if delay:
+        return (
+            f"Statistics as of {as_of}: the refresh of {clock_time(delay.due, now)} failed, so later calls are not "
+            f"included. It is tried again at {following}. Reason: {delay.reason}"
         )
     return f"Statistics as of {as_of}, next refresh at {following}."
 

@@ -56,7 +56,7 @@ def frame(
         "chips": chips(filters, address),
         "picker": picker(reading, reading.period(address.period), filters, address),
         "summary": summary,
-        "freshness": words.freshness(summary, reading.is_live, reading.missed),
+        "freshness": words.freshness(summary, reading.is_live, reading.delay),
         "covered": words.covered(summary),
         "calendar": calendar(reading, address, summary),
         "ends": _ends(reading, address, summary),

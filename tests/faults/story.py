@@ -1,0 +1,237 @@
+"""
+Short lives of a usage store on a disk that fails, and the count of what it answered.
+
+Run as a program with `failing_disk.c` preloaded: `python -m tests.faults.story KINDS TIMES ERRNO STEP`. Of the calls of
+KINDS, a sum of the numbers there, TIMES fail (0: for good), from the first on, then from STEP calls later on, and so on
+until a life no longer makes so many. Each life is a process of its own, which ends without closing anything; of two with
+the same failure, the second one ends while the disk still fails.
+"""
+
+import ctypes
+import json
+import os
+import sys
+import traceback
+from array import array
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import copy
+from struct import unpack
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from meterboard.clock import FixedClock
+from meterboard.domain.event import NO_ID, CallBatch, Combination, EventBatch, identity
+from meterboard.domain.period import micros
+from meterboard.domain.reason import GIVEN
+from meterboard.errors import DataFolderError, OutcomeUnknown, StoreFailed
+from meterboard.service.meter import Meter
+from meterboard.usage.duckdb import FILE, DuckDBStore
+
+NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
+OLD = NOW - timedelta(days=31)
+EVER = NOW - timedelta(days=400)
+MINUTE = timedelta(minutes=1)
+SECONDS = 30
+STORED = "stored before"
+OF_OLD = "old"
+CALLS, STORY = "calls", "story"
+
+
+def batch(*names: str, time: datetime = NOW, user: str = "maria") -> EventBatch:
+    """Events of those ids; one whose name begins with a dash has none."""
+    events = EventBatch()
+    for name in names:
+        events.times.append(micros(time))
+        events.ids.append(NO_ID if name.startswith("-") else identity(1, name))
+        events.combinations.append(Combination(1, "desk", "", "Leads", "get", "v8", "", user, "200"))
+        events.credits.append(1)
+        events.charged.append(1)
+        events.estimated.append(0)
+        events.records.append(-1)
+        events.reasons.append(GIVEN)
+    return events
+
+
+def calls(*names: str) -> CallBatch:
+    """The same as calls of an import."""
+    halves = [unpack("<QI", identity(1, name)) for name in names]
+    zeros = array("i", [0] * len(names))
+    return CallBatch(
+        whats=batch("what"),
+        whos=[("import", "arjun")],
+        ips=[""],
+        what=zeros,
+        who=zeros,
+        whence=zeros,
+        times=array("q", [micros(NOW)] * len(names)),
+        id_lows=array("Q", [low for low, _ in halves]),
+        id_highs=array("I", [high for _, high in halves]),
+    )
+
+
+class Story:
+    """What was asked of a store, and what it answered."""
+
+    def __init__(self) -> None:
+        self.counted: set[str] = set()
+        self.refused: set[str] = set()
+        self.unknown: set[str] = set()
+
+    def live(self, meter: Meter, clock: FixedClock) -> None:
+        """A few commits, refreshes, an import, a checkpoint and a clean-up, whatever fails."""
+        self._tell(meter, clock, "first")
+        self.send(["import 1", "import 2", STORED], lambda names: meter.store(calls(*names)))
+        self._job(meter, lambda store, _: store.checkpoint())
+        self._tell(meter, clock, "second")
+        self._job(meter, lambda store, _: store.forget(NOW - timedelta(days=30)))
+        self._tell(meter, clock, "third")
+
+    def recover(self, meter: Meter, clock: FixedClock) -> None:
+        """The disk works again: the next commit succeeds, and nothing counts that was not acknowledged."""
+        self.refused |= self.unknown
+        self.unknown.clear()
+        self._tell(meter, clock, "fourth")
+        assert not self.unknown
+        assert "fourth a" in self.counted
+
+    def _tell(self, meter: Meter, clock: FixedClock, part: str) -> None:
+        clock.advance(MINUTE)
+        names = [f"{part} a", f"{part} b", f"-{part}", STORED]
+        self.send(names, lambda names: meter.submit(batch(*names, user=part)))
+        self.send([f"{part} c"], lambda names: meter.submit(batch(*names)))
+        self._job(meter, lambda store, moment: store.refresh(moment))
+
+    def send(self, names: list[str], store: Callable[[list[str]], "Future[list[bool]]"]) -> None:
+        """Send events and note what was answered, which must be what is known of them."""
+        try:
+            new = store(names).result(SECONDS)
+        except OutcomeUnknown:
+            self.unknown |= set(names) - self.counted
+            return
+        except StoreFailed:
+            self.refused |= set(names) - self.counted
+            return
+        for name, is_new in zip(names, new, strict=True):
+            if name not in self.unknown:
+                assert is_new == (name not in self.counted), f"{name}: new {is_new}"
+        self.counted |= set(names)
+        self.unknown -= set(names)
+        self.refused -= set(names)
+
+    def _job(self, meter: Meter, job: Callable[[Any, datetime], object]) -> None:
+        with suppress(StoreFailed):  # the next one makes up for it
+            meter.run(job).result(SECONDS)
+
+    def check(self, store: DuckDBStore, meter: Meter) -> None:
+        """The counter, the statistics and the ids agree with the answers."""
+        meter.run(lambda store, _: store.forget(NOW - timedelta(days=30))).result(SECONDS)
+        meter.run(lambda store, moment: store.refresh(moment)).result(SECONDS)
+        counted = self.counted - {OF_OLD}
+        with store.snapshot() as snapshot:
+            usage = snapshot.window(1, after=EVER, until=NOW + timedelta(days=1))
+            difference = snapshot.difference(1)
+        assert difference == (usage.calls, 0, 0, 0, 0), difference
+        most = len(counted) + len(self.unknown)
+        assert len(counted) <= usage.calls <= most, (
+            f"{usage.calls} of {sorted(counted)}, {sorted(self.unknown)}"
+        )
+
+    def retry(self, meter: Meter) -> None:
+        """Every event that was refused is sent again: by its id it counts once, whatever had become of it."""
+        again = sorted(name for name in self.refused | self.unknown if not name.startswith("-"))
+        known = sorted(name for name in self.counted - {OF_OLD} if not name.startswith("-"))
+        self.send(again, lambda names: meter.submit(batch(*names)))
+        assert meter.submit(batch(*known)).result(SECONDS) == [False] * len(known), known
+
+
+def prepare(folder: Path) -> None:
+    """A store with an event that is known, and one that is too old."""
+    store = DuckDBStore(folder)
+    store.append(batch(OF_OLD, time=OLD), received_at=OLD)
+    store.append(batch(STORED), received_at=NOW - MINUTE)
+    store.refresh(NOW)
+    store.close()
+
+
+def use(folder: Path, first: int, times: int, recovers: bool) -> None:
+    """A life in which the calls from `first` on fail. Leaves its story and the number of calls in the folder."""
+    disk = ctypes.CDLL(None)
+    kinds, _, error, _ = map(int, sys.argv[1:])
+    disk.disk_fails(str(folder).encode(), kinds, first, first + times - 1 if times else 2**31 - 1, error)
+    story = Story()
+    story.counted |= {STORED, OF_OLD}
+    try:
+        store = DuckDBStore(folder, memory="128MB")
+    except DataFolderError:
+        (folder / CALLS).write_text(str(disk.disk_works()))
+        return  # a start is refused while the disk fails, and loses nothing
+    clock = FixedClock(NOW)
+    meter = Meter(store, clock, most_waiting=1_000)
+    story.live(meter, clock)
+    (folder / CALLS).write_text(str(disk.disk_works()))
+    if recovers:
+        story.recover(meter, clock)
+        story.check(store, meter)
+        story.retry(meter)
+        story.check(store, meter)
+    told = {"counted": story.counted, "refused": story.refused, "unknown": story.unknown}
+    (folder / STORY).write_text(json.dumps({name: sorted(names) for name, names in told.items()}))
+
+
+def use_again(folder: Path) -> None:
+    """The life after that, on a disk that works."""
+    story = Story()
+    story.counted |= {STORED, OF_OLD}
+    if (folder / STORY).exists():
+        for name, names in json.loads((folder / STORY).read_text()).items():
+            setattr(story, name, set(names))
+    store = DuckDBStore(folder, memory="128MB")
+    meter = Meter(store, FixedClock(NOW + timedelta(hours=1)), most_waiting=1_000)
+    story.check(store, meter)
+    story.retry(meter)
+    story.check(store, meter)
+    meter.close()
+    store.close()
+
+
+def in_a_process(work: Callable[..., None], *arguments: object) -> bool:
+    """Do something in a process that ends without closing anything; did it succeed?"""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] == 0
+    try:
+        work(*arguments)
+    except BaseException:  # noqa: BLE001  # whatever it is, the parent must hear of it
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def main() -> None:
+    _, times, _, step = map(int, sys.argv[1:])
+    failures: list[str] = []
+    lives, first, calls, recovers = 0, 1, 1, True
+    with TemporaryDirectory() as made:
+        assert in_a_process(prepare, Path(made))
+        while first <= calls:
+            lives += 1
+            with TemporaryDirectory() as name:
+                folder = Path(name)
+                copy(Path(made) / FILE, folder / FILE)
+                if not (
+                    in_a_process(use, folder, first, times, recovers) and in_a_process(use_again, folder)
+                ):
+                    failures.append(f"from call {first}, {'recovers' if recovers else 'is killed'}")
+                    break
+                calls = int((folder / CALLS).read_text())
+            first, recovers = first + (not recovers) * step, not recovers
+    print(f"{lives} lives of up to {calls} calls; failed: {failures}")
+    sys.exit(bool(failures) or lives < 3)
+
+
+if __name__ == "__main__":
+    main()
