@@ -131,3 +131,21 @@ def test_binary_mode_takes_headers_that_are_percent_encoded_and_extensions(serve
     assert answer["rejected"][0]["code"] == "too_old"
     again = [envelope("1", user="encoded") | {"source": "/gateway/€"}] * 2
     assert send(server, again, "application/cloudevents-batch+json")["accepted"] == 1
+
+
+def test_an_envelope_without_data_is_refused_alike_in_all_modes(server: Server) -> None:
+    bare = ENVELOPE | {"id": "bare"}
+    headers = {f"ce-{name}": value for name, value in bare.items() if name != "datacontenttype"}
+    answers = [
+        server.post(content=body, headers=sent)
+        for body, sent in (
+            (json.dumps(bare), {"Content-Type": "application/cloudevents+json"}),
+            (json.dumps([bare]), {"Content-Type": "application/cloudevents-batch+json"}),
+            (b"", headers),
+            (b"null", headers | {"Content-Type": "application/json"}),
+        )
+    ]
+
+    assert {answer.status_code for answer in answers} == {202}
+    (told,) = {answer.text for answer in answers}
+    assert "data is null: expected a usage event" in told

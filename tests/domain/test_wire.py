@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meterboard.domain.event import MAX_EVENTS, canonical_ip
-from meterboard.domain.wire import read_events
+from meterboard.domain.wire import MARKS, MAX_MARKS, check_marks, read_events
 from meterboard.errors import MeterboardError, TooLarge, UnreadableBody
 
 GOOD = {"user": "maria"}
@@ -138,6 +138,72 @@ def test_any_json_array_is_answered_event_by_event(events: list[object]) -> None
 
     assert len(sent.events) + len(sent.rejected) == len(events)
     assert all(len(refused.message) > 20 for refused in sent.rejected)
+
+
+def marks_in(value: object) -> int:
+    """The commas and opening brackets that JSON of a value has outside of texts."""
+    if isinstance(value, list | dict):
+        inner = value.values() if isinstance(value, dict) else value
+        return 1 + max(0, len(value) - 1) + sum(map(marks_in, inner))
+    return 0
+
+
+@given(st.recursive(values, lambda inner: st.lists(inner, max_size=4), max_leaves=6), st.integers(3, 40))
+def test_values_are_counted_without_those_in_texts(value: object, step: int) -> None:
+    marked = [value, 'a text: "{[,,]}" \\', "\\", '\\"', ",,,,,,,,,"]
+    body = json.dumps(marked, ensure_ascii=False).encode(errors="surrogatepass")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("meterboard.domain.wire.STEP_BYTES", step)
+        check_marks(body, marks_in(marked))
+        with pytest.raises(TooLarge):
+            check_marks(body, marks_in(marked) - 1)
+
+
+def test_a_batch_of_the_most_values_is_taken() -> None:
+    full = {
+        "id": "x",
+        "ip": "10.0.0.1",
+        "request": {
+            "method": "GET",
+            "path": "/a,b,c,d,e,f,g,{id},h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,w,x,y,z" + "," * 40,
+        },
+        "credits": 1,
+        "records": 1,
+        "status": 200,
+        **dict.fromkeys(["application", "function", "user", "version", "module", "method"], "a, b"),
+    }
+    body = json.dumps([full] * MAX_EVENTS).encode()
+
+    assert sum(map(body.count, MARKS)) > MAX_MARKS
+    assert len(read_events(body, ndjson=False).events) == MAX_EVENTS
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"{}," * 300_000 + b"{}]",
+        b"[" + b"1," * 600_000 + b"1]",
+        b'{"a":[' + b"{}," * 300_000 + b"{}]}",
+        b'["' + b'","' * 600_000 + b'"]',
+    ],
+    ids=["objects", "numbers", "in an object", "texts"],
+)
+def test_a_body_of_more_values_than_events_can_have_is_too_large(body: bytes) -> None:
+    with pytest.raises(TooLarge, match="500,000 JSON values"):
+        read_events(body, ndjson=False)
+
+
+@pytest.mark.parametrize("line", [b"\n", b"\r", b"{}\n", b"{\r\n"])
+def test_more_lines_than_events_are_too_large(line: bytes) -> None:
+    with pytest.raises(TooLarge):
+        read_events(line * 150_000, ndjson=True)
+
+
+def test_a_message_shows_the_beginning_of_a_long_name() -> None:
+    (refused,) = read_events(json.dumps([{"x" * 100_000: 1}]).encode(), ndjson=False).rejected
+
+    assert len(refused.message) < 300
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """The body of a request that sends usage, received within bounds."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import NamedTuple, TypeVar
 
 from litestar.types import Receive
 
@@ -22,6 +23,10 @@ BRIEF_BYTES = 300_000
 MAX_PACKED_BYTES = 4_096
 MAX_UNPACKED_BYTES = 65_536
 """A body in gzip that is not longer, as sent and as expanded, is expanded where it arrives: it takes 1 ms at most."""
+
+T = TypeVar("T")
+LONGEST_NUMBER = 20
+"""Digits of a Content-Length that are read as a number."""
 
 
 class Pace(NamedTuple):
@@ -70,13 +75,39 @@ class Bodies:
 
 
 class Body:
-    """One of them, of `most` bytes at most, expanded or not. To be let go of when the request is answered."""
+    """One of them, of `most` bytes at most, expanded or not: a context that ends when the request is answered."""
 
     def __init__(self, together: Bodies, key: ApiKey, most: int) -> None:
         self._together = together
-        self._owner = owner_of(key)
+        self._owner = None if key.organization is None else key.organization.id
         self._most = most
         self._size = 0
+        self._turn: AsyncExitStack | None = None
+
+    async def __aenter__(self) -> "Body":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.end_turn()
+        self._together.release(self._owner, self._size)
+
+    async def run(self, job: Callable[[], T], *, large: bool = False) -> T:
+        """
+        Run a job in a thread, in turn with the requests of the same owner.
+
+        They wait from a request's first job on until its turn ends, so that only one at a time holds what it expanded.
+        """
+        if self._turn is None:
+            turn = AsyncExitStack()
+            await turn.enter_async_context(self._together.workers.turn(self._owner))
+            self._turn = turn
+        return await self._together.workers.run(job, large=large)
+
+    async def end_turn(self) -> None:
+        """The next request of the same owner may have its jobs run."""
+        if self._turn is not None:
+            turn, self._turn = self._turn, None
+            await turn.aclose()
 
     async def read(self, headers: Mapping[bytes, str], receive: Receive) -> bytes:
         """
@@ -85,8 +116,9 @@ class Body:
         Raises: UnreadableBody. TooLarge: this one. TooSlow. Overloaded: all that are being received, together.
         Disconnected.
         """
-        declared = headers.get(b"content-length", "")
-        if declared.isdecimal() and len(declared) < 20 and int(declared) > self._most:
+        declared = headers.get(b"content-length", "").lstrip("0")
+        # Python refuses to read thousands of digits as a number.
+        if declared.isdecimal() and (len(declared) > LONGEST_NUMBER or int(declared) > self._most):
             raise too_large(self._most)
         body = await self._receive(receive)
         encoding = headers.get(b"content-encoding", "identity").strip().lower()
@@ -103,8 +135,7 @@ class Body:
                 return expand(body, encoding, MAX_UNPACKED_BYTES)
             except TooLarge:
                 pass
-        job = lambda: expand(body, encoding, self._most)  # noqa: E731
-        return await self._together.workers.run(self._owner, job, large=False)
+        return await self.run(lambda: expand(body, encoding, self._most))
 
     async def _receive(self, receive: Receive) -> bytes:
         now = asyncio.get_running_loop().time
@@ -134,12 +165,3 @@ class Body:
     def _hold(self, size: int) -> None:
         self._size += size
         self._together.hold(self._owner, size, brief=self._size <= BRIEF_BYTES)
-
-    def let_go(self) -> None:
-        """Its bytes are not needed any more."""
-        self._together.release(self._owner, self._size)
-
-
-def owner_of(key: ApiKey) -> int | None:
-    """Whose share of memory and threads a request takes: an organisation's, or that of all provider-wide keys."""
-    return None if key.organization is None else key.organization.id

@@ -10,7 +10,7 @@ import msgspec
 from litestar.types import HTTPScope, Receive, Send
 
 from meterboard.api.auth import key_of
-from meterboard.api.body import BRIEF_BYTES, Bodies, Body, Disconnected, owner_of
+from meterboard.api.body import BRIEF_BYTES, Bodies, Body, Disconnected
 from meterboard.api.problems import MEDIA_TYPE, problem, problem_of
 from meterboard.domain.access import ApiKey
 from meterboard.domain.cloudevents import (
@@ -79,18 +79,15 @@ class EventsApp:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         key = await key_of(headers.get(b"authorization"), self._access)
         check_may_send(key)
-        held = Body(self._bodies, key, MAX_BODY_BYTES)
-        try:
+        async with Body(self._bodies, key, MAX_BODY_BYTES) as held:
             body = await held.read(headers, receive)
             content_type = headers.get(b"content-type", "").partition(";")[0].strip().lower()
             read = _reader(content_type, headers)
             sent = self._read_here(key, body, read)
-            job = lambda: read(body)  # noqa: E731
             large = len(body) > BRIEF_BYTES
-            priced = await price(self._ingest, self._bodies, key, sent or job, large=large)
+            priced = await price(self._ingest, held, key, sent or (lambda: read(body)), large=large)
+            await held.end_turn()
             return await self._ingest.store(priced)
-        finally:
-            held.let_go()
 
     def _read_here(self, key: ApiKey, body: bytes, read: Callable[[bytes], Sent]) -> Sent | None:
         """What a brief body carries; None where that takes long to find out."""
@@ -102,7 +99,7 @@ class EventsApp:
 
 
 async def price(
-    ingest: Ingest, bodies: Bodies, key: ApiKey, sent: Sent | Callable[[], Sent], *, large: bool
+    ingest: Ingest, held: Body, key: ApiKey, sent: Sent | Callable[[], Sent], *, large: bool
 ) -> Priced:
     """
     What events are and cost: worked out here as far as that is quick, else in a thread.
@@ -116,7 +113,7 @@ async def price(
         job = pricing.finished
     else:
         job = lambda: ingest.price(key, sent())  # noqa: E731
-    return await bodies.workers.run(owner_of(key), job, large=large)
+    return await held.run(job, large=large)
 
 
 def _reader(content_type: str, headers: Mapping[bytes, str]) -> Callable[[bytes], Sent]:

@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from meterboard.api.auth import key_of
-from meterboard.api.body import BRIEF_BYTES, Bodies, Body, Disconnected, owner_of
+from meterboard.api.body import BRIEF_BYTES, Bodies, Body, Disconnected
 from meterboard.api.ingest import answer, price
 from meterboard.api.problems import problem_of
 from meterboard.domain.access import ApiKey
@@ -96,26 +96,21 @@ class TracesApp:
     ) -> ExportTraceServiceResponse:
         key = await key_of(headers.get(b"authorization"), self._access)
         check_may_send(key)
-        held = Body(self._bodies, key, MAX_BYTES)
-        try:
+        async with Body(self._bodies, key, MAX_BYTES) as held:
             body = await held.read(headers, receive)
             if len(body) <= SMALL_BYTES:
                 calls = read_spans(body, encoding)
             else:
-                large = len(body) > BRIEF_BYTES
-                job = lambda: read_spans(body, encoding)  # noqa: E731
-                calls = await self._bodies.workers.run(owner_of(key), job, large=large)
-            return await self._store(key, calls)
-        finally:
-            held.let_go()
+                calls = await held.run(lambda: read_spans(body, encoding), large=len(body) > BRIEF_BYTES)
+            return await self._store(key, calls, held)
 
-    async def _store(self, key: ApiKey, calls: Calls) -> ExportTraceServiceResponse:
+    async def _store(self, key: ApiKey, calls: Calls, held: Body) -> ExportTraceServiceResponse:
         """All of them, in steps of what one request of events may carry: sent again, none of them counts twice."""
         refused: list[tuple[str, str]] = []
         events = iter(calls.events)
         done = 0
         while step := list(islice(events, MAX_EVENTS)):
-            priced = await self._priced(key, step)
+            priced = await self._priced(key, step, held)
             await self._ingest.store(priced)
             refused += [(calls.spans[done + each.index], each.message) for each in priced.rejected]
             done += len(step)
@@ -126,10 +121,10 @@ class TracesApp:
             answer.partial_success.error_message = f"{len(refused):,} of {done:,} HTTP server spans were refused; the first, span {span}: {message}"
         return answer
 
-    async def _priced(self, key: ApiKey, step: Sequence[dict[str, object] | Fault]) -> Priced:
+    async def _priced(self, key: ApiKey, step: Sequence[dict[str, object] | Fault], held: Body) -> Priced:
         few = len(step) <= FEW_CALLS and self._ingest.needs_no_database(key)
         sent = each(step) if few else lambda: each(step)
-        return await price(self._ingest, self._bodies, key, sent, large=len(step) > MANY_CALLS)
+        return await price(self._ingest, held, key, sent, large=len(step) > MANY_CALLS)
 
 
 def _refusal(error: Exception) -> Refusal:

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Runs one job at a time for each owner, and one large job at a time for all, in the order in which they come."""
+    """Runs the jobs of one request at a time for each owner, and one large job at a time for all, in order."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="bodies")
@@ -21,13 +21,12 @@ class Workers:
         self._turns: dict[int | None, asyncio.Lock] = {}
         self._waiting: dict[int | None, int] = {}
 
-    async def run(self, owner: int | None, job: Callable[[], T], *, large: bool) -> T:
+    async def run(self, job: Callable[[], T], *, large: bool) -> T:
         """Run a job in a thread. A job that has begun is waited for, also when the caller is cancelled."""
-        async with self._turn(owner):
-            if not large:
-                return await self._done(job)
-            async with self._large:
-                return await self._done(job)
+        if not large:
+            return await self._done(job)
+        async with self._large:
+            return await self._done(job)
 
     async def _done(self, job: Callable[[], T]) -> T:
         running = asyncio.get_running_loop().run_in_executor(self._pool, job)
@@ -38,7 +37,8 @@ class Workers:
             raise
 
     @asynccontextmanager
-    async def _turn(self, owner: int | None) -> AsyncIterator[None]:
+    async def turn(self, owner: int | None) -> AsyncIterator[None]:
+        """Waits until no other request of the owner is having its jobs run."""
         lock = self._turns.setdefault(owner, asyncio.Lock())
         self._waiting[owner] = self._waiting.get(owner, 0) + 1
         try:

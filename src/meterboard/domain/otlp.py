@@ -95,7 +95,7 @@ class _Field(NamedTuple):
 def _in_protobuf(body: bytes) -> Iterator[tuple[Resource, Iterator[Span | Fault]]]:
     count = _Count()
     for group in _fields(body, 0, len(body), count):
-        if group.number == _RESOURCE_SPANS:
+        if group.number == _RESOURCE_SPANS and group.end > group.start:
             fields = list(_fields(body, group.start, group.end, count))
             resources = [field for field in fields if field.number == _RESOURCE]
             _check_resource(sum(field.end - field.start for field in resources))

@@ -42,7 +42,10 @@ MAX_EVENT_MARKS = 150_000
 """In one event, commas in texts included: ten texts of nothing but commas have fewer."""
 MAX_LINES = 10 * MAX_EVENTS
 """Of NDJSON, empty ones included."""
-_TEXT_OR_MARK = re.compile(rb'"[^"]*"?|[,{\[]')
+STEP_BYTES = 65_536
+"""Looked through at once: less than 5 ms, after which other threads may go on."""
+_TEXT = re.compile(rb'"[^"]*"?')
+_OTHER_BYTES = bytes(set(range(256)) - set(b'",{['))
 
 _one = msgspec.json.Decoder(UsageEvent)
 _many = msgspec.json.Decoder(list[UsageEvent])
@@ -104,11 +107,13 @@ def check_marks(body: bytes, most: int) -> None:
     """Raises: TooLarge: JSON of more values than `most`, before anything is made of them."""
     if len(body) <= most or sum(map(body.count, MARKS)) <= most:
         return
-    # Those in texts don't count. Without escapes a text ends at the next quotation mark.
-    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")
-    marks = 0
-    for found in _TEXT_OR_MARK.finditer(plain):
-        marks += plain[found.start()] != ord('"')
+    # Those in texts don't count. What is left without escapes and all else says where texts begin and end.
+    marks_and_quotes = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _OTHER_BYTES)
+    marks, in_text = 0, b""
+    for start in range(0, len(marks_and_quotes), STEP_BYTES):
+        step = in_text + marks_and_quotes[start : start + STEP_BYTES]
+        in_text = b'"' if step.count(b'"') % 2 else b""
+        marks += len(_TEXT.sub(b"", step))
         if marks > most:
             raise TooLarge(f"The request carries more than {most:,} JSON values. Send smaller batches.")
 
