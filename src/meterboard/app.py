@@ -33,7 +33,7 @@ def asgi(services: Services) -> ASGIApp:
         EVENTS_PATH: EventsApp(services.access, services.ingest, bodies),
         TRACES_PATH: TracesApp(services.access, services.ingest, bodies),
     }
-    others = _litestar(services)
+    others = litestar(services)
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         # What has no method is a socket or the start of the server; events are listed by the framework.
@@ -47,7 +47,8 @@ def asgi(services: Services) -> ASGIApp:
     return counted(route, services.health.answered)
 
 
-def _litestar(services: Services) -> Litestar:
+def litestar(services: Services) -> Litestar:
+    """The routes that the framework answers: all but those that take events."""
     held = {
         "access": services.access,
         "health": services.health,
