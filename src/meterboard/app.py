@@ -39,7 +39,7 @@ def asgi(services: Services) -> ASGIApp:
         EVENTS_PATH: EventsApp(services.access, services.ingest, bodies),
         TRACES_PATH: TracesApp(services.access, services.ingest, bodies),
     }
-    others = _litestar(services)
+    others = litestar(services)
     door = asyncio.Lock()
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,7 +77,8 @@ def _with_headers(send: Send) -> Send:
     return add
 
 
-def _litestar(services: Services) -> Litestar:
+def litestar(services: Services) -> Litestar:
+    """The routes that the framework answers: all but those that take events."""
     held = {
         "access": services.access,
         "counters": Counters(services.live_credits, services.reads),

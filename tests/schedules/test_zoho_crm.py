@@ -100,7 +100,7 @@ def test_method_names_follow_one_scheme() -> None:
         ("GET", "/crm/v2/settings/automation/functions/jane/status", "v2", "", "settings.automation.get"),
         ("GET", "/crm/v8/settings", "v8", "", "settings.get"),
         ("GET", "/crm/private/json/Leads/jane/getRecords", "v1", "Leads", "get"),
-        ("jane@acme", "/crm/v8/Leads", "v8", "Leads", "records"),
+        ("jane@acme", "/crm/v8/Leads", "", "(not HTTP)", "(not HTTP)"),
     ],
 )
 def test_a_request_is(http: str, path: str, version: str, module: str, method: str) -> None:
