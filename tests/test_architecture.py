@@ -16,7 +16,7 @@ LAYERS = {
     "web": {"service", "domain", "errors", "__init__"},
     "importers": {"service", "domain", "errors"},
     "client": set(),
-    "proxy": {"client", "domain", "errors"},
+    "proxy": {"client", "listener", "domain", "errors"},
     "commands": {
         "services",
         "address",

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -12,42 +11,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
-
 from meterboard.address import FILE, LOOPBACK_OF, Running, address_of, connect, http_address, write_note
 from meterboard.app import asgi
+from meterboard.listener import listener, stop_on_signals
 from meterboard.service.jobs import run_jobs
 from meterboard.services import Services
-
-if sys.platform != "win32":  # which has no such limits
-    import resource
 
 LOOK_SECONDS = 0.01
 """How long to wait between two looks whether a starting server answers yet."""
 GRACE_SECONDS = 3
 """How long open connections, such as live counters, may take to end when the server stops."""
-
-SILENT_SECONDS = 10
-"""How long a connection may take to send a request's headers, or stay idle between two requests."""
-MAX_HEADER_BYTES = 64 * 1024
-"""The headers of a request, its address included. With MOST_CONNECTIONS it bounds what unfinished ones hold."""
-MOST_CONNECTIONS = 16_384
-SPARE_FILES = 256
-"""Files that the process may open beside connections: the stores, their logs, exports."""
-
-
-def most_connections() -> int:
-    """Raises the limit of open files as far as the system allows; answers how many connections fit in it."""
-    if sys.platform == "win32":
-        return MOST_CONNECTIONS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + SPARE_FILES
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < allowed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    return max(SPARE_FILES, allowed - SPARE_FILES)
 
 
 def serve(
@@ -77,23 +50,9 @@ async def _serve(
     ready: Callable[[str], None],
     meanwhile: Callable[[], Awaitable[None]] | None,
 ) -> None:
-    logging.getLogger("_granian").setLevel(logging.ERROR)
     ip = address_of(host)
-    server = Server(
-        asgi(services),
-        address=ip,
-        port=port,
-        interface=Interfaces.ASGI,
-        # Of HTTP/1 alone Granian limits how long a connection may be silent.
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=SILENT_SECONDS * 1_000, max_buffer_size=MAX_HEADER_BYTES
-        ),
-        backlog=1024,
-        backpressure=most_connections(),
-        log_enabled=False,
-    )
-    server.workers_kill_timeout = GRACE_SECONDS
+    logging.getLogger("_granian").setLevel(logging.ERROR)
+    server = listener(asgi(services), ip=ip, port=port, grace_seconds=GRACE_SECONDS)
     loop = asyncio.get_running_loop()
     stop: Callable[[], None] = server.stop
     stop_on_signals(loop, stop)
@@ -144,15 +103,6 @@ def _answers(running: Running) -> bool:
         return False
     connection.close()
     return True
-
-
-def stop_on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    """Calls `stop` in the loop on SIGINT and SIGTERM."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # on Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
 def _log_unless_cut_off(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from meterboard.server import most_connections
+from meterboard.listener import SPARE_FILES, connection_limit
 from meterboard.web.live import MOST_LINES_EACH
 from tests.server import Server
 
@@ -62,4 +62,4 @@ def test_a_session_has_a_limit_of_live_lines(server: Server) -> None:
 
 
 def test_the_limit_of_connections_leaves_files_for_the_stores() -> None:
-    assert most_connections() < resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert connection_limit(SPARE_FILES) < resource.getrlimit(resource.RLIMIT_NOFILE)[0]
