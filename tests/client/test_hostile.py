@@ -17,6 +17,7 @@ from meterboard.client.allowance import Allowance
 from meterboard.client.event import Stamp, encoded
 from meterboard.client.middleware import asgi, wsgi
 from meterboard.client.segment import LONGEST_BYTES
+from meterboard.client.sender import _without_time
 from meterboard.client.text import MAX_TEXT, cleaned, short_path
 from meterboard.domain.wire import read_events
 from tests.client.conftest import adds_up, counted
@@ -114,6 +115,32 @@ def test_an_event_that_no_file_of_the_spool_can_hold_is_counted_as_dropped(
         assert (stats.recorded, stats.spooled, stats.dropped) == (3, 2, 1)
         assert adds_up(stats)
     assert "1 usage events were dropped and will not be counted: an event takes 1,000," in caplog.text
+
+
+def test_what_waits_for_a_thread_that_is_stuck_is_bounded_in_bytes(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meterboard.client.journal.MOST_ARRIVING_BYTES", 1_000_000)
+    with Meter(NOWHERE, "key", spool=spool) as meter:
+        journal = meter._journal
+        assert journal._lock.acquire(timeout=10)
+        for _ in range(20):
+            meter.record_encoded(f',"user":"{"x" * 100_000}"')
+        assert sum(len(lines) for lines, _ in journal._arriving) < 1_200_000
+        journal._lock.release()
+        meter.record()
+        stats = meter.stats
+        assert (stats.recorded, stats.spooled, stats.dropped) == (21, 11, 10)
+
+
+@pytest.mark.parametrize("text", ["🧮" * 10_000, "\x01" * 10_000])
+def test_an_event_that_is_sent_again_without_its_time_gets_no_longer(text: str) -> None:
+    line = Stamp().line(encoded(dict.fromkeys(TEXTS, text)))
+    again = _without_time(line)
+
+    assert len(again) < len(line)
+    assert read_events(again, ndjson=False).events[0].user == text
+    assert _without_time(b'{"user":"\\ud800"}\n') == b'{"user":"?"}\n'  # from the spool of an earlier version
 
 
 class Listening:

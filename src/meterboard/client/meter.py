@@ -46,7 +46,7 @@ class Stats:
     rejected: int
     """Refused by Meterboard one by one, for what is in them."""
     dropped: int
-    """Lost: the spool had reached its bound, or Meterboard refused the whole request for good."""
+    """Lost: the spool had no room, the meter was closed, or Meterboard refused the whole request for good."""
     mistakes: int
     """Calls of `record` whose arguments can't be an event; not among `recorded`."""
     spooled: int
@@ -107,7 +107,7 @@ class Meter:
         """
         Count one call; the fields are those of a usage event, each by its name.
 
-        A mistake in them is counted in `stats.mistakes` and logged.
+        A mistake in them is counted in `stats.mistakes` and logged. Text that is too long is cut.
         """
         try:
             if positional:
