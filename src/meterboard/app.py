@@ -79,6 +79,7 @@ def _litestar(services: Services) -> Litestar:
     held = {
         "access": services.access,
         "counters": Counters(services.live_credits, services.reads),
+        "exports": services.exports,
         "health": services.health,
         "live_credits": services.live_credits,
         "metrics_for": services.settings.metrics,
