@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ from granian.server.embed import Server
 
 from meterboard.address import FILE, Running, address_of
 from meterboard.app import asgi
+from meterboard.peers import limit_connections, noting_requests
 from meterboard.service.jobs import run_jobs
 from meterboard.services import Services
 
@@ -75,8 +76,9 @@ async def _serve(
     meanwhile: Callable[[], Awaitable[None]] | None,
 ) -> None:
     logging.getLogger("_granian").setLevel(logging.ERROR)
+    active: set[Hashable] = set()
     server = Server(
-        asgi(services),
+        noting_requests(asgi(services), active),
         address=address_of(host),
         port=port,
         interface=Interfaces.ASGI,
@@ -95,7 +97,10 @@ async def _serve(
         loop.add_signal_handler(number, server.stop)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     (data / FILE).write_bytes(msgspec.json.encode(Running(address)))
-    tasks = [asyncio.create_task(run_jobs(services.jobs(), services.clock))]
+    tasks = [
+        asyncio.create_task(run_jobs(services.jobs(), services.clock)),
+        asyncio.create_task(limit_connections(port, active)),
+    ]
     if meanwhile:
         tasks.append(asyncio.create_task(_awaited(meanwhile)))
     # What was built up to here stays until the end. Left to the collector, it would look through all of it again and
