@@ -82,6 +82,7 @@ def litestar(services: Services) -> Litestar:
     held = {
         "access": services.access,
         "counters": Counters(services.live_credits, services.reads),
+        "exports": services.exports,
         "health": services.health,
         "instance_secret": services.instance_secret,
         "live_credits": services.live_credits,

@@ -5,7 +5,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from meterboard.address import FILE, LOOPBACK_OF, Running, address_of, connect, http_address, write_note
 from meterboard.app import asgi
 from meterboard.listener import listener, stop_on_signals
+from meterboard.peers import limit_connections, noting_requests
 from meterboard.service.jobs import run_jobs
 from meterboard.services import Services
 
@@ -52,7 +53,8 @@ async def _serve(
 ) -> None:
     ip = address_of(host)
     logging.getLogger("_granian").setLevel(logging.ERROR)
-    server = listener(asgi(services), ip=ip, port=port, grace_seconds=GRACE_SECONDS)
+    active: set[Hashable] = set()
+    server = listener(noting_requests(asgi(services), active), ip=ip, port=port, grace_seconds=GRACE_SECONDS)
     loop = asyncio.get_running_loop()
     stop: Callable[[], None] = server.stop
     stop_on_signals(loop, stop)
@@ -65,7 +67,11 @@ async def _serve(
             stop()
 
     announcement.add_done_callback(stop_if_unannounced)
-    tasks = [asyncio.create_task(run_jobs(services.jobs(), services.clock)), announcement]
+    tasks = [
+        announcement,
+        asyncio.create_task(run_jobs(services.jobs(), services.clock)),
+        asyncio.create_task(limit_connections(port, active)),
+    ]
     if meanwhile:
         tasks.append(asyncio.create_task(_awaited(meanwhile)))
     # What was built up to here stays until the end. Left to the collector, it would look through all of it again and

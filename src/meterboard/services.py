@@ -22,6 +22,7 @@ from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import DataFolderError, ScheduleError
 from meterboard.service.access import Access
 from meterboard.service.credits import LiveCredits
+from meterboard.service.export import Exports
 from meterboard.service.health import Health
 from meterboard.service.ingest import Ingest
 from meterboard.service.jobs import Job
@@ -102,6 +103,7 @@ class Services:
         self.store = DuckDBStore(data, memory=settings.memory)
         self.reads = Reads(self.store.interrupt)
         last_receipt = self.store.last_receipt()
+        self.exports = Exports(data)
         self.health = Health(__version__, clock)
         self.meter = Meter(
             self.store,

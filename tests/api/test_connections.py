@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from meterboard.listener import SPARE_FILES, connection_limit
+from meterboard.peers import close_surplus
 from meterboard.web.live import MOST_LINES_EACH
 from tests.server import Server
 
@@ -63,3 +64,30 @@ def test_a_session_has_a_limit_of_live_lines(server: Server) -> None:
 
 def test_the_limit_of_connections_leaves_files_for_the_stores() -> None:
     assert connection_limit(SPARE_FILES) < resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def test_a_peer_s_surplus_is_closed_but_for_what_is_being_answered() -> None:
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port = listener.getsockname()[1]
+        callers = [sockets.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(10)]
+        for _ in callers:
+            sockets.enter_context(listener.accept()[0])
+        active = {callers[0].getsockname(), callers[1].getsockname()}
+
+        assert close_surplus(port, active, most=10) == 0
+        assert close_surplus(port, active, most=4) == 6
+
+        for caller in callers:
+            caller.settimeout(0.0)
+        closed = [caller.getsockname() for caller in callers if is_closed(caller)]
+        assert len(closed) == 6
+        assert not active & {*closed}
+        assert close_surplus(port, {caller.getsockname() for caller in callers}, most=1) == 0
+
+
+def is_closed(caller: socket.socket) -> bool:
+    try:
+        return caller.recv(1) == b""
+    except BlockingIOError:
+        return False

@@ -1,29 +1,194 @@
-"""Rows as CSV."""
+"""Exports are written page by page, say what the whole answer says, and leave nothing behind."""
 
 import csv
-from io import StringIO
+import io
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet
 import pytest
 
-from meterboard.service.export import to_csv
+from meterboard.api.answers import Paged, respond, write_in_full
+from meterboard.domain.event import Combination, EventBatch
+from meterboard.domain.organization import Organization
+from meterboard.domain.period import micros
+from meterboard.domain.query import parse_order
+from meterboard.domain.reason import GIVEN
+from meterboard.errors import Overloaded
+from meterboard.service import export
+from meterboard.service.export import FOLDER, MOST_FILES_EACH, Exports, FileFormat
+from meterboard.services import Services
+from tests.conftest import NOW
+from tests.service.test_reads import client, run
 
-COLUMNS: dict[str, type] = {"name": str, "calls": int, "share": float}
+pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
+COLUMNS = ("user", "module", "function")
+JSON_ROWS = 10_000
+FILTERS: dict[str, tuple[str, ...]] = {}
 
 
-def cells(name: str) -> list[str]:
-    """A row as a reader of CSV gets it."""
-    _, row = csv.reader(StringIO(to_csv(COLUMNS, [[name, -1, -0.5]]).decode(), newline=""))
-    return row
+def store(services: Services, organization: Organization, combinations: list[Combination]) -> None:
+    """An event of each combination, every third of them with an estimated price."""
+    batch = EventBatch()
+    for number, combination in enumerate(combinations):
+        batch.times.append(micros(NOW) - number % 7 * 3_600_000_000 - 1)
+        batch.ids.append(os.urandom(12))
+        batch.combinations.append(combination._replace(organization=organization.id))
+        batch.credits.append(number % 5)
+        batch.charged.append(number % 5)
+        batch.estimated.append(int(number % 3 == 0))
+        batch.records.append(-1)
+        batch.reasons.append(GIVEN)
+    services.meter.submit(batch).result()
+    services.refresh.now()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["=HYPERLINK(1)", "+cmd|calc", "-1+1", "-", "@SUM(1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff201"],
-)  # fmt: skip
-def test_a_text_that_begins_like_a_formula_is_none(name: str) -> None:
-    assert cells(name) == [f"'{name}", "-1", "-0.5"]
+@pytest.fixture
+def filled(services: Services, acme: Organization) -> Services:
+    combinations = [
+        Combination(
+            1,
+            f"app{n % 3}",
+            f"task{n % 4}" if n % 4 else "",
+            f"m{n % 5}",
+            "get",
+            "v8",
+            "",
+            f"u{n % 11}",
+            "200",
+        )
+        for n in range(120)
+    ]
+    store(services, acme, combinations)
+    return services
 
 
-@pytest.mark.parametrize("name", ["", "a=b", " =1", "maria@acme.example", "'=1", "a,b\n=1"])
-def test_other_texts_and_numbers_stay_as_they_are(name: str) -> None:
-    assert cells(name) == [name, "-1", "-0.5"]
+@pytest.mark.parametrize("name", ["table", "grouped", "by user", "by caller", "tasks"])
+def test_pages_of_an_export_add_up_to_the_whole_answer(
+    filled: Services, acme: Organization, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(export, "PAGE_ROWS", 3)
+    order = parse_order("calls,user", allowed=("calls", "user"))
+    with filled.statistics.read(acme) as reading:
+        day = reading.period("today")
+
+        def breakdown(by: Any, limit: int | None, offset: int, in_full: bool) -> Paged:
+            found = reading.breakdown(day, FILTERS, by, limit=limit, offset=offset, in_full=in_full)
+            return reading.compared(found, day, FILTERS)
+
+        def table(ask: Any, limit: int | None, offset: int, in_full: bool) -> Paged:
+            page = offset // (limit or 1) + 1
+            answer: Paged = ask(
+                day, FILTERS, columns=COLUMNS, order=order, page=page, page_size=limit, in_full=in_full
+            )
+            return answer
+
+        def tasks(limit: int | None, offset: int, in_full: bool) -> Paged:
+            return reading.integration_tasks(day, FILTERS, limit=limit, offset=offset, in_full=in_full)
+
+        questions: dict[str, Callable[..., Paged]] = {
+            "table": partial(table, reading.table),
+            "grouped": partial(table, reading.grouped),
+            "by user": partial(breakdown, "user"),
+            "by caller": partial(breakdown, "caller"),
+            "tasks": tasks,
+        }
+        ask = questions[name]
+        whole = ask(limit=None, offset=0, in_full=False)
+        assert len(whole.rows) > 3
+        forms: tuple[FileFormat, ...] = ("csv", "parquet")
+        for form in forms:
+            file = filled.exports.open(acme.id)
+            write_in_full(
+                partial(_called, ask),
+                file,
+                form=form,
+                with_estimates=reading.has_estimates(day, FILTERS),
+            )
+            written = file.content.read()
+            expected = respond(whole, form=form, name="x").content
+            filled.exports.close(file)
+            if form == "csv":
+                assert written == expected
+            else:
+                assert pyarrow.parquet.read_table(io.BytesIO(written)).equals(
+                    pyarrow.parquet.read_table(io.BytesIO(expected))
+                )
+
+
+def _called(ask: Callable[..., Paged], limit: int, offset: int) -> Paged:
+    return ask(limit=limit, offset=offset, in_full=True)
+
+
+def test_json_has_a_limit_of_rows_and_files_have_none(services: Services, acme: Organization) -> None:
+    count = JSON_ROWS + 50
+    who = [Combination(1, "", f"f{n}", "m", "get", "v8", "", f"u{n}", "200") for n in range(count)]
+    store(services, acme, who)
+    key = services.accounts.keys.create(acme, name="test", scope="read")
+
+    async def main() -> None:
+        async with client(services) as web:
+            web.headers["Authorization"] = f"Bearer {key}"
+            answer = (await web.get("/v1/statistics/breakdown?by=user")).json()
+            assert (len(answer["rows"]), answer["others"]["names"]) == (JSON_ROWS, 50)
+            assert answer["total"]["calls"] == count
+            tasks = (await web.get("/v1/statistics/integration-tasks")).json()
+            assert (len(tasks["rows"]), tasks["total"]["tasks"]) == (JSON_ROWS, count)
+            for question in ("breakdown?by=user", "integration-tasks?"):
+                file = await web.get(f"/v1/statistics/{question}&format=csv")
+                assert len(list(csv.reader(io.StringIO(file.text)))) == count + 1
+                assert int(file.headers["content-length"]) == len(file.content)
+
+    run(main())
+
+
+def test_an_export_that_fails_makes_room_for_the_next(filled: Services, acme: Organization) -> None:
+    key = filled.accounts.keys.create(acme, name="test", scope="read")
+
+    async def main() -> None:
+        async with client(filled) as web:
+            web.headers["Authorization"] = f"Bearer {key}"
+            held = [filled.exports.open(acme.id) for _ in range(MOST_FILES_EACH)]
+            refused = await web.get("/v1/statistics/table?format=csv")
+            assert (refused.status_code, int(refused.headers["retry-after"]) > 0) == (503, True)
+            filled.exports.close(held[0])
+            for _ in range(MOST_FILES_EACH + 1):
+                wrong = await web.get("/v1/statistics/table?format=csv&period=nonsense")
+                right = await web.get("/v1/statistics/table?format=csv")
+                assert (wrong.status_code, right.status_code) == (400, 200)
+            filled.exports.close(held[1])
+
+    run(main())
+
+
+def test_a_file_that_is_dropped_counts_no_longer(tmp_path: Path) -> None:
+    exports = Exports(tmp_path)
+    for _ in range(MOST_FILES_EACH + 1):
+        exports.open(1)  # and its sender is gone
+    held = [exports.open(1) for _ in range(MOST_FILES_EACH)]
+    with pytest.raises(Overloaded):
+        exports.open(1)
+    exports.open(2)
+    assert len(held) == MOST_FILES_EACH
+
+
+def test_nothing_is_left_of_exports(filled: Services, acme: Organization, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / FOLDER
+    with filled.statistics.read(acme) as reading:
+        file = filled.exports.open(acme.id)
+        day = reading.period("today")
+        write_in_full(
+            lambda limit, offset: reading.breakdown(day, FILTERS, "user", limit=limit, offset=offset),
+            file,
+            form="parquet",
+            with_estimates=False,
+        )
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [*folder.iterdir()] == []  # it has no name while it is sent
+    filled.exports.close(file)
+    (folder / "left").mkdir()  # as after a crash in the middle of a Parquet file
+    Exports(tmp_path / "data")
+    assert not folder.exists()

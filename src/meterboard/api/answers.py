@@ -1,11 +1,16 @@
 """An answer of the statistics as JSON, CSV or Parquet."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Literal, NamedTuple
+from itertools import chain
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from litestar import Response
+from litestar.response import Stream
 
+from meterboard.domain.organization import Organization
 from meterboard.service.answers import (
     BreakdownAnswer,
     FlowsAnswer,
@@ -15,7 +20,7 @@ from meterboard.service.answers import (
     TasksAnswer,
 )
 from meterboard.service.events import Event, EventsAnswer
-from meterboard.service.export import Value, to_csv, to_parquet
+from meterboard.service.export import ExportFile, Exports, FileFormat, Value, in_pages, to_csv, to_parquet
 from meterboard.service.linked import ConnectionsAnswer, ValuesAnswer
 
 Format = Literal["json", "csv", "parquet"]
@@ -30,6 +35,8 @@ Answer = (
     | ConnectionsAnswer
     | ValuesAnswer
 )
+Paged = BreakdownAnswer | TableAnswer | TasksAnswer
+"""The answers that may be of any length."""
 OTHERS = "(others)"
 """What files call the names that are not told apart."""
 ESTIMATED = "estimated_calls"
@@ -42,6 +49,9 @@ EVENT_COLUMNS: dict[str, type] = {
     **dict.fromkeys(("schedule", "rule", "formula", "result"), str),
 }
 PARQUET = "application/vnd.apache.parquet"
+MEDIA_TYPES = {"csv": "text/csv", "parquet": PARQUET}
+PIECE_BYTES = 256 * 1024
+"""What of a file is in memory while it is sent."""
 
 
 class Flat(NamedTuple):
@@ -56,15 +66,55 @@ def respond(answer: Answer, *, form: Format, name: str) -> Response[bytes]:
     if form == "json":
         return Response(msgspec.json.encode(answer), media_type="application/json")
     flat = _flat(answer)
-    if form == "csv":
-        content, media_type = to_csv(flat.columns, flat.rows), "text/csv"
-    else:
-        content, media_type = to_parquet(flat.columns, flat.rows), PARQUET
+    content = (to_csv if form == "csv" else to_parquet)(flat.columns, flat.rows)
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
-    return Response(content, media_type=media_type, headers=headers)
+    return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
 
 
-def _flat(answer: Answer) -> Flat:
+def respond_in_full(
+    ask: Callable[[int, int], Paged],
+    *,
+    form: FileFormat,
+    name: str,
+    organization: Organization,
+    exports: Exports,
+    with_estimates: bool = False,
+) -> Response[Any]:
+    """
+    `respond` for an answer of any length: its pages, which `ask` answers, are written to a file, and that is sent.
+
+    Raises: Overloaded: too many such files are being sent.
+    """
+    file = exports.open(organization.id)
+    try:
+        size = write_in_full(ask, file, form=form, with_estimates=with_estimates)
+    except BaseException:
+        exports.close(file)
+        raise
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Content-Length": str(size)}
+    return Stream(_pieces(file, exports), media_type=MEDIA_TYPES[form], headers=headers)
+
+
+def write_in_full(
+    ask: Callable[[int, int], Paged], file: ExportFile, *, form: FileFormat, with_estimates: bool
+) -> int:
+    """Writes the rows of all pages of an answer; answers how many bytes they take."""
+    parts = (_flat(page, with_estimates=with_estimates) for page in in_pages(ask))
+    first = next(parts)
+    return file.write(
+        form, first.columns, chain(first.rows, chain.from_iterable(part.rows for part in parts))
+    )
+
+
+async def _pieces(file: ExportFile, exports: Exports) -> AsyncIterator[bytes]:
+    try:
+        while piece := await asyncio.to_thread(file.content.read, PIECE_BYTES):
+            yield piece
+    finally:
+        exports.close(file)
+
+
+def _flat(answer: Answer, *, with_estimates: bool = False) -> Flat:
     if isinstance(answer, Summary):
         return _summary(answer)
     if isinstance(answer, BreakdownAnswer):
@@ -96,7 +146,7 @@ def _flat(answer: Answer) -> Flat:
     columns = (
         names | dict.fromkeys(answer.counts, int) | {"calls": int, "credits": int, "integration_tasks": int}
     )
-    if any(ESTIMATED in row for row in answer.rows):
+    if with_estimates or any(ESTIMATED in row for row in answer.rows):
         columns |= {ESTIMATED: int}
     return Flat(columns, [[row.get(column, 0) for column in columns] for row in answer.rows])
 

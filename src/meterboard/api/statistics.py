@@ -1,5 +1,6 @@
 """GET /v1/statistics/…: a question in, its answer out as JSON, CSV or Parquet."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get
@@ -8,7 +9,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 from msgspec.structs import replace
 
-from meterboard.api.answers import Format, respond
+from meterboard.api.answers import Format, respond, respond_in_full
 from meterboard.api.problems import expected
 from meterboard.api.schema_parts import DAY, TIME, address_schema, list_pattern
 from meterboard.domain.organization import Organization
@@ -33,10 +34,13 @@ from meterboard.service.answers import (
     TableAnswer,
     TasksAnswer,
 )
+from meterboard.service.export import Exports
 from meterboard.service.reads import shared
 from meterboard.service.statistics import Statistics
 
 MOST_ROWS = 10_000
+"""Rows of an answer in JSON, and of a page of any."""
+PAGE_SIZE = 50
 MOST_PARTS = 50
 MOST_PAGES = 1_000_000_000
 NULLABLE = ("by", "compare", "limit", "page_size")
@@ -47,7 +51,10 @@ Values = Annotated[list[str] | None, Parameter(description=FILTERED)]
 Addresses = Annotated[
     list[str] | None, Parameter(description=FILTERED, schema_extra={"items": address_schema()})
 ]
-Limit = Annotated[int | None, Parameter(ge=1, le=MOST_ROWS, description="Rows at most. Default: all.")]
+Limit = Annotated[
+    int | None,
+    Parameter(ge=1, le=MOST_ROWS, description="Rows at most. Default: 10,000; all in CSV and Parquet."),
+]
 Offset = Annotated[int, Parameter(ge=0, le=MOST_PAGES, description="Rows to pass over.")]
 LARGEST_FIRST = "Columns with commas between, a - before one for the largest first."
 BreakdownSort = Annotated[
@@ -185,24 +192,32 @@ def breakdown(
     organization: Organization,
     statistics: Statistics,
     asked: Asked,
+    exports: Exports,
     by: Breakdown,
     limit: Limit = None,
     offset: Offset = 0,
     sort: BreakdownSort = "-calls",
     compare: Compare = None,
     format: Format = "json",
-) -> Response[bytes]:
+) -> Response[Any]:
     """Most calls first, ties by name. `by=function` counts integration tasks alone."""
     only(request, "by", "limit", "offset", "sort", "compare")
+    name = f"usage-by-{by}"
     names = ("name", "kind") if by == "caller" else ("name",)
     order = parse_order(sort, allowed=(*names, *MEASURES))
     with statistics.read(organization) as reading:
         period = reading.period(asked.period)
-        rows = limit if limit is not None or not offset else MOST_ROWS
-        answer = reading.breakdown(period, asked.filters, by, limit=rows, offset=offset, order=order)
-        if compare:
-            answer = reading.compared(answer, period, asked.filters)
-    return respond(answer, form=format, name=f"usage-by-{by}")
+
+        def ask(limit: int, offset: int, *, in_full: bool = True) -> BreakdownAnswer:
+            answer = reading.breakdown(
+                period, asked.filters, by, limit=limit, offset=offset, order=order, in_full=in_full
+            )
+            return reading.compared(answer, period, asked.filters) if compare else answer
+
+        if format != "json" and limit is None and not offset:
+            return respond_in_full(ask, form=format, name=name, organization=organization, exports=exports)
+        answer = ask(limit or MOST_ROWS, offset, in_full=False)
+    return respond(answer, form=format, name=name)
 
 
 @get(
@@ -264,22 +279,38 @@ def table(
     organization: Organization,
     statistics: Statistics,
     asked: Asked,
+    exports: Exports,
     columns: Columns = "user,ip,application",
     sort: Sort = "-calls",
     page: Page = 1,
     page_size: PageSize = None,
     rows: Literal["flat", "grouped"] = "flat",
     format: Format = "json",
-) -> Response[bytes]:
+) -> Response[Any]:
     """Calls, credits and integration tasks of each combination of the columns, or of each value of the first."""
     only(request, "columns", "sort", "page", "page_size", "rows")
     chosen: tuple[Dimension, ...] = parse_columns(columns)
     order = parse_order(sort, allowed=(*chosen, *MEASURES))
-    size = 50 if page_size is None and format == "json" else page_size
+    size = PAGE_SIZE if page_size is None else page_size
     with statistics.read(organization) as reading:
         period = reading.period(asked.period)
-        ask = reading.grouped if rows == "grouped" else reading.table
-        answer = ask(period, asked.filters, columns=chosen, order=order, page=page, page_size=size)
+        ask = partial(
+            reading.grouped if rows == "grouped" else reading.table,
+            period,
+            asked.filters,
+            columns=chosen,
+            order=order,
+        )
+        if format != "json" and page_size is None:
+            return respond_in_full(
+                lambda limit, offset: ask(page=offset // limit + 1, page_size=limit, in_full=True),
+                form=format,
+                name="usage",
+                organization=organization,
+                exports=exports,
+                with_estimates=reading.has_estimates(period, asked.filters),
+            )
+        answer = ask(page=page, page_size=size)
     return respond(answer, form=format, name="usage")
 
 
@@ -295,10 +326,22 @@ def integration_tasks(
     organization: Organization,
     statistics: Statistics,
     asked: Asked,
+    exports: Exports,
     format: Format = "json",
-) -> Response[bytes]:
+) -> Response[Any]:
     """How many tasks each function ran in each module, and their credits."""
     only(request)
     with statistics.read(organization) as reading:
-        answer = reading.integration_tasks(reading.period(asked.period), asked.filters)
+        period = reading.period(asked.period)
+        if format != "json":
+            return respond_in_full(
+                lambda limit, offset: reading.integration_tasks(
+                    period, asked.filters, limit=limit, offset=offset, in_full=True
+                ),
+                form=format,
+                name="integration-tasks",
+                organization=organization,
+                exports=exports,
+            )
+        answer = reading.integration_tasks(period, asked.filters, limit=MOST_ROWS)
     return respond(answer, form=format, name="integration-tasks")

@@ -3,17 +3,21 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO
 from urllib.parse import urlencode
 
 import click
 
 from meterboard.address import address_of_running
-from meterboard.api.answers import Format, respond
+from meterboard.api.answers import write_in_full
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.running import open_services, passing_key
 from meterboard.domain.period import EPOCH
 from meterboard.domain.query import DIMENSIONS, parse_columns
-from meterboard.importers.delivery import ask_server, fetch
+from meterboard.importers.delivery import ask_server, download
+from meterboard.service.export import FileFormat
 from meterboard.service.verify import Verification
 
 
@@ -27,18 +31,21 @@ from meterboard.service.verify import Verification
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: standard output]")
 @data_option
 def export(
-    organization: str, period: str, columns: str, form: Format, output: Path | None, data: Path
+    organization: str, period: str, columns: str, form: FileFormat, output: Path | None, data: Path
 ) -> None:
     """Write the usage of ORG: calls, credits and integration tasks of each combination that occurred."""
-    content = _exported(data, organization, period, columns, form)
-    if output is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.flush()  # a closed pipe is told here, not at the end of the process
-    else:
-        output.write_bytes(content)
+    with TemporaryFile() as whole:  # so that nothing is written where it fails
+        _export(data, organization, period, columns, form, whole)
+        whole.seek(0)
+        if output is None:
+            copyfileobj(whole, sys.stdout.buffer)
+            sys.stdout.flush()  # a closed pipe is reported here, not at the end of the process
+        else:
+            with output.open("wb") as file:
+                copyfileobj(whole, file)
 
 
-def _exported(data: Path, name: str, period: str, columns: str, form: Format) -> bytes:
+def _export(data: Path, name: str, period: str, columns: str, form: FileFormat, output: IO[bytes]) -> None:
     chosen = parse_columns(columns)
     with open_accounts(data) as accounts:
         organization = accounts.organizations.named(name)
@@ -46,12 +53,28 @@ def _exported(data: Path, name: str, period: str, columns: str, form: Format) ->
     if address:
         asked = urlencode({"period": period, "columns": columns, "format": form})
         with passing_key(data, organization, "export", "read") as secret:
-            return fetch(address, f"/v1/statistics/table?{asked}", secret)
+            download(address, f"/v1/statistics/table?{asked}", secret, output)
+        return
     with open_services(data) as services:
         services.refresh.now()
+        file = services.exports.open(organization.id)
         with services.statistics.read(organization) as reading:
-            answer = reading.table(reading.period(period), {}, columns=chosen, page_size=None)
-        return respond(answer, form=form, name="usage").content
+            asked_for = reading.period(period)
+            write_in_full(
+                lambda limit, offset: reading.table(
+                    asked_for,
+                    {},
+                    columns=chosen,
+                    page=offset // limit + 1,
+                    page_size=limit,
+                    in_full=True,
+                ),
+                file,
+                form=form,
+                with_estimates=reading.has_estimates(asked_for, {}),
+            )
+        copyfileobj(file.content, output)
+        services.exports.close(file)
 
 
 @click.command()

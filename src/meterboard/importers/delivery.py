@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import NamedTuple
+from io import BytesIO
+from shutil import copyfileobj
+from typing import IO, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 from urllib.request import Request as HttpRequest
@@ -127,11 +129,20 @@ def ask_server(address: str, secret: str) -> Verification:
 
 def fetch(address: str, path: str, secret: str) -> bytes:
     """What the server answers. Raises: DataFolderError: it refuses, or does not answer."""
+    content = BytesIO()
+    download(address, path, secret, content)
+    return content.getvalue()
+
+
+def download(address: str, path: str, secret: str, output: IO[bytes]) -> None:
+    """Writes what the server answers. Raises: DataFolderError: it refuses, or does not answer in full."""
     request = HttpRequest(f"{address}{path}", headers={"Authorization": f"Bearer {secret}"})  # noqa: S310
     try:
         with _open(request, timeout=PATIENCE_SECONDS) as response:
-            content: bytes = response.read()
-            return content
+            copyfileobj(response, output)
+            declared = response.headers["Content-Length"]
+            if declared and output.tell() != int(declared):
+                raise OSError("the connection was closed before all of it had come")
     except HTTPError as error:
         raise DataFolderError(f"The server at {address} refused: {_detail(error)}") from error
     except (URLError, OSError) as error:

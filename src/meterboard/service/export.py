@@ -1,31 +1,124 @@
-"""Rows as CSV and Parquet, for those who take the numbers along."""
+"""Rows as CSV and Parquet, for those who take the numbers along. However many, few are in memory at a time."""
 
 import csv
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from io import StringIO
+from io import BytesIO, TextIOWrapper
+from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
+from threading import Lock
+from typing import BinaryIO, Literal, Protocol, TypeVar
+from weakref import WeakSet
 
 import duckdb
+
+from meterboard.errors import Overloaded
 
 Value = str | int | float | datetime | None
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a spreadsheet run a cell, by OWASP's rule against CSV injection; the last four are full-width forms."""
+FileFormat = Literal["csv", "parquet"]
 TYPES = {str: "varchar", int: "bigint", float: "double", bool: "boolean", datetime: "timestamptz"}
 
+FOLDER = "exports"
+PAGE_ROWS = 1_000
+"""Rows of an export that are in memory at once. Names may have 10,000 characters, so these may take 80 MB."""
+PARQUET_MEMORY = "64MB"
+"""What the database that writes a Parquet file may hold in memory; it keeps the rest on disk."""
+MOST_FILES = 8
+"""Exports that are being written or sent at once: what they take on disk is theirs for that long."""
+MOST_FILES_EACH = 2
+RETRY_SECONDS = 5
 
-def to_csv(columns: Mapping[str, type], rows: Sequence[Sequence[Value]]) -> bytes:
+
+class Page(Protocol):
+    """A part of an answer."""
+
+    @property
+    def rows(self) -> Sequence[object]: ...
+
+
+P = TypeVar("P", bound=Page)
+
+
+def in_pages(ask: Callable[[int, int], P]) -> Iterator[P]:
+    """The parts of an answer: what `ask` says for a limit and an offset, until there is no more."""
+    offset = 0
+    while True:
+        page = ask(PAGE_ROWS, offset)
+        yield page
+        if len(page.rows) < PAGE_ROWS:
+            return
+        offset += PAGE_ROWS
+
+
+class ExportFile:
+    """A file that is written and then sent. It has no name in the folder, so nothing of it is left after a crash."""
+
+    def __init__(self, organization: int, folder: Path) -> None:
+        self.organization = organization
+        self.folder = folder
+        self.content: BinaryIO = TemporaryFile(dir=folder)  # noqa: SIM115  # closed when it was sent
+
+    def __del__(self) -> None:
+        self.content.close()
+
+    def write(self, form: FileFormat, columns: Mapping[str, type], rows: Iterable[Sequence[Value]]) -> int:
+        """Writes the rows; answers how many bytes they take."""
+        if form == "csv":
+            write_csv(self.content, columns, rows)
+        else:
+            write_parquet(self.content, columns, rows, self.folder)
+        size = self.content.tell()
+        self.content.seek(0)
+        return size
+
+
+class Exports:
+    """The files of the exports that are being written or sent. Safe to call from any thread."""
+
+    def __init__(self, data: Path) -> None:
+        """What an earlier process left is deleted."""
+        self._folder = data / FOLDER
+        self._lock = Lock()
+        self._open: WeakSet[ExportFile] = WeakSet()  # a file whose sender was dropped is not open
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def open(self, organization: int) -> ExportFile:
+        """A new file. Raises: Overloaded: too many are open."""
+        with self._lock:
+            own = sum(file.organization == organization for file in self._open)
+            if own >= MOST_FILES_EACH or len(self._open) >= MOST_FILES:
+                raise Overloaded(
+                    f"{own} exports of this organisation are being written or sent, {len(self._open)} in all. "
+                    f"Try again in {RETRY_SECONDS} seconds.",
+                    retry_after=RETRY_SECONDS,
+                )
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            file = ExportFile(organization, self._folder)
+            self._open.add(file)
+            return file
+
+    def close(self, file: ExportFile) -> None:
+        """Deletes a file, which makes room for another."""
+        file.content.close()
+        with self._lock:
+            self._open.discard(file)
+
+
+def write_csv(file: BinaryIO, columns: Mapping[str, type], rows: Iterable[Sequence[Value]]) -> None:
     """UTF-8 with a heading; times in RFC 3339; an empty field is null."""
-    text = StringIO()
+    text = TextIOWrapper(file, "utf-8", newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_as_text(value) for value in row])
-    return text.getvalue().encode()
+    writer.writerows([_as_text(value) for value in row] for row in rows)
+    text.detach()
 
 
 def _as_text(value: Value) -> Value:
+    """A cell of a CSV file: every one is made here."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -38,14 +131,35 @@ def without_formula(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def to_parquet(columns: Mapping[str, type], rows: Sequence[Sequence[Value]]) -> bytes:
-    """Typed columns; times as moments, without a zone of their own."""
-    with TemporaryDirectory(prefix="meterboard-") as folder, duckdb.connect() as connection:
+def to_csv(columns: Mapping[str, type], rows: Iterable[Sequence[Value]]) -> bytes:
+    """As `write_csv`, for few rows."""
+    file = BytesIO()
+    write_csv(file, columns, rows)
+    return file.getvalue()
+
+
+def write_parquet(
+    file: BinaryIO, columns: Mapping[str, type], rows: Iterable[Sequence[Value]], folder: Path
+) -> None:
+    """Typed columns; times as moments, without a zone of their own. `folder` is for what does not fit in memory."""
+    settings: dict[str, str | bool | int | float | list[str]] = {"memory_limit": PARQUET_MEMORY, "threads": 1}
+    with TemporaryDirectory(dir=folder) as own, duckdb.connect(f"{own}/rows.duckdb", config=settings) as rest:
         fields = ", ".join(f'"{name}" {TYPES[kind]}' for name, kind in columns.items())
-        connection.execute(f"create table answer ({fields})").fetchall()
-        appender = connection.appender("answer")
-        appender.append_rows(rows)
-        appender.flush()
-        file = Path(folder) / "answer.parquet"
-        connection.execute("copy answer to $file (format parquet)", {"file": str(file)}).fetchall()
-        return file.read_bytes()
+        rest.execute(f"create table answer ({fields})").fetchall()
+        remaining = iter(rows)
+        while page := list(islice(remaining, PAGE_ROWS)):
+            appender = rest.appender("answer")
+            appender.append_rows(page)
+            appender.flush()
+        made = Path(own) / "answer.parquet"
+        rest.execute("copy answer to $file (format parquet)", {"file": str(made)}).fetchall()
+        with made.open("rb") as content:
+            shutil.copyfileobj(content, file)
+
+
+def to_parquet(columns: Mapping[str, type], rows: Iterable[Sequence[Value]]) -> bytes:
+    """As `write_parquet`, for few rows."""
+    file = BytesIO()
+    with TemporaryDirectory(prefix="meterboard-") as folder:
+        write_parquet(file, columns, rows, Path(folder))
+    return file.getvalue()

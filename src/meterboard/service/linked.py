@@ -103,9 +103,10 @@ def outline(
     offset: int,
     opened: Collection[str],
     within: int,
+    in_full: bool = False,
 ) -> Outline:
     """A page of the parts; those named in `opened`, or the only one there is, come with their first `within` rows."""
-    found = snapshot.sections(scope, columns, order=order, limit=limit, offset=offset)
+    found = snapshot.sections(scope, columns, order=order, limit=limit, offset=offset, in_full=in_full)
     open_values = [
         section.value
         for section in found.rows

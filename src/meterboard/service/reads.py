@@ -93,7 +93,7 @@ class Reads:
         queue = self._waiting.setdefault(organization, deque())
         if len(queue) >= MOST_WAITING_EACH:
             raise Overloaded(
-                f"{MOST_WAITING_EACH} questions of this organization are waiting already. "
+                f"{MOST_WAITING_EACH} questions of this organisation are waiting already. "
                 f"Ask again in {RETRY_SECONDS} seconds.",
                 retry_after=RETRY_SECONDS,
             )

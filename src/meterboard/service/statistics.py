@@ -11,9 +11,8 @@ from meterboard.clock import Clock
 from meterboard.domain.allowance import Allowance, allowed_in
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.organization import Organization
-from meterboard.domain.period import DAY, EARLIEST, Period, bucket_start, midnight, parse_period
+from meterboard.domain.period import DAY, EARLIEST, Period, midnight, parse_period
 from meterboard.domain.query import (
-    BREAKDOWNS,
     MOST_CALLS_FIRST,
     NOT,
     Breakdown,
@@ -21,26 +20,21 @@ from meterboard.domain.query import (
     Filters,
     Order,
     Scope,
-    name_of,
-    value_of,
 )
 from meterboard.service.answers import (
     BreakdownAnswer,
     DayOfCalls,
     FlowsAnswer,
-    Others,
     PeriodAnswer,
     Previous,
     PreviousSummary,
     SeriesAnswer,
-    Share,
     Summary,
     TableAnswer,
-    TaskRow,
     TasksAnswer,
-    TaskTotal,
     Total,
 )
+from meterboard.service.breakdown import breakdown, groups, usage_of
 from meterboard.service.events import EventsAnswer, events_answer
 from meterboard.service.flows import flows
 from meterboard.service.kept import Kept
@@ -48,11 +42,10 @@ from meterboard.service.linked import ConnectionsAnswer, Outline, ValuesAnswer, 
 from meterboard.service.refresh import Delay, Refresh
 from meterboard.service.series import series
 from meterboard.service.tables import by_combinations, by_parts
-from meterboard.usage.store import Group, Groups, Snapshot, Usage, UsageStore
+from meterboard.service.tasks import tasks
+from meterboard.usage.store import Snapshot, UsageStore
 
 T = TypeVar("T")
-MOST_NAMED = 1_000
-"""Names that are asked for by name; of more, everything is asked for."""
 
 
 class Statistics:
@@ -208,15 +201,7 @@ class Reading:
         before = self.before(period)
         if not before.complete:
             return replace(answer, previous=before)
-        by: Breakdown = next(by for by in BREAKDOWNS if by == answer.by)
-        if by != "caller" and len(answer.rows) <= MOST_NAMED:
-            filters = {**filters, by: tuple(value_of(row.name) for row in answer.rows)}
-        found = (
-            self._groups(self._scope(previous, filters), by, MOST_CALLS_FIRST, None) if answer.rows else None
-        )
-        usage = (
-            {_key(group.values): Total(group.calls, group.credits) for group in found.rows} if found else {}
-        )
+        usage = usage_of(self._snapshot, self._scope(previous, filters), answer)
         rows = [replace(row, previous=usage.get((row.name, row.kind), Total(0, 0))) for row in answer.rows]
         return replace(answer, rows=rows, previous=before)
 
@@ -228,32 +213,13 @@ class Reading:
         *,
         limit: int | None = None,
         offset: int = 0,
-        order: Sequence[Order] | None = None,
+        order: Sequence[Order] = MOST_CALLS_FIRST,
+        in_full: bool = False,
     ) -> BreakdownAnswer:
         """Usage by one dimension, or by caller. `function` counts integration tasks alone."""
-        found = self._groups(
-            self._scope(period, filters), by, MOST_CALLS_FIRST if order is None else order, limit, offset
-        )
-        calls = sum(row.calls for row in found.rows)
-        credits = sum(row.credits for row in found.rows)
-        total = found.total
-        return BreakdownAnswer(
-            as_of=self.as_of,
-            by=by,
-            rows=[_share(row, total) for row in found.rows],
-            others=Others(found.count - len(found.rows), total.calls - calls, total.credits - credits),
-            total=Total(total.calls, total.credits),
-        )
-
-    def _groups(
-        self, scope: Scope, by: Breakdown, order: Sequence[Order], limit: int | None, offset: int = 0
-    ) -> Groups:
-        if by == "caller":
-            return self._snapshot.callers(scope, order=order, limit=limit, offset=offset)
-        order = [Order(by, key.descending) if key.column == "name" else key for key in order]
-        return self._snapshot.groups(
-            scope, [by], order=order, limit=limit, offset=offset, tasks_only=by == "function"
-        )
+        scope = self._scope(period, filters)
+        found = groups(self._snapshot, scope, by, order=order, limit=limit, offset=offset, in_full=in_full)
+        return breakdown(found, by, as_of=self.as_of)
 
     def series(
         self, period: Period, filters: Filters, by: Breakdown | None = None, *, limit: int = 5
@@ -276,11 +242,17 @@ class Reading:
         order: Sequence[Order] = MOST_CALLS_FIRST,
         page: int = 1,
         page_size: int | None = 50,
+        in_full: bool = False,
     ) -> TableAnswer:
         """The combinations of `columns` that occurred; `page` counts from 1, `page_size` None is all on one."""
         offset = 0 if page_size is None else (page - 1) * page_size
         found = self._snapshot.groups(
-            self._scope(period, filters), columns, order=order, limit=page_size, offset=offset
+            self._scope(period, filters),
+            columns,
+            order=order,
+            limit=page_size,
+            offset=offset,
+            in_full=in_full,
         )
         return by_combinations(found, columns, as_of=self.as_of, page=page, page_size=page_size)
 
@@ -293,9 +265,12 @@ class Reading:
         order: Sequence[Order] = MOST_CALLS_FIRST,
         page: int = 1,
         page_size: int | None = 50,
+        in_full: bool = False,
     ) -> TableAnswer:
         """`table` by its first column: a row for each of its values."""
-        found = self.outline(period, filters, columns=columns, order=order, page=page, page_size=page_size)
+        found = self.outline(
+            period, filters, columns=columns, order=order, page=page, page_size=page_size, in_full=in_full
+        )
         return by_parts(found, columns, as_of=self.as_of, page=page, page_size=page_size)
 
     def events(
@@ -316,6 +291,7 @@ class Reading:
         page_size: int | None = 50,
         opened: Collection[str] = (),
         within: int = 50,
+        in_full: bool = False,
     ) -> Outline:
         """The table by its first column; `opened` names the parts that come with their first `within` combinations."""
         return outline(
@@ -327,6 +303,7 @@ class Reading:
             offset=(page - 1) * (page_size or 0),
             opened=opened,
             within=within,
+            in_full=in_full,
         )
 
     def connections(
@@ -344,33 +321,26 @@ class Reading:
         scope = self._scope(period, others)
         return values(self._snapshot, scope, column, as_of=self.as_of, search=search, limit=limit)
 
-    def integration_tasks(self, period: Period, filters: Filters) -> TasksAnswer:
+    def has_estimates(self, period: Period, filters: Filters) -> bool:
+        """Whether the price of any call is an estimate."""
+        return self._snapshot.estimated(self._scope(period, filters)) > 0
+
+    def integration_tasks(
+        self,
+        period: Period,
+        filters: Filters,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        in_full: bool = False,
+    ) -> TasksAnswer:
         """Integration tasks per function and module, and when the last one ran."""
-        scope = self._scope(period, filters)
-        found = self._snapshot.groups(
-            scope, ["function", "module"], order=MOST_CALLS_FIRST, limit=None, tasks_only=True
+        return tasks(
+            self._snapshot,
+            self._scope(period, filters),
+            as_of=self.as_of,
+            zone=self._organization.zone,
+            limit=limit,
+            offset=offset,
+            in_full=in_full,
         )
-        last = self._snapshot.last_tasks(scope)
-        zone = self._organization.zone
-        rows = [
-            TaskRow(
-                function,
-                name_of(module),
-                group.calls,
-                group.credits,
-                bucket_start(last[function, module]).astimezone(zone),
-            )
-            for group in found.rows
-            for function, module in [group.values]
-        ]
-        return TasksAnswer(self.as_of, rows, TaskTotal(found.total.calls, found.total.credits))
-
-
-def _key(values: tuple[str, ...]) -> tuple[str, str | None]:
-    name, *kind = values
-    return name_of(name), kind[0] if kind else None
-
-
-def _share(group: Group, total: Usage) -> Share:
-    share = group.calls / total.calls if total.calls else 0.0
-    return Share(*_key(group.values), group.calls, group.credits, share)

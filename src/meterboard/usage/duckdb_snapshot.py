@@ -29,6 +29,9 @@ from meterboard.usage.store import (
     Usage,
 )
 
+MOST_KEPT_ROWS = 1_000_000_000
+"""More than an answer can have."""
+
 
 class DuckDBSnapshot:
     """See `meterboard.usage.store.Snapshot`. One connection in one transaction."""
@@ -36,6 +39,7 @@ class DuckDBSnapshot:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._is_ended = False
+        self._kept: dict[tuple[str, tuple[sql.Parameter, ...]], str] = {}
         self.watermark = EPOCH + INSTANT * watermark_of(connection)
 
     def interrupt(self) -> None:
@@ -53,8 +57,22 @@ class DuckDBSnapshot:
                 "This question needs more memory than is free now. Ask for a shorter period, or again later."
             ) from error
 
-    def _rows(self, statement: str, parameters: Sequence[sql.Parameter]) -> list[tuple[object, ...]]:
+    def _rows(self, statement: str, parameters: Sequence[object]) -> list[tuple[object, ...]]:
         return self._execute(statement, parameters).fetchall()
+
+    def _kept_rows(
+        self, statement: sql.Statement, limit: int | None, offset: int
+    ) -> list[tuple[object, ...]]:
+        """Rows of an answer that is worked out once and kept, in order, until the snapshot is closed."""
+        key = (statement.sql, tuple(statement.parameters))
+        if key not in self._kept:
+            self._kept[key] = f"kept_{len(self._kept)}"
+            numbered = f"select row_number() over () - 1 as place, * from ({statement.sql}) as answer"
+            self._rows(f"create temp table {self._kept[key]} as {numbered}", statement.parameters)
+        return self._rows(
+            f"select * exclude (place) from {self._kept[key]} where place >= ? and place < ? order by place",
+            [offset, offset + (limit or MOST_KEPT_ROWS)],
+        )
 
     def total(self, scope: Scope) -> Totals:
         (sums,) = self._rows(*sql.total(scope))
@@ -70,33 +88,57 @@ class DuckDBSnapshot:
         offset: int = 0,
         tasks_only: bool = False,
         search: str = "",
+        in_full: bool = False,
     ) -> Groups:
         def page(limit: int | None, offset: int) -> sql.Statement:
             return sql.groups(
                 scope, columns, order=order, limit=limit, offset=offset, tasks_only=tasks_only, search=search
             )
 
-        return self._page(page, limit, offset)
+        return self._page(page, limit, offset, in_full=in_full)
 
-    def callers(self, scope: Scope, *, order: Sequence[Order], limit: int | None, offset: int = 0) -> Groups:
+    def callers(
+        self,
+        scope: Scope,
+        *,
+        order: Sequence[Order],
+        limit: int | None,
+        offset: int = 0,
+        in_full: bool = False,
+    ) -> Groups:
         def page(limit: int | None, offset: int) -> sql.Statement:
             return sql.callers(scope, order=order, limit=limit, offset=offset)
 
-        return self._page(page, limit, offset)
+        return self._page(page, limit, offset, in_full=in_full)
+
+    def callers_named(self, scope: Scope, callers: Sequence[tuple[str, str]]) -> list[Group]:
+        everybody = sql.callers(scope, order=(), limit=None, offset=0)
+        named = f"select * from ({everybody.sql}) as everybody where (name, kind) in (select unnest(?), unnest(?))"
+        names, kinds = [name for name, _ in callers], [kind for _, kind in callers]
+        return [_group(row) for row in self._rows(named, [*everybody.parameters, names, kinds])]
 
     def _page(
-        self, page: Callable[[int | None, int], sql.Statement], limit: int | None, offset: int
+        self,
+        page: Callable[[int | None, int], sql.Statement],
+        limit: int | None,
+        offset: int,
+        *,
+        in_full: bool = False,
     ) -> Groups:
-        rows = self._rows(*page(limit, offset))
+        rows = self._kept_rows(page(None, 0), limit, offset) if in_full else self._rows(*page(limit, offset))
         if not rows and offset:
-            beyond = self._page(page, 1, 0)  # a page past the last has no row to carry the sums
+            beyond = self._page(
+                page, 1, 0, in_full=in_full
+            )  # a page past the last has no row to carry the sums
             return Groups([], beyond.count, beyond.total)
         if not rows:
             return Groups([], 0, Usage(0, 0))
-        width = len(rows[0]) - 7
         *_, count, calls, credits = rows[0]
-        found = [Group(tuple(map(str, row[:width])), *map(_int, row[width : width + 4])) for row in rows]
-        return Groups(found, _int(count), Usage(_int(calls), _int(credits)))
+        return Groups([_group(row) for row in rows], _int(count), Usage(_int(calls), _int(credits)))
+
+    def estimated(self, scope: Scope) -> int:
+        ((calls,),) = self._rows(*sql.estimated(scope))
+        return _int(calls)
 
     def sums(
         self,
@@ -118,8 +160,13 @@ class DuckDBSnapshot:
         order: Sequence[Order],
         limit: int | None,
         offset: int,
+        in_full: bool = False,
     ) -> Sections:
-        rows = self._rows(*sql.sections(scope, columns, order=order, limit=limit, offset=offset))
+        if in_full:
+            whole = sql.sections(scope, columns, order=order, limit=None, offset=0)
+            rows = self._kept_rows(whole, limit, offset)
+        else:
+            rows = self._rows(*sql.sections(scope, columns, order=order, limit=limit, offset=offset))
         if not rows and offset:
             beyond = self.sections(scope, columns, order=order, limit=1, offset=0)
             return replace(beyond, rows=[])
@@ -154,8 +201,12 @@ class DuckDBSnapshot:
                 counts[column] = count
         return {column: Connected(values[column], counts[column], total) for column in columns}
 
-    def last_tasks(self, scope: Scope) -> dict[tuple[str, str], int]:
-        rows = self._rows(*sql.last_tasks(scope))
+    def last_tasks(self, scope: Scope, tasks: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        all_tasks = sql.last_tasks(scope)
+        rows = self._rows(
+            f"select * from ({all_tasks.sql}) as tasks where (function, module) in (select unnest(?), unnest(?))",
+            [*all_tasks.parameters, [function for function, _ in tasks], [module for _, module in tasks]],
+        )
         return {(str(function), str(module)): _int(bucket) for function, module, bucket in rows}
 
     def events(self, scope: Scope, *, limit: int, cursor: Cursor | None = None) -> Listing:
@@ -173,6 +224,11 @@ class DuckDBSnapshot:
         parameters = {"organization": organization, "watermark": micros(self.watermark)}
         (row,) = self._execute(statements.DIFFERENCE, parameters).fetchall()
         return Difference(*map(_int, row))
+
+
+def _group(row: Sequence[object]) -> Group:
+    width = len(row) - 7
+    return Group(tuple(map(str, row[:width])), *map(_int, row[width : width + 4]))
 
 
 def _section(row: Sequence[object]) -> Section:

@@ -37,6 +37,12 @@ def total(scope: Scope) -> Statement:
     return Statement(f"select {sums} from ({rows}) as usage", parameters)
 
 
+def estimated(scope: Scope) -> Statement:
+    """How many calls have an estimated price."""
+    rows, parameters = _usage(scope, [])
+    return Statement(f"select coalesce(sum(estimated), 0) from ({rows}) as usage", parameters)
+
+
 def sums(
     scope: Scope, columns: Sequence[Breakdown], *, limit: int, grain: int | None, tasks_only: bool
 ) -> Statement:

@@ -175,10 +175,12 @@ class Snapshot(Protocol):
         offset: int = 0,
         tasks_only: bool = False,
         search: str = "",
+        in_full: bool = False,
     ) -> Groups:
         """
         The combinations of `columns` that occurred, with their sums; `tasks_only` leaves out direct calls.
 
+        `in_full`: every page will be asked for, so the answer is worked out once and kept on disk if it is long.
         `search`: those alone whose first name has it within, whatever the case.
         """
         ...
@@ -191,6 +193,7 @@ class Snapshot(Protocol):
         order: Sequence[Order],
         limit: int | None,
         offset: int,
+        in_full: bool = False,
     ) -> Sections:
         """
         The values of the first of `columns`, each for all its combinations.
@@ -211,11 +214,27 @@ class Snapshot(Protocol):
         """The values of each of `columns`, each column for itself."""
         ...
 
-    def last_tasks(self, scope: Scope) -> dict[tuple[str, str], int]:
-        """Function and module -> the number of the last bucket with an integration task."""
+    def last_tasks(self, scope: Scope, tasks: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """The number of the last bucket with an integration task, of each function and module of `tasks`."""
         ...
 
-    def callers(self, scope: Scope, *, order: Sequence[Order], limit: int | None, offset: int = 0) -> Groups:
+    def estimated(self, scope: Scope) -> int:
+        """How many calls have an estimated price."""
+        ...
+
+    def callers_named(self, scope: Scope, callers: Sequence[tuple[str, str]]) -> list[Group]:
+        """Those of `callers` that there are, each given by name and kind, in no order."""
+        ...
+
+    def callers(
+        self,
+        scope: Scope,
+        *,
+        order: Sequence[Order],
+        limit: int | None,
+        offset: int = 0,
+        in_full: bool = False,
+    ) -> Groups:
         """Applications and functions together: values are (name, kind). An integration task is its function's."""
         ...
 

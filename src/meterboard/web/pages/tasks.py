@@ -12,6 +12,9 @@ from meterboard.web import words
 from meterboard.web.pages.frame import address_of
 from meterboard.web.render import page
 
+MOST_TASKS = 1_000
+"""Rows of the page: those with the most tasks. All are in the API's answer."""
+
 
 @get("/tasks", include_in_schema=False)
 @shared
@@ -20,13 +23,14 @@ def tasks(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
     address = address_of(request)
     filters = parse_filters(address.pairs())
     with statistics.read(viewer.organization) as reading:
-        answer = reading.integration_tasks(reading.period(address.period), filters)
+        answer = reading.integration_tasks(reading.period(address.period), filters, limit=MOST_TASKS)
     whole = "hx-request" not in request.headers
     modules, functions = filters.get("module", ()), filters.get("function", ())
     return page(
         "tasks_page.html" if whole else "tasks.html",
         whole=whole,
         answer=answer,
+        most=MOST_TASKS,
         address=address,
         module=modules[0] if len(modules) == 1 else None,
         function=functions[0] if len(functions) == 1 else None,
