@@ -16,7 +16,7 @@ if sys.platform != "win32":  # which has no such locks
 
 FILE = "accounts.sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
-NEWEST = "0002"
+NEWEST = "0003"
 """The revision that this version needs: that of the last file in `migrations/versions`."""
 
 
