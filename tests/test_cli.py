@@ -76,10 +76,11 @@ def test_a_log_is_imported_and_again_counts_nothing(tmp_path: Path) -> None:
     again = command("import", "acme", str(log), data=data, **LONG_AGO)
 
     assert first.stdout.splitlines() == [
-        "6 lines: 5 calls counted, 0 counted before.",
+        "6 lines: 5 new, 0 duplicates.",
+        "access.log: format combined (guessed)",
         "1 lines could not be read; the first, line 6: not a line of a log",
     ]
-    assert "0 calls counted, 5 counted before" in again.stdout
+    assert "0 new, 5 duplicates" in again.stdout
     assert "acme: 5 events, difference 0" in command("verify", data=data, **LONG_AGO).stdout
 
 
@@ -102,7 +103,7 @@ def test_commands_work_beside_a_running_server(tmp_path: Path) -> None:
     server = Server(tmp_path / "data", **LONG_AGO).prepare().start()
     try:
         imported = command("import", "acme", str(log), data=server.data)
-        assert "5 calls counted" in imported.stdout, imported.stderr
+        assert "5 new" in imported.stdout, imported.stderr
         assert server.get("/v1/statistics/summary?period=2026-11-23").json()["calls"] == 5
         assert "acme: 5 events, difference 0" in command("verify", data=server.data).stdout
         assert command("org", "create", "globex", data=server.data).returncode == 0
@@ -138,7 +139,7 @@ def test_commands_work_after_a_server_was_killed(tmp_path: Path) -> None:
     server.kill()
     assert (server.data / "server.json").exists()
 
-    assert "5 calls counted" in command("import", "acme", str(log), data=server.data, **LONG_AGO).stdout
+    assert "5 new" in command("import", "acme", str(log), data=server.data, **LONG_AGO).stdout
     assert "difference 0" in command("verify", data=server.data, **LONG_AGO).stdout
 
 

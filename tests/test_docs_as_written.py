@@ -184,14 +184,14 @@ class TestImporting:
             for part in ("access.log*'", "access.log --follow")
         )
 
-        assert "3 lines: 3 calls counted" in shell.run(pattern)
+        assert "3 lines: 3 new" in shell.run(pattern)
 
         following = shell.start(f"exec {follow}")
         with (logs / "access.log").open("a") as grows:
             grows.write(log_line("203.0.113.4"))
         eventually(lambda: calls(server, ip="203.0.113.4") == 1)
         following.send_signal(signal.SIGINT)
-        assert "3 lines: 1 calls counted, 2 counted before" in following.communicate(timeout=30)[0]
+        assert "3 lines: 1 new, 2 duplicates" in following.communicate(timeout=30)[0]
 
     def test_what_another_command_says(self, shell: Shell, server: Server, tmp_path: Path) -> None:
         call = {
@@ -200,7 +200,7 @@ class TestImporting:
         }
         (tmp_path / "caddy.json").write_text(json.dumps(call | {"status": 200}) + "\n")
 
-        assert "1 lines: 1 calls counted" in shell.run(line("importing.md", "journalctl"))
+        assert "1 lines: 1 new" in shell.run(line("importing.md", "journalctl"))
         assert calls(server, ip="203.0.113.5") == 1
 
     def test_columns_with_names_of_their_own(self, shell: Shell, server: Server, tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ class TestImporting:
             f"when,Client IP,operation\n{NOW.isoformat()},203.0.113.6,records.read\n"
         )
 
-        assert "1 lines: 1 calls counted" in shell.run(line("importing.md", "calls.csv"))
+        assert "1 lines: 1 new" in shell.run(line("importing.md", "calls.csv"))
         assert calls(server, ip="203.0.113.6", method="records.read") == 1
 
 

@@ -13,6 +13,7 @@ from secrets import token_hex
 from meterboard import __version__
 from meterboard.accounts.database import FILE as ACCOUNTS_FILE
 from meterboard.accounts.database import Database
+from meterboard.accounts.import_files import ImportFiles
 from meterboard.accounts.keys import Keys
 from meterboard.accounts.organizations import OWN, Organizations
 from meterboard.accounts.people import People
@@ -74,6 +75,7 @@ class Accounts:
         self.organizations = Organizations(self.database, clock)
         self.keys = Keys(self.database, clock)
         self.people = People(self.database, clock)
+        self.import_files = ImportFiles(self.database)
 
     @staticmethod
     def are_in(data: Path) -> bool:

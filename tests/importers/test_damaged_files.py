@@ -60,7 +60,7 @@ class TestParquet:
 
         file.write_bytes(whole)
         again = imported(data, str(log_before), str(file))
-        assert f"{ROWS // 3:,} calls counted, {100 + ROWS * 2 // 3:,} counted before" in again
+        assert f"{ROWS // 3:,} new, {100 + ROWS * 2 // 3:,} duplicates" in again
         assert calls(data) == 100 + ROWS
 
     def test_of_a_file_that_is_cut_off_nothing_counts_but_the_files_before(
@@ -74,7 +74,7 @@ class TestParquet:
         assert f"The file {file} can't be read as Parquet: " in told(data, log_before, file)
 
         file.write_bytes(whole)
-        assert f"{ROWS:,} calls counted, 100 counted before" in imported(data, str(log_before), str(file))
+        assert f"{ROWS:,} new, 100 duplicates" in imported(data, str(log_before), str(file))
         assert calls(data) == 100 + ROWS
 
 
@@ -93,7 +93,7 @@ class TestCompressedLogs:
         assert 20_000 // 3 < counted < 20_000
 
         file.write_bytes(whole)
-        assert f"{20_000 - counted:,} calls counted, {counted:,} counted before" in imported(data, str(file))
+        assert f"{20_000 - counted:,} new, {counted:,} duplicates" in imported(data, str(file))
         assert calls(data) == 20_000
 
     def test_a_cut_near_the_beginning_or_the_end_is_told_too(
@@ -122,5 +122,5 @@ class TestCompressedLogs:
         assert " 100 calls were counted so far" in said
 
         file.write_bytes(whole)
-        assert "19,900 calls counted, 100 counted before" in imported(data, str(file))
-        assert calls(data) == 20_000
+        assert "20,000 new, 0 duplicates" in imported(data, str(file))
+        assert calls(data) == 20_100

@@ -60,16 +60,15 @@ class TestSources:
         (tmp_path / "access.log.1.gz").write_bytes(gzip.compress(log(100)))
         (tmp_path / "access.log.2.zst").write_bytes(zstandard.compress(log(130)))
 
-        assert "330 lines: 130 calls counted, 200 counted before." in imported(
-            data, f"{tmp_path}/access.log*"
-        )
+        assert "330 lines: 330 new, 0 duplicates." in imported(data, f"{tmp_path}/access.log*")
+        assert "330 lines: 0 new, 330 duplicates." in imported(data, f"{tmp_path}/access.log*")
 
     def test_standard_input_may_be_compressed(self, data: Path, tmp_path: Path) -> None:
         packed = tmp_path / "packed"
         packed.write_bytes(zstandard.compress(log(50)))
         with packed.open("rb") as stdin:
             done = start(data, "-", stdin=stdin)
-            assert "50 calls counted" in done.communicate(timeout=60)[0]
+            assert "50 new" in done.communicate(timeout=60)[0]
 
     def test_a_pattern_that_names_nothing_is_told(self, data: Path) -> None:
         done = command("import", "acme", "nothing*.log", data=data)
@@ -84,8 +83,9 @@ class TestSources:
 
         said = imported(data, str(file), "--rejects", str(rejects)).splitlines()
 
-        assert said[1] == "12 lines could not be read; the first, line 4: nonsense 0"
-        assert said[2:] == [f"  line {number + 4}: nonsense {number}" for number in range(1, 10)]
+        assert said[1] == "access.log: format combined (guessed)"
+        assert said[2] == "12 lines could not be read; the first, line 4: nonsense 0"
+        assert said[3:] == [f"  line {number + 4}: nonsense {number}" for number in range(1, 10)]
         assert rejects.read_bytes() == b"".join(b"nonsense %d\n" % number for number in range(12))
 
     def test_a_server_that_runs_takes_the_calls_and_knows_them_again(self, tmp_path: Path) -> None:
@@ -93,11 +93,11 @@ class TestSources:
         file.write_bytes(log(12_000))
         server = Server(tmp_path / "data", **LONG_AGO).prepare().start()
         try:
-            assert "12,000 calls counted, 0" in imported(server.data, str(file))
+            assert "12,000 new, 0" in imported(server.data, str(file))
             assert server.get("/v1/statistics/summary?period=2026-11-23").json()["calls"] == 12_000
         finally:
             server.stop()
-        assert "0 calls counted, 12,000 counted before" in imported(server.data, str(file))
+        assert "0 new, 12,000 duplicates" in imported(server.data, str(file))
 
 
 class TestCountingOnce:
@@ -149,13 +149,13 @@ class TestCountingOnce:
         again = imported(data, str(file))
         counted, before = (
             int(part.split()[0].replace(",", ""))
-            for part in again.split(": ")[1].split(", c")[0].split(" calls counted, ")
+            for part in again.split(": ")[1].split(" duplicates")[0].split(" new, ")
         )
 
         assert counted + before == count
         assert before > 0
         assert f"acme: {count:,} events, difference 0" in command("verify", data=data, **LONG_AGO).stdout
-        assert f"0 calls counted, {count:,} counted before" in imported(data, str(file))
+        assert f"0 new, {count:,} duplicates" in imported(data, str(file))
 
 
 def test_a_file_larger_than_memory_takes_no_more_of_it(data: Path, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_file_larger_than_memory_takes_no_more_of_it(data: Path, tmp_path: Pat
         )
         time.sleep(0.02)
 
-    assert "1,000 calls counted" in running.communicate()[0]
+    assert "1,000 new" in running.communicate()[0]
     assert peak < 500_000_000
 
 
@@ -214,8 +214,8 @@ class TestFollowing:
             running.send_signal(signal.SIGINT)
             said = running.communicate(timeout=30)[0]
             assert running.returncode == 0
-            assert "31 calls counted, 0 counted before" in said
-            assert "0 calls counted" in imported(server.data, f"{tmp_path}/access.log*")
+            assert "31 new, 0 duplicates" in said
+            assert "0 new" in imported(server.data, f"{tmp_path}/access.log*")
         finally:
             running.kill()
             server.stop()

@@ -56,4 +56,7 @@ def test_nothing_is_drawn_where_standard_error_is_no_terminal(data: Path, tmp_pa
 
     done = command("import", "acme", str(tmp_path / "access.log"), data=data, **LONG_AGO)
 
-    assert (done.stdout, done.stderr) == ("100 lines: 100 calls counted, 0 counted before.\n", "")
+    assert (done.stdout, done.stderr) == (
+        "100 lines: 100 new, 0 duplicates.\naccess.log: format combined (guessed)\n",
+        "",
+    )

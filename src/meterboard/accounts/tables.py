@@ -2,7 +2,17 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Dialect, ForeignKey, String, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -110,3 +120,27 @@ class SessionRow(Base):
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
     expires_at: Mapped[datetime]
+
+
+class ImportFileRow(Base):
+    """
+    A log file that lines were imported from; see `domain.import_file`. `start` is the first of `beginnings`, empty for
+    a file that was shorter.
+    """
+
+    __tablename__ = "import_file"
+    __table_args__ = (
+        UniqueConstraint("organization_id", "place"),
+        Index("import_file_start", "organization_id", "start"),
+    )
+    number: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+    path: Mapped[str] = mapped_column(Text)
+    place: Mapped[str | None]
+    length: Mapped[int] = mapped_column(BigInteger)
+    digest: Mapped[bytes]
+    start: Mapped[bytes]
+    beginnings: Mapped[bytes]
+    modified: Mapped[int] = mapped_column(BigInteger)
+    is_part: Mapped[bool]

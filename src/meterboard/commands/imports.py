@@ -3,20 +3,23 @@
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 
 from meterboard.address import address_of_running
 from meterboard.commands.base import data_option, open_accounts
+from meterboard.commands.following import deliver_while_following
 from meterboard.commands.running import open_services, passing_key
+from meterboard.domain.organization import Organization
 from meterboard.importers.delivery import Delivery, calls_to_meter, calls_to_server
 from meterboard.importers.fields import FIELDS, read_mapping
 from meterboard.importers.following import Following
 from meterboard.importers.formats import NAMES
 from meterboard.importers.imports import Import, import_files
 from meterboard.importers.sources import STANDARD_INPUT
+from meterboard.importers.tally import Tally
 from meterboard.importers.times import read_zone
 
 
@@ -47,9 +50,14 @@ from meterboard.importers.times import read_zone
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Keep lines that can't be read in this file.",
+    help="Write lines that can't be read to this file, as they are.",
 )
-@click.option("--follow", is_flag=True, help="Go on as FILE grows, across rotation, until Ctrl-C.")
+@click.option(
+    "--source",
+    metavar="NAME",
+    help="Whose lines they are, for standard input and pieces of a log.  [default: each file's own]",
+)
+@click.option("--follow", is_flag=True, help="Keep reading as FILE grows, across rotation, until Ctrl-C.")
 @data_option
 def import_calls(
     organization: str,
@@ -58,6 +66,7 @@ def import_calls(
     fields: tuple[str, ...],
     zone: str | None,
     rejects: Path | None,
+    source: str | None,
     follow: bool,
     data: Path,
 ) -> None:
@@ -70,22 +79,39 @@ def import_calls(
     mapping = read_mapping(fields)
     if follow and (len(files) > 1 or files[0] == STANDARD_INPUT):
         raise click.UsageError("--follow takes one file. Run the command once for each.")
+    if follow and source is not None:
+        raise click.UsageError("--follow recognises its file by itself: leave out --source.")
     following = Following(files[0]) if follow else None
-    with _delivery(data, organization) as delivery, rejects.open("wb") if rejects else nullcontext() as kept:
+    with ExitStack() as stack:
+        accounts = stack.enter_context(open_accounts(data))
+        owner = accounts.organizations.named(organization)
         if following is not None:
+            delivery = stack.enter_context(deliver_while_following(data, accounts, owner, following))
             signal.signal(signal.SIGINT, lambda *_: following.stop())
             signal.signal(signal.SIGTERM, lambda *_: following.stop())
-        tally = import_files(
-            Import(files, form, mapping, kept, read_zone(zone)), delivery, sys.stderr, following
-        )
+        else:
+            delivery = stack.enter_context(_delivery(data, owner))
+        kept = stack.enter_context(rejects.open("wb")) if rejects else None
+        asked = Import(files, form, mapping, kept, read_zone(zone), source)
+        tally = import_files(asked, accounts.import_files.of(owner.id), delivery, sys.stderr, following)
     click.echo(tally.in_words())
+    if tally.is_unreadable:
+        raise click.ClickException(_advice(tally, form))
+
+
+def _advice(tally: Tally, form: str | None) -> str:
+    if form is not None:
+        return "None of the lines could be read. Say what they look like with another --format."
+    guessed = ", ".join(tally.formats)
+    return (
+        f"None of the lines could be read: the format was guessed as {guessed}. Say which it is with --format: "
+        f"one of {', '.join(NAMES)}, or the server's own in quotes."
+    )
 
 
 @contextmanager
-def _delivery(data: Path, name: str) -> Iterator[Delivery]:
+def _delivery(data: Path, organization: Organization) -> Iterator[Delivery]:
     """To the running server when there is one, since one process alone can hold the usage store."""
-    with open_accounts(data) as accounts:
-        organization = accounts.organizations.named(name)
     address = address_of_running(data)
     if address:
         with passing_key(data, organization, "import", "ingest") as secret:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from http.client import HTTPException
 from io import BytesIO
 from shutil import copyfileobj
 from typing import IO, NamedTuple
@@ -24,6 +25,15 @@ from meterboard.service.calls import Calls, Outcome
 from meterboard.service.ingest import Ingest, Receipt
 from meterboard.service.refresh import Refresh
 from meterboard.service.verify import Verification
+
+
+class ServerAway(DataFolderError):
+    """The server does not answer, or has no time; what was sent to it may have counted."""
+
+
+class KeyRefused(DataFolderError):
+    """The server does not know the key."""
+
 
 Deliver = Callable[[list[UsageEvent]], Receipt]
 """Takes events, answers when they are durable."""
@@ -92,6 +102,29 @@ def calls_to_server(address: str, secret: str) -> Delivery:
     return Delivery(deliver, Wanted())
 
 
+def calls_as_events(ingest: Ingest, key: ApiKey) -> Callable[[Calls], Outcome]:
+    """
+    Deliver calls within this process as a server takes them: each is priced as its organisation prices it then.
+
+    What was read need not know the prices, and so may be delivered later, or elsewhere.
+    """
+    deliver = to_meter(ingest, key)
+
+    def calls_one_by_one(calls: Calls) -> Outcome:
+        events = calls.events()
+        outcome = Outcome()
+        for at in range(0, len(events), _AT_ONCE):
+            outcome = outcome.and_then(_outcome(deliver(events[at : at + _AT_ONCE])))
+        return outcome
+
+    return calls_one_by_one
+
+
+def _outcome(receipt: Receipt) -> Outcome:
+    first = receipt.rejected[0].message if receipt.rejected else ""
+    return Outcome(receipt.accepted, receipt.duplicates, len(receipt.rejected), first)
+
+
 def _events(calls: Calls) -> list[bytes]:
     """Each call as JSON. What calls have in common is encoded once."""
     whats = [_members(event) for event, _ in calls.whats]
@@ -117,9 +150,7 @@ def _send(address: str, secret: str, events: Sequence[bytes]) -> Outcome:
     if len(body) > MAX_BODY_BYTES and len(events) > 1:
         half = len(events) // 2
         return _send(address, secret, events[:half]).and_then(_send(address, secret, events[half:]))
-    receipt = _post(address, secret, body)
-    first = receipt.rejected[0].message if receipt.rejected else ""
-    return Outcome(receipt.accepted, receipt.duplicates, len(receipt.rejected), first)
+    return _outcome(_post(address, secret, body))
 
 
 def ask_server(address: str, secret: str) -> Verification:
@@ -159,14 +190,19 @@ def _post(address: str, secret: str, body: bytes) -> Receipt:
                 return msgspec.json.decode(response.read(), type=Receipt)
         except HTTPError as error:
             if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > give_up:
-                raise DataFolderError(
-                    f"The server at {address} refused the events: {_detail(error)}"
-                ) from error
+                message = f"The server at {address} refused the events: {_detail(error)}"
+                raise _refusal(error.code)(message) from error
             time.sleep(float(error.headers.get("Retry-After", "1")))
-        except (URLError, OSError) as error:
-            raise DataFolderError(
+        except (URLError, HTTPException, OSError) as error:
+            raise ServerAway(
                 f"The server at {address} does not answer: {error}. Run the import again; nothing counts twice."
             ) from error
+
+
+def _refusal(status: int) -> type[DataFolderError]:
+    if status == HTTPStatus.UNAUTHORIZED:
+        return KeyRefused
+    return ServerAway if status >= HTTPStatus.INTERNAL_SERVER_ERROR else DataFolderError
 
 
 def _detail(error: HTTPError) -> str:

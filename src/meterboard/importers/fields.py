@@ -105,6 +105,8 @@ class Wanted(NamedTuple):
     fold: bool = False
     parameters: bool = True
     changes: Sequence[int] = ()
+    source: str = ""
+    """Whose lines they are; see `meterboard.importers.identity`."""
 
 
 def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> str:
@@ -126,7 +128,9 @@ def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> s
     if "id" in given:
         readable += f" and length({value['id']}) <= {MOST_OF_ID}"
     own = "if(rest = '', line, left(line, length(line) - length(rest)))"
-    digest = f"md5_number({quoted(f'{wanted.organization}:{OF_A_LINE}')} || md5({own}) || '-0')"
+    digest = (
+        f"md5_number({quoted(f'{wanted.organization}:{OF_A_LINE}{wanted.source}-')} || md5({own}) || '-0')"
+    )
     period = " + ".join(f"(moment >= {change})::integer" for change in wanted.changes) or "0"
     return (
         f"select n, if({readable}, moment, null) as time, {value['id']} as id, {digest} as digest, {period} as period, rest, "

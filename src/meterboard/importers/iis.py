@@ -13,22 +13,31 @@ from meterboard.importers.lines import Lines, records
 FIELDS = b"#Fields:"
 
 
-def iis_lines(portions: Iterable[Lines]) -> Iterator[Lines]:
-    """
-    The lines of one file, or of files that follow each other.
+class IisColumns:
+    """The columns of a file's lines, as far as it was read."""
 
-    A line that does not fit the columns stays as it was written, which no reader takes for a record.
-    """
-    names: list[str] = []
-    for lines in portions:
+    def __init__(self) -> None:
+        self._names: list[str] = []
+
+    def applied(self, lines: Lines) -> Lines:
+        """
+        Returns a portion's lines as JSON objects.
+
+        A line that does not fit the columns stays as it was written, which no reader takes for a record.
+        """
         if lines.first == 1:
-            names = []
+            self._names = []
         texts: list[bytes] = []
         for line in lines.texts():
             if line.startswith(FIELDS):
-                names = line[len(FIELDS) :].decode("utf-8", "replace").split()
-            texts.append(_object(line, names))
-        yield records(lines.first, texts)._replace(ended=lines.ended)
+                self._names = line[len(FIELDS) :].decode("utf-8", "replace").split()
+            texts.append(_object(line, self._names))
+        return records(lines.first, texts)._replace(ended=lines.ended)
+
+
+def iis_lines(portions: Iterable[Lines]) -> Iterator[Lines]:
+    """Returns the lines of one file, or of files that follow each other, as JSON objects."""
+    return map(IisColumns().applied, portions)
 
 
 def _object(line: bytes, names: Sequence[str]) -> bytes:

@@ -44,7 +44,8 @@ class Lines(NamedTuple):
     """
     Lines without their ends, as UTF-8: how many in total, and in pieces, where a separator stands between them.
 
-    `first` is the number of the first. The last has no end if not `ended`.
+    `first` is the number of the first. The last has no end if not `ended`. `raw` are the lines as they were written,
+    where that is not UTF-8.
     """
 
     first: int
@@ -52,10 +53,15 @@ class Lines(NamedTuple):
     pieces: Sequence[Piece]
     separator: bytes = END
     ended: bool = True
+    raw: bytes = b""
 
     def texts(self) -> list[bytes]:
         """Each by itself."""
         return [text for piece in self.pieces for text in piece.text.split(self.separator)]
+
+    def originals(self) -> list[bytes]:
+        """Returns each line as it was written."""
+        return self.raw.split(self.separator) if self.raw else self.texts()
 
 
 class Reads(Protocol):
@@ -80,21 +86,27 @@ def chunks(stream: Reads, *, size: int = CHUNK) -> Iterator[Lines]:
                 : MAX_LINE + 1
             ]  # one more than a line may have: it stays unreadable, whatever follows
     if rest:
-        yield cut(number, readable(rest), ended=False)
+        yield written(number, rest, ended=False)
 
 
 def portions(first: int, data: bytes) -> Iterator[Lines]:
     """Whole lines, no more than MOST_LINES at a time."""
-    lines = cut(first, readable(data))
+    lines = written(first, data)
     if lines.total <= MOST_LINES:
         yield lines
         return
-    texts = lines.texts()
+    texts = data.split(END)
     for at in range(0, len(texts), MOST_LINES):
-        yield cut(first + at, END.join(texts[at : at + MOST_LINES]))
+        yield written(first + at, END.join(texts[at : at + MOST_LINES]))
 
 
-def cut(first: int, text: bytes, *, separator: bytes = END, ended: bool = True) -> Lines:
+def written(first: int, data: bytes, *, ended: bool = True) -> Lines:
+    """Returns lines as a server wrote them, in UTF-8 or not."""
+    text = readable(data)
+    return cut(first, text, ended=ended, raw=b"" if text is data else data)
+
+
+def cut(first: int, text: bytes, *, separator: bytes = END, ended: bool = True, raw: bytes = b"") -> Lines:
     """A text in pieces that are about as long as each other."""
     pieces: list[Piece] = []
     at = count = 0
@@ -104,7 +116,7 @@ def cut(first: int, text: bytes, *, separator: bytes = END, ended: bool = True) 
         pieces.append(Piece(count, piece))
         count += piece.count(separator) + 1
         at += len(piece) + 1
-    return Lines(first, count, pieces, separator, ended)
+    return Lines(first, count, pieces, separator, ended, raw)
 
 
 def records(first: int, texts: Sequence[bytes]) -> Lines:

@@ -1,7 +1,7 @@
 """
-How many equal lines came before each line of a file, so that calls which are equal within one second each count.
+How many equal lines came before each line of a source, so that calls which are equal within one second each count.
 
-Reading a log again, or the same lines from another file, finds the same numbers.
+Reading a source again finds the same numbers.
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ where time is not null and generation >= $oldest
 
 class Numbering:
     """
-    Numbers the lines of one file, in their order; how they are cut into portions does not matter.
+    Numbers the lines of one source, in their order; how they are cut into portions does not matter.
 
     Equal lines carry the same second, so they stand close together. The digests of at least the last REMEMBERED lines
     and at most twice as many are kept (about 5 MB). Beyond that, an equal line would take the first one's number and be
@@ -44,20 +44,14 @@ class Numbering:
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, remembered: int = REMEMBERED) -> None:
         self._connection = connection
         self._remembered = remembered
-        self.begin()
-
-    def begin(self) -> None:
-        """The lines that come next are of a new file."""
+        self._lines = 0
         self._connection.execute(_NONE).fetchall()
         self._counted: dict[int, tuple[int, int]] = {}
         """By digest: how many of them came, and the generation of the last."""
 
-    def repeated(self, first: int, total: int) -> dict[int, int]:
-        """
-        Of the next lines, which are in the table `parsed`: those that came before, by their `n`, and how often.
-
-        `first` is the number of the first of them in the file.
-        """
+    def repeated(self, total: int) -> dict[int, int]:
+        """Of the next lines, which are in the table `parsed`: those that came before, by their `n`, and how often."""
+        first, self._lines = self._lines, self._lines + total
         known: dict[int, int] = dict(self._rows(_KNOWN))
         suspects = {digest for (digest,) in self._rows(_TWICE)} | known.keys()
         found: dict[int, int] = {}

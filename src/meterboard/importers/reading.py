@@ -85,12 +85,20 @@ class Parsed(NamedTuple):
 
 
 class Reader:
-    """Reads the chunks of one file, in their order."""
+    """Reads the chunks of one source in their order: of a file, or of the pieces that `--source` names."""
 
     def __init__(self, form: Format, wanted: Wanted, *, remembered: int = REMEMBERED) -> None:
         """`wanted` says for whom; which fields lines share, the format says. `remembered`: see `Numbering`."""
+        self._connection = duckdb.connect(config={"threads": 2, "memory_limit": "256MB"})
+        self._connection.execute("set TimeZone = 'UTC'").fetchall()
+        self._numbering = Numbering(self._connection, remembered=remembered)
+        self._wanted = wanted
+        self.use(form)
+
+    def use(self, form: Format) -> None:
+        """Reads what follows in this format."""
         self._form = form
-        self._wanted = wanted._replace(shared=form.shared)
+        self._wanted = self._wanted._replace(shared=form.shared)
         self._fields = {
             "whats": [name for name in form.shared if name not in WHO + WHENCE],
             "whos": [name for name in form.shared if name in WHO],
@@ -100,9 +108,6 @@ class Reader:
             part: ", ".join(["period", *(f'"{name}"' for name in names)])
             for part, names in self._fields.items()
         }
-        self._connection = duckdb.connect(config={"threads": 2, "memory_limit": "256MB"})
-        self._connection.execute("set TimeZone = 'UTC'").fetchall()
-        self._numbering = Numbering(self._connection, remembered=remembered)
 
     def close(self) -> None:
         self._connection.close()
@@ -114,8 +119,6 @@ class Reader:
     def parse(self, lines: Lines) -> Parsed:
         """What DuckDB does of it, without keeping Python's interpreter: other threads work meanwhile."""
         execute = self._connection.execute
-        if lines.first == 1:  # of a file, or of one that took the place of the one before
-            self._numbering.begin()
         messages = self._parse(lines)
         for part, code in PARTS:
             execute(PART.format(part=part, code=code, key=self._keys[part])).fetchall()
@@ -123,7 +126,7 @@ class Reader:
             execute(f"select * from {part} order by {code}").fetchall() for part, code in PARTS
         )
         places, times, what, who, whence, lows, highs = self._columns(CALLS.format(**self._keys), "iqiiiQI")
-        repeated = self._numbering.repeated(lines.first, lines.total)
+        repeated = self._numbering.repeated(lines.total)
         rest = dict(execute(REST).fetchall())
         own = execute(OWN_IDS).fetchall() if self._form.has_ids else []
         own_ids = [name for (name,) in own]
@@ -147,7 +150,7 @@ class Reader:
 
     def calls(self, parsed: Parsed) -> Read:
         """The rest of it: what calls did as events, callers, and ids. Chunks are taken in their order."""
-        ids = _Ids(parsed, self._wanted.organization)
+        ids = _Ids(parsed, self._wanted)
         ids.correct()
         calls = Calls(
             whats=[What(self._event(row), row[-2]) for row in parsed.whats],
@@ -238,7 +241,7 @@ def _unreadable(parsed: Parsed) -> list[tuple[int, bytes]]:
     lines, places = parsed.lines, parsed.places
     if len(places) == lines.total:
         return []
-    texts = lines.texts()
+    texts = lines.originals()
     missing = sorted(set(range(lines.total)).difference(places, parsed.messages))
     return [(lines.first + n, texts[n]) for n in missing if texts[n].strip()]
 
@@ -246,9 +249,9 @@ def _unreadable(parsed: Parsed) -> list[tuple[int, bytes]]:
 class _Ids:
     """The ids of a chunk's calls: a line's own, or the digest of its text and how many equal ones came before it."""
 
-    def __init__(self, parsed: Parsed, organization: int) -> None:
+    def __init__(self, parsed: Parsed, wanted: Wanted) -> None:
         self._parsed = parsed
-        self._organization = organization
+        self._wanted = wanted
 
     def correct(self) -> None:
         """Put right what DuckDB could not know: own ids, and those of lines that came before."""
@@ -259,7 +262,7 @@ class _Ids:
             other = {bisect_left(parsed.places, n): self._made(n, texts) for n in parsed.repeated}
         other |= {place: own for place, own in enumerate(parsed.own_ids) if own}
         for place, text in other.items():
-            digest = identity(self._organization, text)
+            digest = identity(self._wanted.organization, text)
             parsed.id_lows[place] = int.from_bytes(digest[:8], "little")
             parsed.id_highs[place] = int.from_bytes(digest[8:], "little")
 
@@ -272,7 +275,8 @@ class _Ids:
     def _made(self, n: int, texts: Sequence[bytes]) -> str:
         rest = self._parsed.rest.get(n)
         line = texts[n][:-rest] if rest else texts[n]
-        return f"{OF_A_LINE}{md5(line, usedforsecurity=False).hexdigest()}-{self._parsed.repeated.get(n, 0)}"
+        digest = md5(line, usedforsecurity=False).hexdigest()
+        return f"{OF_A_LINE}{self._wanted.source}-{digest}-{self._parsed.repeated.get(n, 0)}"
 
 
 _STATUS = {str(status): status for status in range(100, 600)}

@@ -2,13 +2,16 @@
 
 import gzip
 import io
+import os
+import stat
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from glob import glob, has_magic
+from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, NamedTuple, Protocol, cast
 
 import zstandard
 
@@ -23,6 +26,8 @@ PACKED = 1024
 """Bytes that zstd expands at once: a few of them may become many thousand times as many."""
 DAMAGED = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 """What reading a file raises that is damaged or cut off."""
+FIRST_BEGINNING = 64
+"""Bytes of the shortest beginning whose digest is recorded: no longer than a line, so that most files have one."""
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
@@ -57,26 +62,90 @@ class _Zstd:
         return found
 
 
+class Extent(NamedTuple):
+    """How many bytes were read, their digest, and those of the first 64, 128, ... up to BEGINNING of them."""
+
+    length: int
+    digest: bytes
+    beginnings: bytes
+
+
+class Digest:
+    """The digests of bytes as they are read."""
+
+    def __init__(self) -> None:
+        self._hash = sha256()
+        self._length = 0
+        self._beginnings = b""
+        self._next = FIRST_BEGINNING
+
+    def add(self, data: bytes) -> None:
+        """Takes the bytes that come next."""
+        view = memoryview(data)
+        while self._next <= BEGINNING and self._length + len(view) >= self._next:
+            missing = self._next - self._length
+            self._hash.update(view[:missing])
+            self._length, view = self._next, view[missing:]
+            self._beginnings += self._hash.digest()[:8]
+            self._next *= 2
+        self._hash.update(view)
+        self._length += len(view)
+
+    @property
+    def extent(self) -> Extent:
+        """What has been read so far."""
+        return Extent(self._length, self._hash.digest()[:16], self._beginnings)
+
+
+def extent_of(data: bytes) -> Extent:
+    """Returns the extent of bytes that are read at once."""
+    digest = Digest()
+    digest.add(data)
+    return digest.extent
+
+
 class Source:
     """Bytes as they were before they were compressed, and how far into the file they are."""
 
-    def __init__(self, name: str, raw: BinaryIO, stream: _Stream, size: int | None) -> None:
+    def __init__(self, name: str, raw: BinaryIO) -> None:
+        """Raises: UnreadableBody: it is damaged from the beginning."""
         self.name = name
-        self.size = size
-        """Bytes of the file as it lies there; None: nobody knows."""
-        self._raw = raw
-        self._stream = stream
+        status = os.fstat(raw.fileno()) if name != STANDARD_INPUT else None
+        self.is_file = status is not None and stat.S_ISREG(status.st_mode)
+        """Has it a place of its own, where it can be found again? Standard input and pipes have none."""
+        self.size = status.st_size if status is not None and self.is_file else None
+        """Bytes of the file, compressed if it is; None: unknown."""
+        self.raw = raw
+        self._start()
+
+    def _start(self) -> None:
+        self._stream = _expanded(cast(io.BufferedReader, self.raw), self.name)
         self._given_back = b""
-        self.beginning = self._given_back = _beginning(self)
+        self._digest = Digest()
+        self.extent = self._digest.extent
+        """What has been read. Replaced, never changed, so another thread may look at it."""
+        self.beginning = self._given_back = self._read_beginning()
+
+    def restart(self) -> None:
+        """Reads a file from its beginning again."""
+        self.raw.seek(0)
+        self._start()
 
     @property
     def position(self) -> int:
         """Bytes of the file that have been read, compressed if it is."""
-        return self._raw.tell() if self.size is not None else 0
+        return self.raw.tell() if self.size is not None else 0
 
     def read(self, size: int, /) -> bytes:
         """Fewer bytes than that at the end alone. Raises: one of DAMAGED; EOFError when all before the cut is read."""
-        found, self._given_back = [self._given_back], b""
+        found = self._read(size)
+        if self.is_file:
+            self._digest.add(found)
+            self.extent = self._digest.extent
+        return found
+
+    def _read(self, size: int) -> bytes:
+        found, self._given_back = [self._given_back[:size]], self._given_back[size:]
         left = size - len(found[0])
         try:
             while left and (piece := self._stream.read1(left)):
@@ -87,51 +156,63 @@ class Source:
                 raise
         return b"".join(found)
 
+    def _read_beginning(self) -> bytes:
+        try:
+            return self._read(BEGINNING)
+        except DAMAGED as error:
+            raise UnreadableBody(f"The file {self.name} can't be read to its end: {error}.") from error
+
 
 @contextmanager
 def open_source(name: str) -> Iterator[Source]:
     """Raises: NotFound: it can't be opened. UnreadableBody: it is damaged from the beginning."""
     if name == STANDARD_INPUT:
-        yield Source(name, sys.stdin.buffer, _expanded(cast(io.BufferedReader, sys.stdin.buffer), name), None)
+        yield Source(name, sys.stdin.buffer)
         return
     with open_file(name) as raw:
-        yield Source(name, raw, _expanded(cast(io.BufferedReader, raw), name), Path(name).stat().st_size)
+        yield Source(name, raw)
 
 
-def _beginning(source: Source) -> bytes:
-    try:
-        return source.read(BEGINNING)
-    except DAMAGED as error:
-        raise UnreadableBody(f"The file {source.name} can't be read to its end: {error}.") from error
-
-
-def open_file(name: str) -> BinaryIO:
+def open_file(name: str, *, buffered: bool = True) -> BinaryIO:
     """Raises: NotFound: it can't be opened."""
     try:
-        return Path(name).open("rb")
+        return Path(name).open("rb", buffering=-1 if buffered else 0)
     except OSError as error:
         raise NotFound(f"The file {name} can't be opened: {error.strerror or error}.") from error
 
 
-def _expanded(raw: io.BufferedReader, name: str) -> _Stream:
+def is_compressed(raw: BinaryIO, name: str) -> bool:
     """By the first bytes rather than by the name: logs are renamed more often than compressed anew."""
-    beginning = raw.peek(4)
-    if beginning.startswith(_GZIP) or name.endswith(".gz"):
-        return gzip.GzipFile(fileobj=raw)
-    if beginning.startswith(_ZSTD) or name.endswith(".zst"):
-        return _Zstd(raw)
-    return raw
+    beginning = cast(io.BufferedReader, raw).peek(4)
+    return beginning.startswith((_GZIP, _ZSTD)) or name.endswith((".gz", ".zst"))
+
+
+def _expanded(raw: io.BufferedReader, name: str) -> _Stream:
+    if not is_compressed(raw, name):
+        return raw
+    is_zstd = raw.peek(4).startswith(_ZSTD) or (name.endswith(".zst") and not raw.peek(4).startswith(_GZIP))
+    return _Zstd(raw) if is_zstd else gzip.GzipFile(fileobj=raw)
 
 
 def named(patterns: Sequence[str]) -> list[str]:
-    """The files that patterns such as `access.log*` name, each once. Raises: NotFound: one names none."""
+    """
+    The files that patterns such as `access.log*` name, each once; those of a pattern in the order of their age, as
+    their lines were written. Raises: NotFound: a pattern names none.
+    """
     found: dict[str, None] = {}
     for pattern in patterns:
         if pattern == STANDARD_INPUT or not has_magic(pattern) or Path(pattern).exists():
             found[pattern] = None
             continue
-        files = sorted(file for file in glob(pattern, recursive=True) if Path(file).is_file())
+        files = [file for file in glob(pattern, recursive=True) if Path(file).is_file()]
         if not files:
             raise NotFound(f"No file is named like {pattern}.")
-        found |= dict.fromkeys(files)
+        found |= dict.fromkeys(sorted(files, key=_age))
     return list(found)
+
+
+def _age(name: str) -> tuple[int, str]:
+    try:
+        return Path(name).stat().st_mtime_ns, name
+    except OSError:  # it was renamed just now
+        return 0, name

@@ -1,6 +1,7 @@
 """What came of an import, and how far it is."""
 
 import time
+from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from msgspec import Struct, field
@@ -13,6 +14,8 @@ from meterboard.service.calls import Outcome
 
 SHOWN = 10
 """Lines that can't be read which are shown."""
+NAMED = 3
+"""Files that are named of those of which one format was guessed."""
 
 
 class Unreadable(Struct, frozen=True):
@@ -33,23 +36,37 @@ class Tally(Struct):
     """Lines that a server wrote of something else than a call."""
     unreadable: int = 0
     first_unreadable: list[Unreadable] = field(default_factory=list)
+    calls: int = 0
+    formats: dict[str, list[str]] = field(default_factory=dict)
+    """The files of which each format was guessed."""
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Are there lines, and no call among them?"""
+        return bool(self.unreadable) and not self.calls
+
+    def guessed(self, file: str, form: str) -> None:
+        """The format of a file was guessed."""
+        files = self.formats.setdefault(form, [])
+        if file not in files:
+            files.append(file)
 
     def add(self, file: str, read: Read) -> None:
         """Count what a chunk holds. What becomes of its calls is `outcome`'s."""
         self.lines += read.lines
         self.messages += read.messages
+        self.calls += len(read.calls.times)
         self.unreadable += len(read.unreadable)
         for number, text in read.unreadable[: SHOWN - len(self.first_unreadable)]:
             self.first_unreadable.append(Unreadable(file, number, _brief(text)))
 
     def in_words(self) -> str:
-        """One line, and more for what went wrong."""
+        """One line, the formats that were guessed, and more for what went wrong."""
         outcome = self.outcome
-        said = [
-            f"{self.lines:,} lines: {outcome.accepted:,} calls counted, {outcome.duplicates:,} counted before."
-        ]
+        said = [f"{self.lines:,} lines: {outcome.accepted:,} new, {outcome.duplicates:,} duplicates."]
         if self.messages:
             said.append(f"{self.messages:,} lines are not access lines.")
+        said += [f"{_listed(files)}: format {form} (guessed)" for form, files in self.formats.items()]
         if outcome.refused:
             said.append(f"{outcome.refused:,} calls refused; the first: {outcome.first_refusal}")
         if self.first_unreadable:
@@ -63,13 +80,18 @@ class Tally(Struct):
         return f"line {line.number}{where}: {line.text}"
 
 
+def _listed(files: list[str]) -> str:
+    names = ", ".join(Path(file).name or file for file in files[:NAMED])
+    return names + (f" and {len(files) - NAMED:,} more" if len(files) > NAMED else "")
+
+
 def _brief(line: bytes) -> str:
     text = line[:200].decode("utf-8", "backslashreplace").rstrip()
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class Rejects:
-    """Keeps the lines that can't be read, as they are."""
+    """Keeps the lines that can't be read, byte for byte."""
 
     def __init__(self, file: BinaryIO | None) -> None:
         self._file = file
