@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from meterboard.domain.event import UNKNOWN
 from meterboard.domain.period import NAMED_PERIODS
 from meterboard.domain.query import FILTERS
 
@@ -48,6 +49,7 @@ def spans(names: list[str]) -> bytes:
 
 
 schemathesis.openapi.format("period", periods())
+schemathesis.openapi.format("filtered-address", st.ip_addresses().map(str) | st.sampled_from(["", UNKNOWN]))
 schemathesis.openapi.media_type("application/x-protobuf", st.lists(st.text(), max_size=3).map(spans))
 
 
@@ -67,6 +69,10 @@ def before_load_schema(_: HookContext, raw_schema: dict[str, Any]) -> None:
                 for parameter in operation.get("parameters", ())
                 if path == WITH_FILTERS or parameter["name"] not in (*FILTERS, "exclude")
             ]
+    parameters = {each["name"]: each for each in raw_schema["paths"][WITH_FILTERS]["get"]["parameters"]}
+    # Of alternatives Schemathesis takes a value that is wrong by one for wrong, though it is right by another.
+    parameters["ip"]["schema"]["items"] = {"type": "string", "format": "filtered-address"}
+    parameters["exclude"]["schema"]["properties"]["ip!"] = parameters["ip"]["schema"]
     schemas = raw_schema["components"]["schemas"]
     fields = schemas["UsageEvent"]["properties"]
     brief = schemas["UsageEvent"] | {
@@ -74,8 +80,10 @@ def before_load_schema(_: HookContext, raw_schema: dict[str, Any]) -> None:
     }
     schemas["CloudEvent"]["properties"]["data"] = brief
     content = raw_schema["paths"]["/v1/events"]["post"]["requestBody"]["content"]
-    content[NDJSON]["schema"]["items"] = brief
-    content["application/json"]["schema"]["oneOf"][1]["items"] = brief
+    content[NDJSON]["schema"] = {"type": "array", "items": brief}
+    content["application/json"]["schema"]["oneOf"][1] = {"type": "array", "items": brief}
+    batch = next(each for each in content if each.endswith("batch+json"))
+    del content[batch]["schema"]["maxItems"]  # making thousands of events takes seconds
 
 
 @schemathesis.check
@@ -85,6 +93,9 @@ def wrong_events_are_rejected(ctx: CheckContext, response: Response, case: Case[
         return
     if case.media_type == NDJSON and not isinstance(case.body, list):
         return  # one line of NDJSON is the same as its value alone
+    headers: Any = case.headers or {}
+    if "cloudevents" in str(case.media_type).lower() and "ce-specversion" in headers:
+        return  # headers of the binary mode have no meaning beside a CloudEvent in the body
     if response.status_code == 413 or (response.status_code == 202 and response.json()["rejected"]):
         return
     negative_data_rejection(ctx, response, case)

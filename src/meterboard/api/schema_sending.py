@@ -90,7 +90,7 @@ def events_operation() -> Json:
         "summary": "Send usage events",
         "description": "One usage event, an array of them, one a line (NDJSON), or CloudEvents 1.0 in structured, "
         f"batched or binary mode: at most {MAX_EVENTS:,} events and {MAX_BODY_BYTES:,} bytes, before and after "
-        "decompression. `Content-Encoding` may be gzip, deflate or zstd. The answer comes when what was accepted is "
+        "decompression. `Content-Encoding` may be gzip or zstd. The answer comes when what was accepted is "
         "durable on disk. An event that is wrong is rejected alone: the answer is 202 even when every event is "
         f"rejected. NDJSON may also be sent as {', '.join(NDJSON_TYPES[1:])}; a body of any other type is read as JSON.",
         "operationId": "SendEvents",
