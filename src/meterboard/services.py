@@ -94,6 +94,7 @@ class Services:
         allowances = self.accounts.organizations.allowances
         self.store = DuckDBStore(data, memory=settings.memory)
         last_receipt = self.store.last_receipt()
+        self.store.take_back_watermark(clock.now())  # an earlier start may have had a clock that was ahead
         self.health = Health(__version__, clock)
         self.meter = Meter(
             self.store,
