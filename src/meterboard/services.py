@@ -105,6 +105,7 @@ class Services:
         self.store = DuckDBStore(data, memory=settings.memory)
         self.reads = Reads(self.store.interrupt)
         last_receipt = self.store.last_receipt()
+        self.store.take_back_watermark(clock.now())  # an earlier start may have had a clock that was ahead
         self.exports = Exports(data)
         self.health = Health(__version__, clock)
         self.meter = Meter(

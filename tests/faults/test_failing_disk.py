@@ -37,9 +37,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (WRITE, ONCE, errno.ENOSPC, 8),
         (WRITE | TRUNCATE, TWICE, errno.ENOSPC, 8),
-        (SYNC, FOR_GOOD, errno.EIO, 12),
+        (SYNC, FOR_GOOD, errno.EIO, 6),
         (SYNC | TRUNCATE, TWICE, errno.EIO, 5),
-        (WRITE | SYNC | TRUNCATE | RENAME | UNLINK, FOR_GOOD, errno.EROFS, 15),
+        (WRITE | SYNC | TRUNCATE | RENAME | UNLINK, FOR_GOOD, errno.EROFS, 7),
     ],
 )
 def test_every_batch_counts_as_it_was_answered(

@@ -215,6 +215,34 @@ def test_a_long_log_is_folded_whatever_the_refresh_interval(
     assert not log.exists() or not log.stat().st_size
 
 
+def test_a_start_with_a_clock_that_is_ahead_leaves_nothing_behind(tmp_path: Path, clock: FixedClock) -> None:
+    def started() -> Services:
+        running = Services(tmp_path / "data", Settings(), clock)
+        running.refresh.now()
+        running.retention.enforce()
+        return running
+
+    first = started()
+    acme = first.accounts.organizations.create(
+        "acme", allowance=None, time_zone="UTC", schedule="one-per-call"
+    )
+    send(first, acme, clock.now())
+    first.close()
+    clock.advance(timedelta(days=365))
+    started().close()
+    clock.advance(-timedelta(days=365) + MINUTE)
+    again = started()
+    send(again, acme, clock.now())
+    clock.advance(8 * MINUTE)
+    refresh(again)
+
+    with again.statistics.read(acme) as reading:
+        assert (f"{reading.as_of:%Y-%m-%d %H:%M}", reading.delay) == ("2026-11-24 11:00", None)
+        assert reading.summary(reading.period("today"), {}).calls == 2
+    assert again.verify.check(acme).difference == 0
+    again.close()
+
+
 class TestRetentionOnAWrongClock:
     """Ten events of the last ten days, and a clock that is a year ahead at the next start."""
 

@@ -19,8 +19,9 @@ from typing import Any
 import duckdb
 
 from meterboard.domain.event import MAX_AHEAD, CallBatch, EventBatch
-from meterboard.domain.period import BUCKET, BUCKETS_A_DAY, EPOCH, INSTANT, bucket_number, micros
+from meterboard.domain.period import BUCKETS_A_DAY, EPOCH, INSTANT, bucket_number, micros
 from meterboard.errors import DataFolderError, OutcomeUnknown, StoreFailed
+from meterboard.usage import duckdb_rollup as rollup
 from meterboard.usage import duckdb_statements as statements
 from meterboard.usage.duckdb_database import Database
 from meterboard.usage.duckdb_ids import KnownIds
@@ -29,13 +30,10 @@ from meterboard.usage.duckdb_rows import CALL, WHAT, WHENCE, WHO, Rows
 from meterboard.usage.duckdb_snapshot import DuckDBSnapshot, first_line, watermark_of, why_not_opened
 
 FILE = "usage.duckdb"
-MOST_PIECES = 1.25
-"""Rows to a step of time and combination, on average, past which merging them is worth the writing."""
 ONCE, OFTEN = "1MB", "16MB"
 """Blocks that are kept when memory is given back: at start they were read once, at rest they may be asked for again."""
 CHECKPOINT_BYTES = 64_000_000
 """The log is folded into the file when it is longer than this, between commits: about 2 million events."""
-AHEAD = MAX_AHEAD // INSTANT
 _HALVES = Struct("<QI")
 
 
@@ -60,7 +58,7 @@ class DuckDBStore:
             self._ids = KnownIds()
             self._database.allow_reading()
             self._database.release_memory(ONCE)
-        except duckdb.Error as error:
+        except (duckdb.Error, StoreFailed) as error:
             self._database.close()
             raise DataFolderError(why_not_opened(path, error)) from error
 
@@ -77,7 +75,7 @@ class DuckDBStore:
             self._connection.begin()
             self._run(statements.FROM_LAYOUT_1)
             self._connection.execute(statements.SCHEMA).fetchall()
-            self._roll_up(0, watermark_of(self._connection))
+            rollup.roll_up(self._connection, 0, watermark_of(self._connection))
             self._connection.commit()
             self.checkpoint()  # what the log holds, memory holds
         elif found in ([(2,)], [(3,)]):
@@ -132,7 +130,7 @@ class DuckDBStore:
             columns = {
                 "organization": [combination[0] for combination in batch.combinations],
                 "received_at": repeat(received, len(batch)),
-                "time": _at_most(received + AHEAD, batch.times),
+                "time": _at_most(received + rollup.AHEAD, batch.times),
                 "id_low": lows,
                 "id_high": highs,
                 "combination": numbers if all_known else self._numbers.of_combinations(batch.combinations),
@@ -152,7 +150,7 @@ class DuckDBStore:
         lows, highs = batch.id_lows, batch.id_highs
         own: dict[str, Sequence[int]] = {"what": batch.what, "who": batch.who, "whence": batch.whence}
         received = micros(received_at)
-        own |= {"time": _at_most(received + AHEAD, batch.times), "id_low": lows, "id_high": highs}
+        own |= {"time": _at_most(received + rollup.AHEAD, batch.times), "id_low": lows, "id_high": highs}
         calls = Rows(own, CALL)
         with self._transaction(single=True):
             new = self._ids.new_calls(self._connection, calls, lows, highs)
@@ -285,61 +283,39 @@ class DuckDBStore:
         with self._transaction():
             since = watermark_of(self._connection)
             if since < until:
-                execute = self._connection.execute
-                self._touched.update(self._roll_up(since, until))
-                execute("delete from watermark").fetchall()
-                execute("insert into watermark values (?)", [until]).fetchall()
+                self._touched.update(rollup.roll_up(self._connection, since, until))
+                rollup.set_watermark(self._connection, until)
 
-    def _roll_up(self, since: int, until: int) -> list[int]:
-        """
-        Add the events received from `since` to `until`, in microseconds since 1970 UTC, to the statistics.
-
-        Answers the days that they are of.
-        """
-        execute = self._connection.execute
-        execute(statements.FRESH, {"since": since, "until": until, "ahead": AHEAD}).fetchall()
-        execute(statements.ROLL_UP).fetchall()
-        execute(statements.ROLL_UP_DAYS).fetchall()
-        days = [day for (day,) in execute(statements.TOUCHED_DAYS).fetchall()]
-        execute("drop table fresh").fetchall()  # it would be held in memory until the next time
-        return days
+    def take_back_watermark(self, moment: datetime) -> bool:
+        until = micros(moment)
+        if watermark_of(self._connection) <= until or self._scalar(statements.LATEST) >= until:
+            return False
+        with self._transaction():
+            rollup.set_watermark(self._connection, until)
+        return True
 
     def forget(self, before: datetime) -> int:
         bucket = bucket_number(before)
-        day = bucket // BUCKETS_A_DAY
         with self._transaction():
-            execute = self._connection.execute
-            gone = execute("delete from event where time < ?", [bucket * (BUCKET // INSTANT)]).fetchall()
-            if gone == [(0,)]:
-                return 0  # then the rollups, which are made of the events, hold nothing so old either
-            execute("delete from rollup where bucket < ?", [bucket]).fetchall()
-            execute("delete from daily where day <= ?", [day]).fetchall()
-            execute(statements.DAY_OF_BUCKETS, [day]).fetchall()
-            execute(statements.UNUSED_COMBINATIONS).fetchall()
+            gone = rollup.delete_before(self._connection, bucket)
+            if not gone:
+                return 0
             self._numbers = Numbers(self._connection)
-            self._touched = {touched for touched in self._touched if touched >= day}
+            self._touched = {day for day in self._touched if day >= bucket // BUCKETS_A_DAY}
         # An event may be kept whose receipt is a little older than its time.
         self._ids.forget(before - MAX_AHEAD)
-        return int(gone[0][0])
+        return gone
 
     def merge(self) -> bool:
         if not self._touched:
             return False
         day = next(iter(self._touched))
-        self._merge("rollup", "bucket", [day * BUCKETS_A_DAY, (day + 1) * BUCKETS_A_DAY - 1])
-        self._merge("daily", "day", [day, day])
+        first = day * BUCKETS_A_DAY
+        with self._transaction():
+            rollup.merge(self._connection, "rollup", "bucket", first, first + BUCKETS_A_DAY - 1)
+            rollup.merge(self._connection, "daily", "day", day, day)
         self._touched.remove(day)
         return bool(self._touched)
-
-    def _merge(self, table: str, step: str, span: list[int]) -> None:
-        with self._transaction():
-            execute = self._connection.execute
-            execute(statements.MERGED.format(table=table, step=step), span).fetchall()
-            ((pieces, whole),) = execute(statements.PIECES.format(table=table, step=step), span).fetchall()
-            if pieces > whole * MOST_PIECES:
-                execute(f"delete from {table} where {step} between ? and ?", span).fetchall()
-                execute(f"insert into {table} select * from merged").fetchall()
-            execute("drop table merged").fetchall()
 
     def tidy(self) -> None:
         path = self._database.path

@@ -41,6 +41,8 @@ class Database:
         except duckdb.Error as error:
             raise DataFolderError(why_not_opened(self.path, error)) from error
         try:
+            # Closing must write nothing: behind half an entry of a log that can't be cut off, all that follows is lost.
+            connection.execute("pragma disable_checkpoint_on_shutdown").fetchall()
             connection.execute(statements.SCHEMA).fetchall()
         except duckdb.Error as error:
             connection.close()  # a database that was given up is shared with the next connection while this one is open

@@ -133,8 +133,10 @@ select whats.organization, $received, time, id_low, id_high, numbered.combinatio
 from calls join whats using (what) join whos using (who) join whences using (whence)
 join numbered on numbered.what = whats.same and numbered.who = whos.same and numbered.whence = whences.same
 """
+DELETE_EVENTS_BEFORE = "delete from event where time < ?::bigint * 900000000"
 DELETE_RECEIVED = "delete from event where received_at in (select unnest($1::bigint[]))"
 FORGET_MET = ("drop table met", "drop table numbered")
+LATEST = "select coalesce(max(greatest(received_at, time)), 0) from event"
 NEXT_NUMBER = "select coalesce(max(combination), -1) + 1 from combination"
 NEWEST_COMBINATIONS = "select * exclude (digest) from combination order by combination desc limit ?"
 UNUSED_COMBINATIONS = (

@@ -310,6 +310,14 @@ class UsageStore(Protocol):
         """Bring the rollup up to the watermark in one transaction, at a cost in proportion to what is new."""
         ...
 
+    def take_back_watermark(self, moment: datetime) -> bool:
+        """
+        Move a watermark that is later than `moment` back to it, unless an event was received or happened since.
+
+        Statistics cover the same events as before. Returns whether it was moved.
+        """
+        ...
+
     def forget(self, before: datetime) -> int:
         """Delete the events and statistics of the buckets before `before`; answers how many events went."""
         ...
