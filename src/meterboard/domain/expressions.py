@@ -7,9 +7,12 @@ than the square of a text's length, so that the time for one part of a path is b
 
 import re
 from collections.abc import Iterable, Sequence
-from re import _constants as codes  # type: ignore[attr-defined]  # the only description of an expression that there is
-from re import _parser as parser  # type: ignore[attr-defined]
+from importlib import import_module
 from typing import Any, NamedTuple
+
+# The only description of an expression that there is. Releases of mypy disagree on whether these modules have types.
+codes: Any = import_module("re._constants")
+parser: Any = import_module("re._parser")
 
 MAX_OPEN_REPEATS = 2
 """Repeats in one expression whose ends depend on each other: a part of 128 characters takes 8,128 tries at most."""
