@@ -17,7 +17,7 @@ import msgspec
 from benchmarks.server import request, running, send_all
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
-from meterboard.domain.wire import read_events
+from meterboard.formats.json_events import read_events
 from meterboard.services import Accounts, Services
 from meterboard.settings import Settings
 

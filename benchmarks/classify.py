@@ -14,8 +14,8 @@ import msgspec
 
 from meterboard.domain.event import Request, UsageEvent
 from meterboard.domain.period import micros
-from meterboard.domain.wire import read_events
-from meterboard.services import schedule_named
+from meterboard.formats.json_events import read_events
+from meterboard.schedule.builtin import builtin_schedule
 
 EVENTS = 1_000
 NOW = micros(datetime.now(UTC))
@@ -62,7 +62,7 @@ def _event(chance: Random) -> UsageEvent:
 def main() -> None:
     chance = Random(7)
     bodies = [batch(chance) for _ in range(BATCHES)]
-    schedule = schedule_named("zoho-crm")
+    schedule = builtin_schedule("zoho-crm")
     decoding: list[float] = []
     pricing: list[float] = []
     for body in bodies:

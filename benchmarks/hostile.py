@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from benchmarks.attacks import ATTACKS, Attack, Outcome, Target, exchange, post
-from benchmarks.company import fill, spread
+from benchmarks.filling import fill, spread
 from benchmarks.server import running
 from meterboard.services import Services
 from meterboard.settings import Settings

@@ -20,7 +20,8 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from meterboard.services import Services, schedule_named
+from meterboard.schedule.builtin import builtin_schedule
+from meterboard.services import Services
 from meterboard.settings import Settings
 
 LINES = 1_000_000
@@ -78,7 +79,7 @@ def counted_by_goaccess(answer: Path) -> tuple[Counter[str], Counter[tuple[str, 
     """Calls by address, and by module and operation."""
     found = json.loads(answer.read_text())
     addresses = Counter({row["data"]: row["hits"]["count"] for row in found["hosts"]["data"]})
-    schedule = schedule_named(SCHEDULE)
+    schedule = builtin_schedule(SCHEDULE)
     paths: Counter[tuple[str, str]] = Counter()
     for panel in ("requests", "not_found"):  # it lists what answered 404 apart
         for row in found[panel]["data"]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.company import fill, spread
+from benchmarks.filling import fill, spread
 from benchmarks.server import free_port, request, running, send_all, wait_for
 from meterboard.services import Services
 from meterboard.settings import Settings

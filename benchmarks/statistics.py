@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
-from benchmarks.company import batches, fill, spread
+from benchmarks.filling import batches, fill, spread
 from benchmarks.server import running
 from meterboard.services import Services
 from meterboard.settings import Settings
-from meterboard.usage.duckdb import FILE
+from meterboard.usage.duckdb.store import FILE
 
 CALLS = 40
 LISTS = ["events?", "events?module=Leads&", "events?user!=maria.silva@acme.example&", "events?user=nobody&"]

@@ -40,7 +40,7 @@ def test_the_wheel_carries_the_pages_and_none_of_their_sources(wheel: Path) -> N
 
     for needed in ("static/main.js", "static/charts.js", "static/meterboard.css", "templates/dashboard.html"):
         assert f"meterboard/web/{needed}" in names
-    assert "meterboard/schedules/one-per-call.toml" in names
+    assert "meterboard/schedule/data/one-per-call.toml" in names
     assert not [name for name in names if "/assets/" in name or "node_modules" in name]
 
 

@@ -8,12 +8,12 @@ from threading import Thread
 import httpx
 import pytest
 
-from meterboard.address import Running, running_server, write_note
 from meterboard.commands.proxy import FolderMeter
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.instance import PATH, proof
 from meterboard.importers.delivery import to_meter
+from meterboard.network.running_server import Running, running_server, write_note
 from meterboard.services import Services
 from meterboard.settings import Settings
 from tests.client.conftest import eventually

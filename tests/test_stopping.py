@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from meterboard.listener import stop_on_signals
+from meterboard.network.listener import stop_on_signals
 from tests.server import Server
 
 

@@ -12,16 +12,16 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from meterboard import __version__
-from meterboard.api.body import Bodies
 from meterboard.api.counted import counted
 from meterboard.api.disconnect import while_connected
-from meterboard.api.ingest import PATH as EVENTS_PATH
-from meterboard.api.ingest import EventsApp
+from meterboard.api.ingest.body import Bodies
+from meterboard.api.ingest.events import PATH as EVENTS_PATH
+from meterboard.api.ingest.events import EventsApp
+from meterboard.api.ingest.traces import PATH as TRACES_PATH
+from meterboard.api.ingest.traces import TracesApp
 from meterboard.api.problems import on_http_exception
 from meterboard.api.routes import PROBLEMS, api
-from meterboard.api.schema import EventSchema
-from meterboard.api.traces import PATH as TRACES_PATH
-from meterboard.api.traces import TracesApp
+from meterboard.api.schema.document import EventSchema
 from meterboard.services import Services
 from meterboard.web.live import Counters
 from meterboard.web.origin import PUBLIC_URL

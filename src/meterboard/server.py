@@ -11,11 +11,19 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from meterboard.address import FILE, LOOPBACK_OF, Running, address_of, connect, http_address, write_note
 from meterboard.app import asgi
-from meterboard.listener import listener, stop_on_signals
-from meterboard.peers import limit_connections, noting_requests
-from meterboard.service.jobs import run_jobs
+from meterboard.network.listener import listener, stop_on_signals
+from meterboard.network.peers import limit_connections, noting_requests
+from meterboard.network.running_server import (
+    FILE,
+    LOOPBACK_OF,
+    Running,
+    address_of,
+    connect,
+    http_address,
+    write_note,
+)
+from meterboard.service.jobs.schedule import run_jobs
 from meterboard.services import Services
 
 LOOK_SECONDS = 0.01
@@ -61,12 +69,7 @@ async def _serve(
     running = Running(http_address(LOOPBACK_OF.get(ip, ip), port), services.instance_secret, os.getpid())
 
     announcement = asyncio.create_task(_announce(data, running, lambda: ready(http_address(host, port))))
-
-    def stop_if_unannounced(task: asyncio.Task[None]) -> None:
-        if _failed(task):
-            stop()
-
-    announcement.add_done_callback(stop_if_unannounced)
+    announcement.add_done_callback(lambda task: stop() if _failed(task) else None)
     tasks = [
         announcement,
         asyncio.create_task(run_jobs(services.jobs(), services.clock)),
@@ -74,21 +77,32 @@ async def _serve(
     ]
     if meanwhile:
         tasks.append(asyncio.create_task(_awaited(meanwhile)))
-    # What was built up to here stays until the end. Left to the collector, it would look through all of it again and
-    # again, and every request would wait 40 ms for that several times a second.
-    gc.collect()
-    gc.freeze()
+    _keep_from_collector()
     try:
         with suppress(asyncio.TimeoutError):  # connections that did not end in time
             await server.serve()
         loop.set_exception_handler(_log_unless_cut_off)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancel(tasks)
         (data / FILE).unlink(missing_ok=True)
     if _failed(announcement):
         announcement.result()
+
+
+def _keep_from_collector() -> None:
+    """
+    Excludes what was built so far, which stays until the end, from garbage collection.
+
+    The collector would look through all of it again and again: every request would wait 40 ms several times a second.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _announce(data: Path, running: Running, ready: Callable[[], None]) -> None:

@@ -5,8 +5,6 @@ The only file that builds things with a lifetime.
 """
 
 from datetime import datetime, timedelta
-from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from secrets import token_hex
 
@@ -15,53 +13,27 @@ from meterboard.accounts.database import FILE as ACCOUNTS_FILE
 from meterboard.accounts.database import Database
 from meterboard.accounts.import_files import ImportFiles
 from meterboard.accounts.keys import Keys
-from meterboard.accounts.organizations import OWN, Organizations
+from meterboard.accounts.organizations import Organizations
 from meterboard.accounts.people import People
 from meterboard.clock import Clock, SystemClock
 from meterboard.data_folder import not_usable, prepare_folder
-from meterboard.domain.schedule import CreditSchedule, read_schedule
-from meterboard.errors import DataFolderError, ScheduleError
+from meterboard.errors import DataFolderError
 from meterboard.service.access import Access
 from meterboard.service.credits import LiveCredits
 from meterboard.service.export import Exports
-from meterboard.service.health import Health
-from meterboard.service.ingest import Ingest
-from meterboard.service.jobs import Job
-from meterboard.service.meter import Meter
+from meterboard.service.ingest.intake import Ingest
+from meterboard.service.ingest.meter import Meter
+from meterboard.service.jobs.health import Health
+from meterboard.service.jobs.refresh import Refresh
+from meterboard.service.jobs.retention import Retention
+from meterboard.service.jobs.schedule import Job
 from meterboard.service.reads import Reads
-from meterboard.service.refresh import Refresh
-from meterboard.service.retention import Retention
-from meterboard.service.statistics import Statistics
+from meterboard.service.schedules import Schedules
+from meterboard.service.statistics.statistics import Statistics
 from meterboard.service.verify import Verify
 from meterboard.settings import Settings
-from meterboard.usage.duckdb import FILE as USAGE_FILE
-from meterboard.usage.duckdb import DuckDBStore
-
-SCHEDULES = files("meterboard") / "schedules"
-
-
-@lru_cache(maxsize=64)
-def schedule_named(name: str) -> CreditSchedule:
-    """
-    The credit schedule of that name.
-
-    Raises: ScheduleError: there is none, or it can't be read.
-    """
-    return read_schedule(schedule_text(name))
-
-
-def schedule_text(name: str) -> str:
-    """The text of a schedule that comes with Meterboard. Raises: ScheduleError: there is none."""
-    if name not in schedule_names():
-        raise ScheduleError(f"There is no schedule {name!r}. Use one of {', '.join(schedule_names())}.")
-    return (SCHEDULES / f"{name}.toml").read_text()
-
-
-def schedule_names() -> list[str]:
-    """The schedules that come with Meterboard."""
-    return sorted(
-        file.name.removesuffix(".toml") for file in SCHEDULES.iterdir() if file.name.endswith(".toml")
-    )
+from meterboard.usage.duckdb.store import FILE as USAGE_FILE
+from meterboard.usage.duckdb.store import DuckDBStore
 
 
 class Accounts:
@@ -94,22 +66,24 @@ class Services:
 
     def __init__(self, data: Path, settings: Settings, clock: Clock | None = None) -> None:
         """Raises: DataFolderError."""
-        clock = clock or SystemClock()
-        self.clock = clock
+        self.clock = clock or SystemClock()
         self.settings = settings
         self.instance_secret = token_hex(32)  # proves to commands that it is this server: see server.json
-        retention = timedelta(days=settings.retention_days)
-        self.accounts = Accounts(data, clock)
-        self._own_schedules: dict[str, CreditSchedule] = {}
-        allowances = self.accounts.organizations.allowances
+        self.accounts = Accounts(data, self.clock)
+        self.schedules = Schedules(self.accounts.organizations.schedule_text)
         self.store = DuckDBStore(data, memory=settings.memory)
-        self.reads = Reads(self.store.interrupt)
-        last_receipt = self.store.last_receipt()
-        self.store.take_back_watermark(clock.now())  # an earlier start may have had a clock that was ahead
-        self.exports = Exports(data)
+        self._add_writing()
+        self._add_reading(data)
+        self._add_access()
+
+    def _add_writing(self) -> None:
+        settings, clock, store = self.settings, self.clock, self.store
+        retention = timedelta(days=settings.retention_days)
+        last_receipt = store.last_receipt()
+        store.take_back_watermark(clock.now())  # an earlier start may have had a clock that was ahead
         self.health = Health(__version__, clock)
         self.meter = Meter(
-            self.store,
+            store,
             clock,
             most_waiting=settings.queue_events,
             committed=self.health.committed,
@@ -126,22 +100,31 @@ class Services:
             self.meter,
             clock,
             retention=retention,
-            schedule=self.schedule,
+            schedule=self.schedules.of,
             organizations=self.accounts.organizations.with_names,
             answered=self.health.received,
         )
-        self.live_credits = LiveCredits(self.store, self.meter, clock, allowances=allowances)
+
+    def _add_reading(self, data: Path) -> None:
+        allowances = self.accounts.organizations.allowances
+        retention = timedelta(days=self.settings.retention_days)
+        self.reads = Reads(self.store.interrupt)
+        self.exports = Exports(data)
+        self.live_credits = LiveCredits(self.store, self.meter, self.clock, allowances=allowances)
         self.statistics = Statistics(
-            self.store, self.refresh, clock, retention=retention, allowances=allowances
+            self.store, self.refresh, self.clock, retention=retention, allowances=allowances
         )
-        self.verify = Verify(self.store, self.refresh, clock)
+        self.verify = Verify(self.store, self.refresh, self.clock)
+
+    def _add_access(self) -> None:
+        keys, people = self.accounts.keys, self.accounts.people
         self.access = Access(
-            key=self.accounts.keys.bearer,
-            is_key=self.accounts.keys.is_known,
-            viewer=self.accounts.people.viewer,
-            is_session=self.accounts.people.is_session,
-            sign_in=self.accounts.people.sign_in,
-            sign_out=self.accounts.people.sign_out,
+            key=keys.bearer,
+            is_key=keys.is_known,
+            viewer=people.viewer,
+            is_session=people.is_session,
+            sign_in=people.sign_in,
+            sign_out=people.sign_out,
         )
 
     @staticmethod
@@ -149,22 +132,12 @@ class Services:
         """Does a folder hold usage? A folder with accounts alone doesn't."""
         return (data / USAGE_FILE).exists()
 
-    def schedule(self, reference: str) -> CreditSchedule:
-        """The schedule that an organisation names. Raises: ScheduleError, NotFound."""
-        if OWN not in reference:
-            return schedule_named(reference)
-        if reference not in self._own_schedules:  # an own schedule never changes: a new one gets a new number
-            self._own_schedules[reference] = read_schedule(
-                self.accounts.organizations.schedule_text(reference)
-            )
-        return self._own_schedules[reference]
-
     def _watermark(self) -> datetime:
         with self.store.snapshot() as snapshot:
             return snapshot.watermark
 
     def jobs(self) -> list[Job]:
-        """What happens by itself."""
+        """Returns what the server does at fixed moments."""
         refresh, retention = self.refresh, self.retention
         minute, hour = timedelta(minutes=1), timedelta(hours=1)
         jobs = [
@@ -178,7 +151,7 @@ class Services:
         return [self.health.watched(job) for job in jobs]
 
     def close(self) -> None:
-        """Store what is waiting, then let go of the folder."""
+        """Stores what is waiting, then releases the folder."""
         self.reads.close()
         self.access.close()
         self.meter.close()

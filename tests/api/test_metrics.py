@@ -125,7 +125,7 @@ def test_the_setting_lets_this_machine_look_or_nobody(tmp_path: Path) -> None:
 
 def test_instruments_of_two_servers_in_a_process_are_apart() -> None:
     from meterboard.clock import SystemClock
-    from meterboard.service.health import Health
+    from meterboard.service.jobs.health import Health
 
     one, other = Health("1", SystemClock()), Health("1", SystemClock())
     one.committed(3, 0.001)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from meterboard.api.ingest import PATH as EVENTS
-from meterboard.api.traces import PATH as TRACES
+from meterboard.api.ingest.events import PATH as EVENTS
+from meterboard.api.ingest.traces import PATH as TRACES
 from meterboard.app import litestar
 from meterboard.services import Services
 from tests.server import Server, command_here, sign_in

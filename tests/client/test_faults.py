@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from meterboard.client import Meter
-from meterboard.client.segment import SEGMENT_BYTES
+from meterboard.client.spool.segment import SEGMENT_BYTES
 from tests.client.conftest import adds_up, counted, eventually
 from tests.client.proxy import Proxy
 from tests.server import Server
@@ -334,7 +334,7 @@ def test_the_clock_jumps(
     with Meter(meterboard.url, meterboard.key, spool=spool) as meter:
         meter.record(application=name)
         monkeypatch.setattr("meterboard.client.event.time_ns", lambda: real() + jump_seconds * 10**9)
-        monkeypatch.setattr("meterboard.client.spool.time", lambda: time.time() + jump_seconds)
+        monkeypatch.setattr("meterboard.client.spool.folder.time", lambda: time.time() + jump_seconds)
         for _ in range(3):
             meter.record(application=name)
         assert meter.flush()

@@ -16,10 +16,10 @@ from meterboard.client import Meter
 from meterboard.client.allowance import Allowance
 from meterboard.client.event import Stamp, encoded
 from meterboard.client.middleware import asgi, wsgi
-from meterboard.client.segment import LONGEST_BYTES
 from meterboard.client.sender import _without_time
+from meterboard.client.spool.segment import LONGEST_BYTES
 from meterboard.client.text import MAX_TEXT, cleaned, short_path
-from meterboard.domain.wire import read_events
+from meterboard.formats.json_events import read_events
 from tests.client.conftest import adds_up, counted
 from tests.client.test_faults import NOWHERE
 from tests.server import Server
@@ -120,7 +120,7 @@ def test_an_event_that_no_file_of_the_spool_can_hold_is_counted_as_dropped(
 def test_what_waits_for_a_thread_that_is_stuck_is_bounded_in_bytes(
     spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("meterboard.client.journal.MOST_ARRIVING_BYTES", 1_000_000)
+    monkeypatch.setattr("meterboard.client.spool.journal.MOST_ARRIVING_BYTES", 1_000_000)
     with Meter(NOWHERE, "key", spool=spool) as meter:
         journal = meter._journal
         assert journal._lock.acquire(timeout=10)

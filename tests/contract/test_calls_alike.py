@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from meterboard.domain.event import CallBatch, Combination, EventBatch, identity
 from meterboard.domain.period import micros, parse_period
 from meterboard.domain.query import DIMENSIONS, MOST_CALLS_FIRST, Scope
-from meterboard.usage.duckdb import DuckDBStore
+from meterboard.usage.duckdb.store import DuckDBStore
 from meterboard.usage.store import Group, UsageStore
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)

@@ -11,8 +11,8 @@ from meterboard.domain.cursor import Cursor
 from meterboard.domain.event import NO_ID, Combination, EventBatch
 from meterboard.domain.period import micros, parse_period
 from meterboard.domain.query import Filters, Scope
-from meterboard.domain.reason import GIVEN
-from meterboard.usage.duckdb import DuckDBStore
+from meterboard.schedule.reason import GIVEN
+from meterboard.usage.duckdb.store import DuckDBStore
 from meterboard.usage.store import Listing, UsageStore
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)

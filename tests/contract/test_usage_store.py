@@ -13,8 +13,8 @@ import pytest
 from meterboard.domain.event import NO_ID, Combination, EventBatch, identity
 from meterboard.domain.period import bucket_number, micros, parse_period
 from meterboard.domain.query import Filters, Order, Scope
-from meterboard.domain.reason import GIVEN
-from meterboard.usage.duckdb import FILE, DuckDBStore
+from meterboard.schedule.reason import GIVEN
+from meterboard.usage.duckdb.store import FILE, DuckDBStore
 from meterboard.usage.store import Named, Usage, UsageStore
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)

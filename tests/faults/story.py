@@ -26,10 +26,10 @@ from typing import Any
 from meterboard.clock import FixedClock
 from meterboard.domain.event import NO_ID, CallBatch, Combination, EventBatch, identity
 from meterboard.domain.period import micros
-from meterboard.domain.reason import GIVEN
 from meterboard.errors import DataFolderError, OutcomeUnknown, StoreFailed
-from meterboard.service.meter import Meter
-from meterboard.usage.duckdb import FILE, DuckDBStore
+from meterboard.schedule.reason import GIVEN
+from meterboard.service.ingest.meter import Meter
+from meterboard.usage.duckdb.store import FILE, DuckDBStore
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
 OLD = NOW - timedelta(days=31)

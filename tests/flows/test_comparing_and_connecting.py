@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.query import BREAKDOWNS, DIMENSIONS, parse_filters
-from meterboard.domain.wire import Sent
-from meterboard.service.statistics import Reading
+from meterboard.formats.json_events import Sent
+from meterboard.service.statistics.statistics import Reading
 from meterboard.services import Services
 from tests.conftest import LIVE
 from tests.flows.model import Call, Model

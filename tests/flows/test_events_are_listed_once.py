@@ -16,8 +16,8 @@ from meterboard.domain.cursor import parse_cursor
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.domain.query import Filters, parse_filters
-from meterboard.domain.wire import Sent
-from meterboard.service.events import Event, EventsAnswer
+from meterboard.formats.json_events import Sent
+from meterboard.service.statistics.events import Event, EventsAnswer
 from meterboard.services import Services
 from tests.conftest import LIVE
 from tests.flows.model import Call, Model, period

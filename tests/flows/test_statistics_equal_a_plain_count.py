@@ -12,7 +12,7 @@ from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.query import parse_filters
-from meterboard.domain.wire import Sent
+from meterboard.formats.json_events import Sent
 from meterboard.services import Services
 from tests.conftest import LIVE
 from tests.flows.model import DIMENSIONS, Call, Model, by, by_local_day, period

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
-from meterboard.domain.wire import Sent
+from meterboard.formats.json_events import Sent
 from meterboard.services import Services
 from tests.conftest import LIVE, NOW
 

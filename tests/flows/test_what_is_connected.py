@@ -14,8 +14,8 @@ from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UNKNOWN, UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.domain.query import DIMENSIONS, MEASURES, Dimension, parse_filters, parse_order
-from meterboard.domain.wire import Sent
-from meterboard.service.statistics import Reading
+from meterboard.formats.json_events import Sent
+from meterboard.service.statistics.statistics import Reading
 from meterboard.services import Services
 from tests.conftest import LIVE
 from tests.flows.model import Call, Model, by, period

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterboard.domain.event import MAX_TEXT, Request, UsageEvent
-from meterboard.importers.lines import CHUNK, MAX_LINE
-from tests.importers.reading import Reading, read_all
+from meterboard.importers.reading.lines import CHUNK, MAX_LINE
+from tests.importers.lines_read import Reading, read_all
 
 COMMON = b'203.0.113.7 - maria [03/Nov/2026:10:45:00 +0530] "GET /crm/v8/Leads/12 HTTP/1.1" 200 512'
 COMBINED = COMMON + b' "-" "curl/8.1"'

@@ -27,7 +27,7 @@ from meterboard.importers.delivery import Delivery, calls_to_meter
 from meterboard.importers.following import Following
 from meterboard.importers.imports import Import, import_files
 from meterboard.importers.tally import Tally
-from meterboard.service.calls import Calls, Outcome
+from meterboard.service.ingest.calls import Calls, Outcome
 from meterboard.services import Services
 from meterboard.settings import Settings
 
@@ -69,7 +69,7 @@ class Site:
     ) -> Tally:
         """Import files; killed when `batches` were delivered."""
         services = self.services
-        prices = services.schedule(organization.schedule)
+        prices = services.schedules.of(organization.schedule)
         delivery = calls_to_meter(services.ingest, services.refresh, organization, prices)
         left = count(batches if batches is not None else 10**9, -1)
 

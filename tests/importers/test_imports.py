@@ -15,11 +15,11 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meterboard.importers.fields import Wanted
-from meterboard.importers.formats import read_format
-from meterboard.importers.lines import cut
-from meterboard.importers.reading import Reader
-from tests.importers.reading import read_all
+from meterboard.importers.formats.named import read_format
+from meterboard.importers.reading.fields import Wanted
+from meterboard.importers.reading.lines import cut
+from meterboard.importers.reading.reading import Reader
+from tests.importers.lines_read import read_all
 from tests.server import Server, command
 
 LONG_AGO = {"retention_days": "36000"}

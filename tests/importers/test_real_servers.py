@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from meterboard.domain.event import NOT_HTTP, UsageEvent
-from meterboard.importers.formats import guess
-from tests.importers.reading import Reading, read_all
+from meterboard.importers.formats.named import guess
+from tests.importers.lines_read import Reading, read_all
 from tests.importers.servers import LONG, PROGRAMS, ZONE, Answered, Log, Program, path_of, running, send
 
 LOGS = Path(__file__).parent / "logs"

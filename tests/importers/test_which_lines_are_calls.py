@@ -5,10 +5,10 @@ import json
 import pytest
 
 from meterboard.domain.event import NOT_HTTP
-from meterboard.domain.schedule import read_schedule
-from meterboard.importers.formats import guess
-from meterboard.services import schedule_named, schedule_text
-from tests.importers.reading import read_all
+from meterboard.importers.formats.named import guess
+from meterboard.schedule.builtin import builtin_schedule, builtin_text
+from meterboard.schedule.credit_schedule import read_schedule
+from tests.importers.lines_read import read_all
 
 CADDY_MESSAGE = {"level": "info", "ts": 1795637611.01, "msg": "using provided configuration"}
 CADDY_REQUEST = {
@@ -182,7 +182,7 @@ class TestNotHttp:
     @pytest.mark.parametrize("schedule", ["one-per-call", "zoho-crm"])
     @pytest.mark.parametrize("method", ["\x16\x03\x01", "GET /", "", "é"])
     def test_what_is_no_method_of_http_costs_nothing(self, schedule: str, method: str) -> None:
-        chosen = schedule_named(schedule)
+        chosen = builtin_schedule(schedule)
 
         found = chosen.classify(method, "/crm/v8/Leads")
 
@@ -190,7 +190,7 @@ class TestNotHttp:
         assert chosen.tariff(*found[:3]).price(None, 400, "/crm/v8/Leads", 0).credits == 0
 
     def test_a_price_that_names_it_applies(self) -> None:
-        text = schedule_text("one-per-call")
+        text = builtin_text("one-per-call")
         named = f'{{ module = "{NOT_HTTP}", credits = 7 }},'
 
         schedule = read_schedule(text.replace("price = [", f"price = [\n{named}"))

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meterboard.domain.period import micros
-from meterboard.domain.price import Price
-from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import InvalidParameter
 from meterboard.importers.zoho_apis import schedule_of_apis
-from meterboard.services import schedule_text
+from meterboard.schedule.builtin import builtin_text
+from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
+from meterboard.schedule.price import Price
 from tests.conftest import NOW
 
-BUILTIN = schedule_text("zoho-crm")
+BUILTIN = builtin_text("zoho-crm")
 BUILT_IN = read_schedule(BUILTIN)
 Listed = tuple[str, str, int, int]
 """Path, HTTP method, least and most credits."""

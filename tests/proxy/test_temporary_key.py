@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from meterboard.clock import FixedClock, SystemClock
-from meterboard.commands import running
-from meterboard.commands.running import passing_key
+from meterboard.commands.host import running
+from meterboard.commands.host.running import passing_key
 from meterboard.errors import Unauthenticated
 from meterboard.services import Accounts
 from tests.proxy.test_passing_on import until

@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from meterboard.api.answers import Paged, respond, write_in_full
+from meterboard.api.statistics.responses import Paged, respond, write_in_full
 from meterboard.domain.event import Combination, EventBatch
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import micros
 from meterboard.domain.query import parse_order
-from meterboard.domain.reason import GIVEN
 from meterboard.errors import Overloaded
+from meterboard.schedule.reason import GIVEN
 from meterboard.service import export
 from meterboard.service.export import FOLDER, MOST_FILES_EACH, Exports, FileFormat
 from meterboard.services import Services

@@ -36,12 +36,8 @@ async def while_connected(app: ASGIApp, scope: HTTPScope, receive: Receive, send
             raise asyncio.CancelledError from None
         is_complete = message["type"] == "http.response.body" and not message.get("more_body")
 
-    async def wait_until_left() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass  # the body of a request that should have none
-
     answering: asyncio.Task[None] = asyncio.create_task(app(scope, receive_nothing, send_in_time))  # type: ignore[arg-type]
-    leaving = asyncio.create_task(wait_until_left())
+    leaving = asyncio.create_task(_wait_until_left(receive))
     try:
         await asyncio.wait([answering, leaving], return_when=asyncio.FIRST_COMPLETED)
         if not is_complete and not answering.done():
@@ -52,3 +48,8 @@ async def while_connected(app: ASGIApp, scope: HTTPScope, receive: Receive, send
     finally:
         leaving.cancel()
         answering.cancel()
+
+
+async def _wait_until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass  # the body of a request that should have none

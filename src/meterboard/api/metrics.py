@@ -9,7 +9,7 @@ from litestar import Request, Response, get
 from meterboard.api.auth import key_of
 from meterboard.errors import Forbidden, NotFound
 from meterboard.service.access import Access
-from meterboard.service.health import Health
+from meterboard.service.jobs.health import Health
 
 PATH = "/metrics"
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")

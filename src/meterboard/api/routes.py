@@ -6,13 +6,13 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from meterboard.api.auth import provide_key, provide_organization
-from meterboard.api.credits import credits, credits_returns
-from meterboard.api.events import events
 from meterboard.api.instance import instance
-from meterboard.api.linked import connections, values
 from meterboard.api.metrics import metrics
 from meterboard.api.problems import on_anything_else, on_http_exception, on_meterboard_error
-from meterboard.api.statistics import (
+from meterboard.api.statistics.credits import credits, credits_returns
+from meterboard.api.statistics.events import events
+from meterboard.api.statistics.related import connections, values
+from meterboard.api.statistics.statistics import (
     breakdown,
     flows,
     integration_tasks,
@@ -21,7 +21,7 @@ from meterboard.api.statistics import (
     summary,
     table,
 )
-from meterboard.api.verify import verification
+from meterboard.api.statistics.verify import verification
 from meterboard.errors import MeterboardError
 
 PROBLEMS: ExceptionHandlersMap = {
@@ -32,7 +32,7 @@ PROBLEMS: ExceptionHandlersMap = {
 
 
 def api() -> list[Router]:
-    """Every address that answers in JSON, but for `POST /v1/events`, which is `meterboard.api.ingest.EventsApp`."""
+    """Every address that answers in JSON, but for `POST /v1/events`, which is `meterboard.api.ingest.events.EventsApp`."""
     statistics = Router(
         "/v1/statistics",
         route_handlers=[summary, breakdown, series, table, flows, integration_tasks, connections, values],

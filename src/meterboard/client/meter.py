@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Never, Self, Unpack
 
 from meterboard.client.event import Mistake, Stamp, UsageEvent, encoded
-from meterboard.client.journal import Journal
 from meterboard.client.sender import Sender
-from meterboard.client.spool import Spool, default_folder
+from meterboard.client.spool.folder import Spool, default_folder
+from meterboard.client.spool.journal import Journal
 from meterboard.client.transport import Transport
 
 log = logging.getLogger("meterboard.client")

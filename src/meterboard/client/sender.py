@@ -6,8 +6,8 @@ from threading import Condition, Event, Lock, Thread
 from time import monotonic
 
 from meterboard.client.backoff import Backoff
-from meterboard.client.journal import Journal
-from meterboard.client.segment import Batch
+from meterboard.client.spool.journal import Journal
+from meterboard.client.spool.segment import Batch
 from meterboard.client.transport import PROBLEM, Answer, NoAnswer, Transport
 
 log = logging.getLogger("meterboard.client")

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from meterboard.showcase import run_demo
+from meterboard.demo.run import run_demo
 
 
 @click.command()

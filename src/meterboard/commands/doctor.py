@@ -8,11 +8,11 @@ import click
 import duckdb
 
 from meterboard import __version__
-from meterboard.address import free_port, running_server
 from meterboard.commands.base import data_option, no_meterboard, open_accounts
-from meterboard.commands.running import open_services
+from meterboard.commands.host.running import open_services
 from meterboard.data_folder import prepare_folder
 from meterboard.errors import DataFolderError, MeterboardError
+from meterboard.network.running_server import free_port, running_server
 from meterboard.services import Accounts, Services
 from meterboard.settings import read_settings
 from meterboard.web.render import STATIC

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import click
 
-from meterboard.address import address_of_running
 from meterboard.commands.base import data_option, open_accounts
-from meterboard.commands.following import deliver_while_following
-from meterboard.commands.running import open_services, passing_key
+from meterboard.commands.host.following import deliver_while_following
+from meterboard.commands.host.running import open_services, passing_key
 from meterboard.domain.organization import Organization
 from meterboard.importers.delivery import Delivery, calls_to_meter, calls_to_server
-from meterboard.importers.fields import FIELDS, read_mapping
 from meterboard.importers.following import Following
-from meterboard.importers.formats import NAMES
+from meterboard.importers.formats.named import NAMES
+from meterboard.importers.formats.times import read_zone
 from meterboard.importers.imports import Import, import_files
+from meterboard.importers.reading.fields import FIELDS, read_mapping
 from meterboard.importers.sources import STANDARD_INPUT
 from meterboard.importers.tally import Tally
-from meterboard.importers.times import read_zone
+from meterboard.network.running_server import address_of_running
 
 
 @click.command("import")
@@ -118,6 +118,6 @@ def _delivery(data: Path, organization: Organization) -> Iterator[Delivery]:
             yield calls_to_server(address, secret)
         return
     with open_services(data) as services:
-        schedule = services.schedule(organization.schedule)
+        schedule = services.schedules.of(organization.schedule)
         yield calls_to_meter(services.ingest, services.refresh, organization, schedule)
         services.refresh.now()

@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 
 import click
 
-from meterboard.address import address_of_running, http_address, sign_in_address
 from meterboard.commands.base import OneLineErrors, data_option, is_name, open_accounts, quoted
 from meterboard.domain.access import KEY_SCOPES, ROLES, KeyScope, Role
 from meterboard.domain.allowance import Allowance
 from meterboard.domain.organization import Organization
-from meterboard.domain.plan import allowances
-from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import InvalidParameter, ScheduleError
-from meterboard.services import Accounts, schedule_named
+from meterboard.network.running_server import address_of_running, http_address, sign_in_address
+from meterboard.schedule.builtin import builtin_schedule
+from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
+from meterboard.schedule.plan import allowances
+from meterboard.services import Accounts
 from meterboard.settings import read_settings
 
 EVERYONE = "*"
@@ -79,7 +80,7 @@ class Allowed(NamedTuple):
 def _schedule_of(accounts: Accounts, organization: Organization, name: str) -> CreditSchedule:
     """The schedule that an organisation brought along if it is called so, else the one that comes with Meterboard."""
     own = accounts.organizations.own_schedule_text(organization, name)
-    return schedule_named(name) if own is None else read_schedule(own)
+    return builtin_schedule(name) if own is None else read_schedule(own)
 
 
 def _in_words(allowed: int | Sequence[Allowance] | None) -> str:
@@ -114,7 +115,7 @@ def org_create(
     data: Path,
 ) -> None:
     """Create an organisation NAME, with an allowance, by a plan, or unlimited."""
-    allowed = Allowed(allowance, plan, licenses, add_on).credits(schedule_named)
+    allowed = Allowed(allowance, plan, licenses, add_on).credits(builtin_schedule)
     schedule = schedule or (plan.partition("/")[0] if plan else DEFAULT_SCHEDULE)
     _check_schedule(name, schedule)
     with open_accounts(data, make=True) as accounts:
@@ -128,7 +129,7 @@ def org_create(
 def _check_schedule(organization: str, schedule: str) -> None:
     """Raises: ScheduleError: no schedule of that name comes with Meterboard."""
     try:
-        schedule_named(schedule)
+        builtin_schedule(schedule)
     except ScheduleError as error:
         if Path(schedule).is_file() or not is_name(schedule):
             raise ScheduleError(

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from meterboard.address import address_of, connection_to_running, free_port, http_address
 from meterboard.client import Meter
 from meterboard.client.transport import Answer, Transport
 from meterboard.commands.base import data_option, open_accounts
-from meterboard.commands.running import passing_key
+from meterboard.commands.host.running import passing_key
 from meterboard.data_folder import prepare_folder
 from meterboard.errors import SettingError
+from meterboard.network.running_server import address_of, connection_to_running, free_port, http_address
 from meterboard.proxy.app import ProxyApp
 from meterboard.proxy.identity import Applications, fingerprint_secret
 from meterboard.proxy.run import run_proxy

@@ -7,12 +7,12 @@ import click
 from meterboard.clock import SystemClock
 from meterboard.commands.base import OneLineErrors, data_option, is_name, open_accounts
 from meterboard.domain.period import micros
-from meterboard.domain.price import Call
-from meterboard.domain.reason import NO_PRICE, bounds_in_words, conditions_in_words
-from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import InvalidParameter, NotFound
 from meterboard.importers.zoho_apis import schedule_of_apis
-from meterboard.services import schedule_named, schedule_text
+from meterboard.schedule.builtin import builtin_schedule, builtin_text
+from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
+from meterboard.schedule.price import Call
+from meterboard.schedule.reason import NO_PRICE, bounds_in_words, conditions_in_words
 
 ZOHO = "zoho-crm"
 
@@ -79,7 +79,7 @@ def use(organization: str, name: str, data: Path) -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Print the schedule NAME that comes with Meterboard: a start for one's own."""
-    click.echo(schedule_text(name), nl=False)
+    click.echo(builtin_text(name), nl=False)
 
 
 @schedule.group("import", cls=OneLineErrors)
@@ -97,7 +97,7 @@ def import_zoho_apis(file: Path, organization: str | None, data: Path) -> None:
 
     Prints it, or with --org uses it at once.
     """
-    text = schedule_of_apis(_read(file), schedule_text(ZOHO))
+    text = schedule_of_apis(_read(file), builtin_text(ZOHO))
     found = read_schedule(text)
     if organization is None:
         click.echo(text, nl=False)
@@ -111,7 +111,7 @@ def import_zoho_apis(file: Path, organization: str | None, data: Path) -> None:
 
 
 def _chosen(name: str) -> CreditSchedule:
-    return schedule_named(name) if is_name(name) else read_schedule(_read(Path(name)))
+    return builtin_schedule(name) if is_name(name) else read_schedule(_read(Path(name)))
 
 
 def _read(file: Path) -> str:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from meterboard.address import free_port, sign_in_address
 from meterboard.commands.base import data_option
-from meterboard.commands.running import open_services
+from meterboard.commands.host.running import open_services
+from meterboard.network.running_server import free_port, sign_in_address
 from meterboard.server import serve as run_server
 from meterboard.services import Services
 from meterboard.settings import Settings, read_settings

@@ -100,7 +100,7 @@ class EventBatch:
     `times` are microseconds since 1970 UTC. `ids` are 12-byte digests of organisation and id, `NO_ID` where the
     event had none. `charged` are the credits that count against the allowance. `estimated` is 1 where the price is an
     estimate, else 0. `records` is -1 where neither the event nor its request says. `reasons` are why they cost that,
-    as `meterboard.domain.reason` keeps it: few distinct texts.
+    as `meterboard.schedule.reason` keeps it: few distinct texts.
     """
 
     __slots__ = ("charged", "combinations", "credits", "estimated", "ids", "reasons", "records", "times")

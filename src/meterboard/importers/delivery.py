@@ -17,13 +17,13 @@ from meterboard.domain.access import ApiKey
 from meterboard.domain.event import MAX_BODY_BYTES, UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import EPOCH, INSTANT
-from meterboard.domain.schedule import CreditSchedule
-from meterboard.domain.wire import Sent
 from meterboard.errors import DataFolderError
-from meterboard.importers.fields import Wanted
-from meterboard.service.calls import Calls, Outcome
-from meterboard.service.ingest import Ingest, Receipt
-from meterboard.service.refresh import Refresh
+from meterboard.formats.json_events import Sent
+from meterboard.importers.reading.fields import Wanted
+from meterboard.schedule.credit_schedule import CreditSchedule
+from meterboard.service.ingest.calls import Calls, Outcome
+from meterboard.service.ingest.intake import Ingest, Receipt
+from meterboard.service.jobs.refresh import Refresh
 from meterboard.service.verify import Verification
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from meterboard.domain.import_file import ImportFile
 from meterboard.errors import InvalidParameter, NotFound
 from meterboard.importers.identity import Files, place_of
-from meterboard.importers.lines import CHUNK, END, MAX_LINE, Lines, portions, written
+from meterboard.importers.reading.lines import CHUNK, END, MAX_LINE, Lines, portions, written
 from meterboard.importers.sources import Digest, Extent, Source, is_compressed, open_file
 
 LOOK_SECONDS = 0.5

@@ -15,14 +15,14 @@ from msgspec import Struct, field
 from meterboard.errors import InvalidParameter, UnreadableBody
 from meterboard.importers.delivery import Delivery
 from meterboard.importers.following import Following
-from meterboard.importers.formats import TABLES, Format, guess, read_format
+from meterboard.importers.formats.iis import IisColumns, iis_lines
+from meterboard.importers.formats.named import TABLES, Format, guess, read_format
+from meterboard.importers.formats.patterns import UTC
+from meterboard.importers.formats.tables import csv_lines, parquet_lines
 from meterboard.importers.identity import Files, Registry, key_of_name
-from meterboard.importers.iis import IisColumns, iis_lines
-from meterboard.importers.lines import CHUNK, Lines, chunks
-from meterboard.importers.patterns import UTC
-from meterboard.importers.reading import Parsed, Reader
+from meterboard.importers.reading.lines import CHUNK, Lines, chunks
+from meterboard.importers.reading.reading import Parsed, Reader
 from meterboard.importers.sources import BEGINNING, DAMAGED, STANDARD_INPUT, Source, named, open_source
-from meterboard.importers.tables import csv_lines, parquet_lines
 from meterboard.importers.tally import Meterage, Rejects, Tally
 
 WAITING = 1

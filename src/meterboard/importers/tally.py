@@ -8,9 +8,9 @@ from msgspec import Struct, field
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from meterboard.importers.reading import Read
+from meterboard.importers.reading.reading import Read
 from meterboard.importers.sources import Source
-from meterboard.service.calls import Outcome
+from meterboard.service.ingest.calls import Outcome
 
 SHOWN = 10
 """Lines that can't be read which are shown."""

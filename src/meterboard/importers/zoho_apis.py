@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Struct
 
 from meterboard.domain.event import MAX_CREDITS
-from meterboard.domain.price import PriceRule, price_by
-from meterboard.domain.schedule import CreditSchedule, read_schedule
 from meterboard.errors import InvalidParameter
+from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
+from meterboard.schedule.price import PriceRule, price_by
 
 PRICES = "\nprice = [\n"
 ANY_MODULE = "Anything"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from meterboard.domain.compression import expand
 from meterboard.errors import Refused
+from meterboard.formats.compression import expand
 
 MOST_BYTES = 4_000_000
 """Of a body that is looked into, expanded or not. A longer one has its records uncounted."""

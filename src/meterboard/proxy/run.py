@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 
-from meterboard.listener import listener, stop_on_signals
+from meterboard.network.listener import listener, stop_on_signals
 from meterboard.proxy.app import ProxyApp
 from meterboard.proxy.upstream import CONNECTIONS
 

@@ -7,8 +7,8 @@ from meterboard.clock import Clock
 from meterboard.domain.allowance import WINDOW, Allowance, allowance_at
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import BUCKETS_A_DAY, Period, bucket_number, bucket_start, points
-from meterboard.service.answers import Credits, ReturnPoint, Returns, Window
-from meterboard.service.meter import Meter
+from meterboard.service.ingest.meter import Meter
+from meterboard.service.statistics.answers import Credits, ReturnPoint, Returns, Window
 from meterboard.usage.store import UsageStore
 
 

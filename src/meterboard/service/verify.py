@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from meterboard.clock import Clock
 from meterboard.domain.organization import Organization
-from meterboard.service.refresh import Refresh
+from meterboard.service.jobs.refresh import Refresh
 from meterboard.usage.store import UsageStore
 
 

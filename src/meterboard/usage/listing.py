@@ -7,7 +7,7 @@ from typing import Any
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import micros
 from meterboard.domain.query import Scope
-from meterboard.usage import sql_events as sql
+from meterboard.usage import events_sql as sql
 from meterboard.usage.sql import Statement
 from meterboard.usage.store import Listed, Listing
 

@@ -15,7 +15,7 @@ from meterboard.domain.organization import Organization
 from meterboard.errors import Overloaded
 from meterboard.service.credits import LiveCredits
 from meterboard.service.reads import Reads
-from meterboard.web.words import counter
+from meterboard.web.formatting import counter
 
 LOOK_SECONDS = 0.3
 """How often it is asked whether anything was counted: an event shows within a second."""

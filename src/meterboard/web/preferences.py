@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
-from meterboard.web.address import SWITCHES, Address
 from meterboard.web.origin import is_own, is_secure
+from meterboard.web.page_state import SWITCHES, Address
 
 COOKIE = "meterboard-view"
 REMEMBERED = tuple(switch for switch in SWITCHES if switch != "compare")

@@ -11,7 +11,7 @@ from msgspec import json
 from meterboard import __version__
 from meterboard.domain.event import UNKNOWN
 from meterboard.domain.query import name_of
-from meterboard.web import words
+from meterboard.web import formatting as words
 
 STATIC = Path(str(files("meterboard.web") / "static"))
 STAMP = "built-from.txt"

@@ -14,14 +14,14 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
 from meterboard.errors import Forbidden, MeterboardError, NotFound, Unauthenticated, Unavailable
-from meterboard.web.address import settled
 from meterboard.web.live import live
+from meterboard.web.page_state import settled
 from meterboard.web.pages.calls import calls
 from meterboard.web.pages.connections import connections
-from meterboard.web.pages.dashboard import dashboard
+from meterboard.web.pages.dashboard.page import dashboard
 from meterboard.web.pages.picker import values
-from meterboard.web.pages.table import table
-from meterboard.web.pages.tasks import tasks
+from meterboard.web.pages.table.page import table
+from meterboard.web.pages.table.tasks import tasks
 from meterboard.web.pages.verification import verification
 from meterboard.web.render import STATIC, page
 from meterboard.web.session import provide_viewer, sign_in, sign_in_page, sign_out

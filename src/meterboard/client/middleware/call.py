@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypedDict
 
 from meterboard.client.allowance import AllowanceGuard
 from meterboard.client.event import UNKNOWN_VERB, encoded
-from meterboard.client.middleware.address import MOST_CHARACTERS, Addresses, ProxyHeader, address
+from meterboard.client.middleware.client_ip import MOST_CHARACTERS, Addresses, ProxyHeader, address
 from meterboard.client.middleware.route import Naming, names
 from meterboard.client.text import MAX_VERB
 

@@ -7,12 +7,12 @@ from litestar import Request, Response, get
 from meterboard.domain.access import Viewer
 from meterboard.domain.cursor import parse_cursor
 from meterboard.domain.query import parse_filters
-from meterboard.service.events import MOST_EVENTS
 from meterboard.service.reads import shared
-from meterboard.service.statistics import Statistics
-from meterboard.web import words
+from meterboard.service.statistics.events import MOST_EVENTS
+from meterboard.service.statistics.statistics import Statistics
+from meterboard.web import formatting as words
+from meterboard.web.pages.empty_states import nothing
 from meterboard.web.pages.frame import address_of, frame
-from meterboard.web.pages.states import nothing
 from meterboard.web.render import page
 
 PAGE_SIZE = 50

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from zlib import crc32
 
 from meterboard.domain.query import Breakdown
-from meterboard.service.statistics import Reading
+from meterboard.service.statistics.statistics import Reading
 
 COLOURS = 8
 Name = tuple[str, str]

@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from meterboard.domain.access import Viewer
 from meterboard.domain.query import DIMENSIONS, NOT, parse_columns, parse_filters, value_of
-from meterboard.service.answers import FlowColumn, FlowsAnswer
 from meterboard.service.reads import shared
-from meterboard.service.statistics import Reading, Statistics
-from meterboard.web.address import CALLS, TABLE, Address
+from meterboard.service.statistics.answers import FlowColumn, FlowsAnswer
+from meterboard.service.statistics.statistics import Reading, Statistics
+from meterboard.web.page_state import CALLS, TABLE, Address
 from meterboard.web.pages.colours import colours_of
+from meterboard.web.pages.empty_states import nothing
 from meterboard.web.pages.frame import address_of, frame
-from meterboard.web.pages.states import nothing
 from meterboard.web.render import page
 
 DEFAULT_COLUMNS = "application,user,module"

@@ -11,11 +11,11 @@ from meterboard.domain.access import Viewer
 from meterboard.domain.period import INSTANT, bucket_at_or_after, range_name
 from meterboard.domain.query import DIMENSIONS, FILTERS, Filters
 from meterboard.errors import InvalidParameter
-from meterboard.service.answers import Summary
-from meterboard.service.statistics import Reading
-from meterboard.web import words
-from meterboard.web.address import FINDING, PICTURE, Address, chips
-from meterboard.web.pages.calendar import calendar
+from meterboard.service.statistics.answers import Summary
+from meterboard.service.statistics.statistics import Reading
+from meterboard.web import formatting as words
+from meterboard.web.page_state import FINDING, PICTURE, Address, chips
+from meterboard.web.pages.dashboard.calendar import calendar
 from meterboard.web.pages.picker import picker
 from meterboard.web.preferences import remembered
 

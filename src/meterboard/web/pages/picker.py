@@ -19,8 +19,8 @@ from meterboard.domain.query import (
 )
 from meterboard.errors import InvalidParameter
 from meterboard.service.reads import shared
-from meterboard.service.statistics import Reading, Statistics
-from meterboard.web.address import ASKED_FIELD, ASKED_HOW, ASKED_VALUE, FINDING, OUT, Address
+from meterboard.service.statistics.statistics import Reading, Statistics
+from meterboard.web.page_state import ASKED_FIELD, ASKED_HOW, ASKED_VALUE, FINDING, OUT, Address
 from meterboard.web.render import page
 
 VALUES = 20

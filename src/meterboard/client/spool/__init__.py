@@ -1,0 +1,1 @@
+"""What Meterboard has not acknowledged yet, on disk."""

@@ -1,0 +1,1 @@
+"""Where commands run: on this process's store or the running server."""

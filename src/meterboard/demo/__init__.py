@@ -1,0 +1,1 @@
+"""A believable company's usage, for `meterboard demo`."""

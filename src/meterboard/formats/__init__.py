@@ -1,0 +1,1 @@
+"""Bytes as they are sent -> usage events."""

@@ -1,0 +1,84 @@
+"""
+CloudEvents 1.0 around usage events: structured, batched and binary mode over HTTP; `data` is the usage event.
+
+The usage event's own `id` and `time` win over the envelope's. An envelope's id is unique within its source alone, so
+both together make the id. See the CloudEvents specification 1.0.2, its JSON format and its HTTP protocol binding.
+"""
+
+from base64 import b64decode
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from meterboard.errors import TooLarge, UnreadableBody
+from meterboard.formats.json_events import Fault, Sent, check_count, each, shown, value_in
+
+STRUCTURED = "application/cloudevents+json"
+BATCHED = "application/cloudevents-batch+json"
+OTHER_FORMATS = "application/cloudevents"
+"""How the types of the other formats begin, such as Avro's, that are not understood."""
+PREFIX = "ce-"
+"""Of the headers that carry the attributes in binary mode."""
+REQUIRED = ("specversion", "id", "source", "type")
+LONGEST_ID = 128
+
+
+def read_structured(body: bytes) -> Sent:
+    """One CloudEvent with its data. Raises: UnreadableBody: the body is not JSON, or no object."""
+    envelope = value_in(body)
+    if not isinstance(envelope, dict):
+        raise UnreadableBody("The body is no CloudEvent: send one JSON object, or a batch as " + BATCHED)
+    return each([_event(envelope)])
+
+
+def read_batch(body: bytes) -> Sent:
+    """CloudEvents in an array. Raises: UnreadableBody: it is none. TooLarge: more events than a request may carry."""
+    envelopes = value_in(body)
+    if not isinstance(envelopes, list):
+        raise UnreadableBody("The body is no batch of CloudEvents: send a JSON array of them.")
+    check_count(len(envelopes))
+    return each(map(_event, envelopes))
+
+
+def read_binary(body: bytes, attributes: Mapping[str, str]) -> Sent:
+    """
+    One usage event, its envelope's attributes from the headers; an empty body is an envelope without data.
+
+    Raises: UnreadableBody: the body is not JSON.
+    """
+    return each([_event({**attributes, "data": value_in(body) if body.strip() else None})])
+
+
+def _event(envelope: object) -> object:
+    """The usage event of an envelope, or what is wrong with the envelope."""
+    if not isinstance(envelope, dict):
+        return Fault("invalid_type", f"The CloudEvent is {shown(envelope)}: send an object.")
+    for name in REQUIRED:
+        value = envelope.get(name)
+        if not isinstance(value, str) or not value:
+            return Fault("missing_field", f"{name} is {shown(value)}: a CloudEvent needs it, as a string.")
+    if envelope["specversion"] != "1.0":
+        return Fault("invalid_value", f"specversion is {shown(envelope['specversion'])}: expected 1.0.")
+    data = envelope.get("data")
+    if data is None and envelope.get("data_base64") is not None:
+        data = _from_base64(envelope["data_base64"])
+    if not isinstance(data, dict):
+        return Fault("invalid_value", f"data is {shown(data)}: expected a usage event, a JSON object.")
+    own = {"id": _id(envelope["source"], envelope["id"])}
+    if envelope.get("time") is not None:
+        own["time"] = envelope["time"]
+    return own | data
+
+
+def _from_base64(text: object) -> object:
+    """What SDKs make of data that they were given as bytes; as it is when it holds no JSON."""
+    try:
+        return value_in(b64decode(text, validate=True)) if isinstance(text, str) else text
+    except (ValueError, UnreadableBody, TooLarge):
+        return text
+
+
+def _id(source: str, event_id: str) -> str:
+    whole = f"{source} {event_id}"
+    if len(whole) <= LONGEST_ID:
+        return whole
+    return blake2b(whole.encode(errors="surrogatepass"), digest_size=32).hexdigest()

@@ -1,0 +1,198 @@
+"""
+OpenTelemetry spans as usage events, by the semantic conventions for HTTP.
+
+A span of kind SERVER that names an HTTP request is a call; every other span is passed over. Both the stable names of
+attributes and those before them are understood. See docs/opentelemetry.md for the whole mapping.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from itertools import islice
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from meterboard.domain.event import MAX_TEXT, canonical_ip
+from meterboard.domain.period import EPOCH
+from meterboard.formats.json_events import Fault, shown
+
+OWN = "meterboard."
+"""In front of a field of the usage event, as an attribute of the span or of its resource. It wins over all others."""
+DERIVED = ("id", "time", "request")
+"""Fields that come from the span itself."""
+METHOD = ("http.request.method", "http.method")
+OTHER_METHOD = "_OTHER"
+PATH = "url.path"
+TARGETS = ("http.target", "url.full", "http.url", "http.route")
+STATUS = ("http.response.status_code", "http.status_code")
+ADDRESSES = (
+    "client.address",
+    "http.client_ip",
+    "network.peer.address",
+    "net.sock.peer.addr",
+    "net.peer.ip",
+    "peer.address",  # Envoy's
+)
+USERS = ("enduser.id", "user.id")
+CLIENTS = ("kong.consumer", "peer.service")
+AGENTS = ("user_agent.original", "http.user_agent", "user_agent")
+MAX_SHARED = 20
+"""Fields that a resource can give to its spans: more than there are."""
+NUMBERS = ("records", "credits", "status")
+
+Attributes = dict[str, Any]
+
+
+class Calls(NamedTuple):
+    """The calls among the spans of a request: each the fields of a usage event, or why it can't be one."""
+
+    spans: list[str]
+    """Ids of the spans, as messages name them."""
+    events: list[dict[str, object] | Fault]
+
+
+def calls_in(groups: Iterable[tuple[Resource, Iterable[Span | Fault]]]) -> Calls:
+    """
+    The HTTP requests that servers say they have answered, in the order sent; spans by the resource they are of.
+
+    A fault stands for a span that can't be read.
+    """
+    found = Calls([], [])
+    for resource, spans in groups:
+        own = (
+            (name, value) for name, value in _attributes(resource.attributes).items() if name.startswith(OWN)
+        )
+        # With more there is one among them that is no field, for which each of the spans is refused.
+        shared = dict(islice(own, MAX_SHARED))
+        for span in spans:
+            if isinstance(span, Fault):
+                found.spans.append("")
+                found.events.append(span)
+                continue
+            if span.kind != Span.SPAN_KIND_SERVER:
+                continue
+            attributes = shared | _attributes(span.attributes)
+            if _first(attributes, METHOD) is None:
+                continue
+            found.spans.append(span.span_id.hex())
+            found.events.append(_event(span, attributes))
+    return found
+
+
+def _event(span: Span, attributes: Attributes) -> dict[str, object] | Fault:
+    """The fields of the usage event. Which values a field may have is told by whoever reads events."""
+    if len(span.trace_id) != 16 or not any(span.trace_id):
+        return Fault(
+            "invalid_value", f"trace_id is {shown(span.trace_id.hex())}: expected 16 bytes, not all 0."
+        )
+    if len(span.span_id) != 8 or not any(span.span_id):
+        return Fault("invalid_value", f"span_id is {shown(span.span_id.hex())}: expected 8 bytes, not all 0.")
+    event: dict[str, object] = {
+        "id": f"{span.trace_id.hex()}-{span.span_id.hex()}",
+        "application": _first(attributes, CLIENTS) or _product(_first(attributes, AGENTS)),
+        "user": _first(attributes, USERS),
+        "ip": _address(attributes),
+        "status": _status(attributes),
+    }
+    if span.start_time_unix_nano:
+        event["time"] = EPOCH + timedelta(microseconds=span.start_time_unix_nano // 1_000)
+    path = _path(attributes)
+    if path is not None:
+        event["request"] = {"method": _method(attributes), "path": path}
+    for name, value in attributes.items():
+        if name.startswith(OWN):
+            field = name.removeprefix(OWN)
+            if field in DERIVED:
+                return Fault("unknown_field", f"{name} can't be given: it comes from the span itself.")
+            event[field] = _number(value) if field in NUMBERS else value
+    return {field: value for field, value in event.items() if value not in (None, "")}
+
+
+def _attributes(pairs: Iterable[KeyValue]) -> Attributes:
+    """Names and values; of a name that is there twice, the last."""
+    return {pair.key: _value(pair.value) for pair in pairs}
+
+
+def _value(value: AnyValue) -> object:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":  # as headers are recorded
+        values = value.array_value.values
+        return _value(values[0]) if len(values) == 1 else None
+    if kind in ("string_value", "int_value", "bool_value", "double_value"):
+        return getattr(value, kind)
+    return None
+
+
+def _first(attributes: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    """The text of the first of these attributes that says anything."""
+    for name in names:
+        value = attributes.get(name)
+        if value not in (None, "", "-"):  # a dash is how gateways write down what is missing
+            return str(value)
+    return None
+
+
+def _method(attributes: Attributes) -> str:
+    method = _first(attributes, METHOD)
+    if method == OTHER_METHOD:
+        method = _first(attributes, ("http.request.method_original",)) or method
+    return str(method)
+
+
+def _path(attributes: Attributes) -> str | None:
+    """Path and query of the request; the route it was found by is the last resort, for it may be a mere prefix."""
+    path, query = _first(attributes, (PATH,)), _first(attributes, ("url.query",))
+    if path is None:
+        target = _first(attributes, TARGETS)
+        if target is None:
+            return None
+        path, query = _split(target)
+    return (f"{path}?{query}" if query else path)[:MAX_TEXT]
+
+
+def _split(target: str) -> tuple[str, str]:
+    """Path and query of a target or of a whole URL."""
+    if target.startswith("/"):
+        path, _, query = target.partition("?")
+        return path, query
+    try:
+        parts = urlsplit(target)
+    except ValueError:  # such as a host that is half an IPv6 address
+        return "/", ""
+    return parts.path or "/", parts.query
+
+
+def _status(attributes: Attributes) -> object:
+    """The status as a number; None where a client went away before there was one, which Envoy writes as 0."""
+    value = _number(_first(attributes, STATUS))
+    return None if value == 0 else value
+
+
+def _number(value: object) -> object:
+    """A whole number, also when it was written as text, as gateways do; else the value as it is."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _address(attributes: Attributes) -> str | None:
+    """The first that is an IP address; names of hosts and sockets are none."""
+    for name in ADDRESSES:
+        value = attributes.get(name)
+        if isinstance(value, str):
+            try:
+                return canonical_ip(value)
+            except ValueError:
+                continue
+    return None
+
+
+def _product(agent: str | None) -> str | None:
+    """What a user agent calls itself: `curl` of `curl/8.1`, `Mozilla` of every browser."""
+    return re.split(r"[/;,(]", agent, maxsplit=1)[0].strip() if agent else None

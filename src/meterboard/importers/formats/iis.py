@@ -1,0 +1,55 @@
+"""
+Lines of IIS (the W3C extended format) as JSON objects, which are then read as any other.
+
+A line `#Fields: …` names the columns of the lines behind it; the server writes one at each start, and whenever its
+settings change.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+from meterboard.importers.reading.lines import Lines, records
+
+FIELDS = b"#Fields:"
+
+
+class IisColumns:
+    """The columns of a file's lines, as far as it was read."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+
+    def applied(self, lines: Lines) -> Lines:
+        """
+        Returns a portion's lines as JSON objects.
+
+        A line that does not fit the columns stays as it was written, which no reader takes for a record.
+        """
+        if lines.first == 1:
+            self._names = []
+        texts: list[bytes] = []
+        for line in lines.texts():
+            if line.startswith(FIELDS):
+                self._names = line[len(FIELDS) :].decode("utf-8", "replace").split()
+            texts.append(_object(line, self._names))
+        return records(lines.first, texts)._replace(ended=lines.ended)
+
+
+def iis_lines(portions: Iterable[Lines]) -> Iterator[Lines]:
+    """Returns the lines of one file, or of files that follow each other, as JSON objects."""
+    return map(IisColumns().applied, portions)
+
+
+def _object(line: bytes, names: Sequence[str]) -> bytes:
+    """A line as a JSON object, with what stands in several columns put together."""
+    values = line.decode("utf-8", "replace").split()
+    if line.startswith(b"#") or not values or len(values) != len(names):
+        return line
+    said = dict(zip(names, values, strict=True))
+    query = said.get("cs-uri-query", "-")
+    made = {
+        "moment": f"{said.get('date', '')} {said.get('time', '')}",
+        "target": said.get("cs-uri-stem", "") + (f"?{query}" if query != "-" else ""),
+        "agent": said.get("cs(User-Agent)", "").replace("+", " "),
+    }
+    return json.dumps(said | made).encode()

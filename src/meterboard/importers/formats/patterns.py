@@ -1,0 +1,284 @@
+"""
+Formats of text lines, written as servers write them: nginx's `log_format`, Apache's `LogFormat`, Envoy's commands.
+
+A format becomes regular expressions for RE2, which reads a line in one pass, three times as fast as otherwise, when no
+part can be read in two ways and at most four parts are taken: so values end at the first character of what follows, and
+one expression takes up to three fields.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from meterboard.errors import InvalidParameter
+from meterboard.importers.formats.times import (
+    ANY,
+    CLF_TIME,
+    COMMON_LOG,
+    HAPROXY_TIME,
+    TimePart,
+    says_a_day,
+    strftime,
+    time_of,
+    time_part,
+)
+from meterboard.importers.reading.fields import Wanted, parsed, quoted
+
+MOST_TAKEN = 4
+QUOTED = r'(?:[^"\\]|\\.)*'
+UTC = "UTC"
+_REST = r"([ \t\r].*)?$"
+
+_VARIABLES = {
+    # nginx
+    "remote_addr": "ip",
+    "client": "ip",
+    "remote_user": "user",
+    "time_local": "time",
+    "time_iso8601": "time",
+    "msec": "time",
+    "request": "request",
+    "request_method": "http",
+    "request_uri": "path",
+    "uri": "path",
+    "status": "status",
+    "elb_status_code": "status",
+    "http_user_agent": "agent",
+    "haproxy_time": "time",
+    "broken_request": "request",
+    "uri$is_args$args": "path",
+    # Apache
+    "h": "ip",
+    "a": "ip",
+    "u": "user",
+    "t": "time",
+    "r": "request",
+    "m": "http",
+    "U": "path",
+    "U%q": "path",
+    "s": "status",
+    "{user-agent}i": "agent",
+    # Envoy
+    "START_TIME": "time",
+    "REQ(:METHOD)": "http",
+    "REQ(:PATH)": "path",
+    "REQ(X-ENVOY-ORIGINAL-PATH?:PATH)": "path",
+    "RESPONSE_CODE": "status",
+    "REQ(USER-AGENT)": "agent",
+    "REQ(X-FORWARDED-FOR)": "ip",
+    "DOWNSTREAM_REMOTE_ADDRESS": "ip",
+    "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": "ip",
+}
+"""What variables of servers are fields of ours. A later one does not replace an earlier one of the same line."""
+_STATUS = "(?:[0-9]{1,3}|-)"
+_SIZE = "(?:[0-9]+|-)"
+_ADDRESS = "[^ :]*(?::[^ :]*:[^ ]*)?"  # none with a port, which is a virtual host in front of the address
+_CLASSES = {
+    "time_local": CLF_TIME,
+    "status": _STATUS,
+    "s": _STATUS,
+    "RESPONSE_CODE": _STATUS,
+    "elb_status_code": _STATUS,
+    "haproxy_status": "-?[0-9]{1,3}",
+    "remote_addr": _ADDRESS,
+    "h": _ADDRESS,
+    "body_bytes_sent": _SIZE,
+    "b": _SIZE,
+    "client": "[^ ]*",
+    "client_port": "[0-9]*",
+    # Of formats that Meterboard knows by name. Each begins or ends so that what stands beside it is clear.
+    "virtual_host": "[^ ]*",
+    "virtual_host_with_port": r"(?:[^ :]*|\[[^ ]*\]):[0-9]{1,5}",
+    "caller": "(?:[^ -][^ ]*|-[^ ]+)",
+    "caller_name": r"[^ \[][^\[]*",
+    "unquoted": r'(?:[^ "]+ )*',
+    "syslog": '(?:[^"]* )?',
+    "captured": r"(?:\{[^}]*\} )*",
+    "broken_request": '[^"]*',
+}
+_OURS = ("unquoted", "syslog", "captured")
+"""Variables that nothing has to separate from what follows."""
+_PATHS = ("request_uri", "uri", "uri$is_args$args", "U", "U%q")
+"""Variables that begin with a slash: they may follow a host without anything in between."""
+_SPACED_PATH = r'(?:[^"\\ ]|\\.| )*'
+_HOST = r"(?:\[[^ /\]]*\])?[^ /]*"
+_VARIABLES |= {"caller": "ip", "caller_name": "user", "haproxy_status": "status"}
+_SPELLINGS = {
+    "nginx": re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<name>uri\$is_args\$args|\w+))"),
+    "Envoy": re.compile(r"%(?P<name>[A-Z_]{2,}(?:\([^)]*\))?)(?::\d+)?%"),
+    "Apache": re.compile(r"%(?:[\d,!]*)[<>]?(?P<name>U%q|(?:\{[^}]+\})?\^?[a-zA-Z])"),
+}
+_BARE_TIME = re.compile(r"%[<>]?(?:\{(?:begin|end):?\})?t")
+"""Apache writes these times in brackets."""
+
+
+class Part(NamedTuple):
+    """
+    What stands in front of a variable, the variable's field if it has one, and what its value looks like.
+
+    `time`: which part of the line's time it is, if it is one.
+    """
+
+    before: str
+    field: str
+    value: str
+    time: TimePart | None = None
+
+
+class Pattern(NamedTuple):
+    """
+    A format: its parts, what stands behind the last, and the zone of times without an offset.
+
+    `needs_all`: where a part ends can't be known from what follows it alone.
+    """
+
+    parts: list[Part]
+    behind: str
+    zone: str = UTC
+    needs_all: bool = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Does a line show that it is whole, though its end is missing?"""
+        return self.behind.startswith('"')
+
+    @property
+    def fields(self) -> set[str]:
+        """The fields that it has."""
+        return {part.field for part in self.parts if part.field}
+
+    def query(self, lines: str, wanted: Wanted) -> str:
+        """What is parsed of a table of `n` and `line`; see `fields.parsed`."""
+        fields = {part.field: part.value for part in self.parts if part.field}
+        sign = (
+            "status" if "status" in fields else "time"
+        )  # what is never empty where the last expression fits
+        others = [field for field in fields if field != sign]
+        early = others[:-2]
+        taken = [early[at : at + MOST_TAKEN] for at in range(0, len(early), MOST_TAKEN)]
+        last = {sign, *others[-2:]}
+        whole = [field for field in fields if field in last]
+        extracts = [self._extract(f"e{number}", group) for number, group in enumerate(taken)]
+        extracts.append(self._extract("whole", whole, to_the_end=True))
+        places = {field: f"e{number}" for number, group in enumerate(taken) for field in group}
+        places |= dict.fromkeys([*whole, "rest"], "whole")
+        columns = ", ".join(f'{place}."{field}" as "{field}"' for field, place in places.items())
+        texts = f"select n, line, {columns} from (select n, line, {', '.join(extracts)} from {lines})"
+        times = [(f'"{part.field}"', part.time) for part in self.parts if part.time is not None]
+        found = f"if(\"{sign}\" = '', null, {time_of(times, self.zone)})"
+        given = {field: _GIVEN.get(field, '"{}"').format(field) for field in fields}
+        return parsed(texts, given, found, wanted)
+
+    def _extract(self, name: str, fields: list[str], *, to_the_end: bool = False) -> str:
+        """The expression that takes fields of a line, whole or no further than to the last of them."""
+        pieces: list[str] = []
+        missing = set(fields)
+        for part in self.parts:
+            value = f"({part.value})" if part.field in missing else part.value
+            pieces.append(re.escape(part.before) + value)
+            missing.discard(part.field)
+            if not missing and not to_the_end and not self.needs_all:
+                break
+        if to_the_end:
+            pieces.append(re.escape(self.behind) + _REST)
+            fields = [*fields, "rest"]
+        elif self.needs_all:
+            pieces.append(re.escape(self.behind))
+        return f"regexp_extract(line, {quoted('^' + ''.join(pieces))}, {fields}) as {name}"
+
+
+_GIVEN = {"user": 'rtrim("{}")'}
+"""A user may hold spaces."""
+
+
+def read_pattern(text: str, mapping: Mapping[str, str] | None = None, zone: str = UTC) -> Pattern:
+    """
+    A format as a server's configuration writes it; `mapping` says which variable is which field, where ours is wrong.
+
+    Raises: InvalidParameter: it says no time, or nothing tells two of its variables apart.
+    """
+    written = _statement(text)
+    outside = re.sub(r"%\{[^}]*\}", "%", written)  # a time format of Apache may look like a command of Envoy
+    spelling = next((s for s in _SPELLINGS.values() if s.search(outside)), None)
+    if spelling is None:
+        raise InvalidParameter("format", f"The format {text!r} has no variables such as $remote_addr or %h.")
+    if spelling is _SPELLINGS["Apache"]:
+        written = _BARE_TIME.sub(r"[\g<0>]", written)
+    parts, behind = _parts(
+        written, spelling, {variable: field for field, variable in (mapping or {}).items()}
+    )
+    times = [part.time for part in parts if part.time is not None]
+    if not times:
+        raise InvalidParameter(
+            "format", f"The format {text!r} says no time: add $time_local, %t or %START_TIME%."
+        )
+    if not says_a_day(times):
+        raise InvalidParameter("format", f"The format {text!r} says no day: add %Y-%m-%d to its time.")
+    needs_all = any(part.value in (_CLASSES["syslog"], _SPACED_PATH) for part in parts)
+    return Pattern(parts, behind, zone, needs_all)
+
+
+def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> tuple[list[Part], str]:
+    """The parts of a format, and what stands behind the last. `chosen`: the fields of variables, by their names."""
+    parts: list[Part] = []
+    seen = set(chosen.values())
+    end = 0
+    variables = list(spelling.finditer(text))
+    last = ""
+    for found, following in zip(variables, [*variables[1:], None], strict=True):
+        before = text[end : found.start()]
+        end = found.end()
+        behind = text[end : following.start() if following else len(text)]
+        name = found["name"] or found.groupdict().get("braced") or ""
+        name = name.lower() if name.startswith("{") and not name.endswith("}t") else name
+        if parts and not before and last not in _OURS and not (parts[-1].time and parts[-1].time.value):
+            if name not in _PATHS:
+                raise InvalidParameter(
+                    "format", f"Nothing stands before {found[0]} that tells where it begins."
+                )
+            parts[-1] = parts[-1]._replace(value=_HOST)
+        last = name
+        time = (
+            ANY if chosen.get(name) == "time" else _time_of(name) if "time" not in chosen.values() else None
+        )
+        if time is not None and not any(part.time in (ANY, COMMON_LOG) for part in parts):
+            field = f"time{sum(part.time is not None for part in parts) or ''}"
+            parts.append(Part(before, field, time.value or _value(before, behind), time))
+            continue
+        field = chosen.get(name) or ("" if _VARIABLES.get(name) in seen else _VARIABLES.get(name, ""))
+        seen.add(field)
+        value = _CLASSES.get(name) or _value(before, behind)
+        if field == "user" and behind.startswith(" ["):
+            end += 1  # the space belongs to the name, which may hold some itself, and is cut off later
+            value = _CLASSES.get(name) or r"[^\[]*"
+        elif name in _PATHS and text.count('"', 0, found.start()) % 2:
+            value = _SPACED_PATH  # Apache writes a path without its escapes, so it may hold spaces
+        parts.append(Part(before, "" if field == "time" else field, value))
+    return parts, text[end:]
+
+
+def _time_of(name: str) -> TimePart | None:
+    """The part of the time that a variable is; None: it is none."""
+    if name in ("t", "time_local"):
+        return COMMON_LOG
+    if name.endswith("}t"):
+        return time_part(name[1:-2])
+    if name == "haproxy_time":
+        return strftime(HAPROXY_TIME)
+    return ANY if _VARIABLES.get(name) == "time" else None
+
+
+def _value(before: str, behind: str) -> str:
+    if before.endswith('"') and behind.startswith('"'):
+        return QUOTED
+    return f"[^{re.escape(behind[0])}]*" if behind else "[^ ]*"
+
+
+def _statement(text: str) -> str:
+    """The format in a line of configuration: `log_format name '…' '…';` or `LogFormat "…" name`."""
+    text = text.strip()
+    if text.startswith("log_format "):
+        return "".join(one or other for one, other in re.findall(r"""'([^']*)'|"([^"]*)\"""", text))
+    if text.startswith("LogFormat "):
+        text = re.sub(r'^LogFormat\s+"(.*)"[^"]*$', r"\1", text)
+    return text.replace('\\"', '"')

@@ -1,0 +1,1 @@
+"""Listening, and finding the server that runs."""

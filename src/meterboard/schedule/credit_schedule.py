@@ -1,0 +1,103 @@
+"""
+Credit schedules: which request is which version, module and method, what a call costs, what plans allow.
+
+A schedule is data, one TOML file that a person can read in one sitting; docs/credit-schedules.md explains the format.
+"""
+
+import re
+import tomllib
+from typing import Any
+
+import msgspec
+
+from meterboard.errors import ScheduleError
+from meterboard.schedule.classify import Classification, Classifier, Words
+from meterboard.schedule.file import ScheduleFile
+from meterboard.schedule.path_cache import Shapes
+from meterboard.schedule.price import PriceList, Tariff
+from meterboard.schedule.reason import Reason
+from meterboard.schedule.validation.check import HTTP_METHODS, check
+from meterboard.schedule.validation.toml_lines import Path, line_of, lines_of
+
+
+class CreditSchedule:
+    """A compiled schedule. Immutable; safe to share between threads."""
+
+    def __init__(self, file: ScheduleFile) -> None:
+        """Raises: ScheduleError: a pattern is no regular expression, a number can't be, or a row contradicts itself."""
+        check(file)
+        self.name = file.name
+        self.plans = file.plan
+        self.requests = len(file.request)
+        self.prices = len(file.price)
+        words = Words(file.version, file.module, file.id, _upper(file.verbs), _upper(file.done), file.silent)
+        prices = PriceList(file.price, lambda rule: Reason(file.name, rule).text())
+        self._classifier = Classifier(file.request, words)
+        self.price = prices.price
+        self.rule = prices.rule
+        self.rules = prices.rules
+        self.tariff = prices.tariff
+        self.changes = prices.changes
+        self.parameters = prices.parameters
+        self.ids_are_alike = self._classifier.ids_are_alike
+        methods = {*HTTP_METHODS, *words.verbs}
+        methods |= {method.lower() for method in methods}
+        self.read = Shapes(self._read, ids_are_alike=self._classifier.ids_are_alike, methods=methods).answer
+
+    def classify(self, http: str, path: str) -> Classification:
+        """What a request is. The same request always gets the same answer."""
+        return self.read(http, path)[0]
+
+    def _read(self, http: str, path: str) -> tuple[Classification, Tariff]:
+        """What a request is, and what such calls cost."""
+        found = self._classifier.classify(http, path)
+        return found, self.tariff(found.version, found.module, found.method)
+
+
+def _upper(words: dict[str, str]) -> dict[str, str]:
+    return {verb.upper(): word for verb, word in words.items()}
+
+
+def read_schedule(text: str) -> CreditSchedule:
+    """
+    Compile a schedule from its TOML text.
+
+    Raises: ScheduleError: not TOML, a key that is unknown or missing, a pattern that is no regular expression, a number
+    that can't be, or a row that contradicts itself; the message names the line.
+    """
+    try:
+        data = tomllib.loads(text)
+        return CreditSchedule(msgspec.convert(data, ScheduleFile))
+    except tomllib.TOMLDecodeError as error:
+        raise ScheduleError(f"The credit schedule can't be read: it is not TOML: {error}.") from error
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `")
+        raise _at(text, _place(data, what, path), f"{what}.") from error
+    except ScheduleError as error:
+        raise _at(text, error.row or (), str(error)) from error
+
+
+def _at(text: str, place: Path, said: str) -> ScheduleError:
+    line = line_of(lines_of(text), place)
+    return ScheduleError(f"The credit schedule can't be read, line {line}: {said}", row=place)
+
+
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|(\[\.\.\.\])")
+_FIELD = re.compile(r"unknown field `(\w+)`")
+
+
+def _place(data: dict[str, Any], what: str, path: str) -> Path:
+    """Where msgspec found something wrong: `$.price[3].until`, or `$.verbs[...]`, which names no key."""
+    place: Path = ()
+    for key, number, any_key in _STEP.findall(path):
+        place = (*place, int(number) if number else key if not any_key else _no_text(data, place))
+    unknown = _FIELD.search(what)
+    return (*place, unknown[1]) if unknown else place
+
+
+def _no_text(data: dict[str, Any], place: Path) -> str:
+    """The first key of a table of words whose value is no text."""
+    table: Any = data
+    for step in place:
+        table = table[step]
+    return next((key for key, value in table.items() if not isinstance(value, str)), "")

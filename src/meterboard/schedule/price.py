@@ -1,0 +1,345 @@
+"""
+What a call costs: the first price of a credit schedule whose conditions all fit.
+
+A price may depend on how many records a call carried or asked for, or on its outcome. Where nothing says, the price is
+an estimate, with the least and the most that it may be.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote_plus
+
+from msgspec import Struct
+
+from meterboard.domain.event import MAX_CREDITS, NOT_HTTP
+from meterboard.domain.period import micros
+
+FAILED = 400
+"""From this HTTP status on a call has failed."""
+
+
+class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    A row of the price list.
+
+    Conditions: `version`, `module`, `method` (each one or several), `status`, `query` (a parameter that the address
+    has), `since` and `until` (days of UTC, both included).
+    Formula: `credits`; once for every `per_records` records begun; or the `steps` [up to so many records, credits];
+    `most` at most; `failed` instead where the call failed. `estimated`: it may be more, for what it depends on can't
+    be known.
+    """
+
+    credits: int | None = None
+    version: str | list[str] | None = None
+    module: str | list[str] | None = None
+    method: str | list[str] | None = None
+    status: int | list[int] | None = None
+    query: str | None = None
+    since: date | None = None
+    until: date | None = None
+    per_records: int | None = None
+    steps: list[tuple[int, int]] | None = None
+    most: int | None = None
+    failed: int | None = None
+    estimated: bool = False
+    source: str = ""
+    disputed: str = ""
+
+    def in_words(self) -> str:
+        """The formula: 1 credit for every 10 records begun, at most 10."""
+        if self.steps:
+            said = ", ".join(
+                f"{credits_in_words(credits)} up to {upto:,} records" for upto, credits in self.steps
+            )
+        else:
+            said = credits_in_words(self.credits or 0)
+        if self.per_records:
+            said += f" for every {self.per_records:,} records begun"
+        if self.most is not None:
+            said += f", at most {self.most:,}"
+        if self.failed is not None:
+            said += f", {credits_in_words(self.failed)} if the call failed"
+        return said
+
+
+def credits_in_words(number: int) -> str:
+    """1 credit, 2 credits."""
+    return f"{number:,} credit" if number == 1 else f"{number:,} credits"
+
+
+class Price(NamedTuple):
+    """
+    Credits, the least and the most that they may really be (None: no bound), and whether they are an estimate, which
+    they are where the two differ.
+
+    `reason` is why, as `meterboard.schedule.reason` keeps it.
+    """
+
+    credits: int
+    least: int
+    most: int | None
+    estimated: bool
+    reason: str = ""
+
+
+MAX_CACHED_PRICES = 16_384
+"""Prices that a price list remembers, over all versions, modules and methods: about 4 MB."""
+MAX_COMBINATIONS = 64
+"""Combinations of query parameters whose tariffs are remembered."""
+MAX_PARAMETERS = 1_000
+"""Parameters of a query string that are looked at, as many as web frameworks read: about 1 ms at worst."""
+MAX_CACHED_TARIFFS = 4_096
+"""Versions, modules and methods whose tariffs are remembered."""
+MAX_CACHED_NAME = 200
+"""Characters of a version, module and method together that are remembered: 4,096 of them take at most 5 MB."""
+
+
+class Call(NamedTuple):
+    """What a price can depend on. `time` in microseconds since 1970 UTC, `query` without its question mark."""
+
+    version: str
+    module: str
+    method: str
+    records: int | None = None
+    status: int | None = None
+    query: str = ""
+    time: int = 0
+
+
+class PriceList:
+    """Compiled prices. Immutable; safe to share between threads."""
+
+    def __init__(self, rules: Sequence[PriceRule], reason: Callable[[PriceRule | None], str]) -> None:
+        """`reason` says why a call costs what a row says, or nothing where none fits. No row contradicts itself."""
+        self._rows = [_Row(rule, reason(rule)) for rule in rules]
+        self._free = Price(0, 0, 0, False, reason(None))
+        self._tariffs: dict[tuple[int, ...], Tariff] = {}
+        self._cache = PriceCache()
+        self._short_names = lru_cache(maxsize=MAX_CACHED_TARIFFS)(self._find_tariff)
+        dated = (moment for row in self._rows for moment in row.bounds if moment is not None)
+        self.changes = sorted(set(dated))
+        """When prices change, in microseconds since 1970 UTC."""
+        self.parameters = {rule.query for rule in rules if rule.query is not None}
+        """The parameters of an address that prices depend on."""
+
+    def tariff(self, version: str, module: str, method: str) -> "Tariff":
+        """Returns the prices that calls of a version, module and method may have."""
+        if len(version) + len(module) + len(method) <= MAX_CACHED_NAME:
+            return self._short_names(version, module, method)
+        return self._find_tariff(version, module, method)
+
+    def _find_tariff(self, version: str, module: str, method: str) -> "Tariff":
+        # Calls that the same rows may price share a tariff, so that strangers' names make no new ones.
+        numbers = tuple(n for n, row in enumerate(self._rows) if row.is_for(version, module, method))
+        tariff = self._tariffs.get(numbers)
+        if tariff is None:
+            if len(self._tariffs) >= MAX_CACHED_TARIFFS:
+                self._tariffs.clear()
+            rows = [self._rows[number] for number in numbers]
+            tariff = self._tariffs[numbers] = Tariff(rows, self._free, self._cache)
+        return tariff
+
+    def price(self, call: Call) -> Price:
+        """What a call costs; nothing when no price fits."""
+        tariff = self.tariff(call.version, call.module, call.method)
+        return tariff.price(call.records, call.status, f"?{call.query}", call.time)
+
+    def rule(self, call: Call) -> PriceRule | None:
+        """The row that is taken for a call."""
+        tariff = self.tariff(call.version, call.module, call.method).asked(f"?{call.query}")
+        row = tariff.row(call.status, call.time)
+        return None if row is None else row.rule
+
+    def rules(self, version: str, module: str, method: str) -> list[PriceRule]:
+        """The rows that calls of a version, module and method may be priced by, in order."""
+        return [row.rule for row in self._rows if row.is_for(version, module, method)]
+
+
+Outcome = int | tuple[int | None, int | None] | None
+
+
+class PriceCache:
+    """Bounds the prices that all tariffs of a price list remember. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._tables: dict[int, dict[Outcome, Price]] = {}
+
+    def add(self, table: dict[Outcome, Price], outcome: Outcome, price: Price) -> None:
+        """Remember a price in a tariff's table; all tables are emptied when too much is remembered."""
+        if self._size >= MAX_CACHED_PRICES:
+            for known in list(self._tables.values()):
+                known.clear()
+            self._tables.clear()
+            self._size = 0
+        self._tables[id(table)] = table
+        self._size += 1
+        table[outcome] = price
+
+
+class Tariff:
+    """The prices of one version, module and method, for calls whose address has `given` parameters and no others."""
+
+    def __init__(
+        self, candidates: Sequence["_Row"], free: Price, cache: "PriceCache", given: Sequence[str] = ()
+    ) -> None:
+        """`free` is the price where no row fits."""
+        self._candidates = candidates
+        self._free = free
+        self._cache = cache
+        self._rows = [row for row in candidates if row.rule.query is None or row.rule.query in given]
+        self._parameters = {row.rule.query for row in candidates if row.rule.query is not None}
+        self._is_dated = any(row.is_dated for row in self._rows)
+        self._is_flat = all(row.is_flat for row in self._rows)
+        self._known: dict[Outcome, Price] = {}
+        self._asked: dict[tuple[str, ...], Tariff] = {}
+
+    def price(self, records: int | None, status: int | None, address: str, time: int) -> Price:
+        """
+        What a call costs; nothing when no price fits.
+
+        `address` is its path with the query string, `time` in microseconds since 1970 UTC.
+        """
+        if self._parameters and "?" in address and (tariff := self.asked(address)) is not self:
+            return tariff.price(records, status, "", time)
+        if self._is_dated:
+            return self._work_out(records, status, time)
+        outcome = status if self._is_flat else (records, status)
+        known = self._known.get(outcome)
+        if known is not None:
+            return known
+        price = self._work_out(records, status, time)
+        self._cache.add(self._known, outcome, price)
+        return price
+
+    def asked(self, address: str) -> "Tariff":
+        """The tariff of calls to an address with a query string."""
+        for name in self._parameters:  # nearly always none of them; a loop is half as long as any()
+            if name in address:
+                break
+        else:
+            if "%" not in address or not _ESCAPED_NAME.search(address):
+                return self
+        query = address.partition("?")[2]
+        longest = max(map(len, self._parameters))
+        names = tuple(sorted(self._parameters & _parameters(query, longest)))
+        if not names:
+            return self
+        tariff = self._asked.get(names)
+        if tariff is None:
+            if len(self._asked) >= MAX_COMBINATIONS:
+                self._asked.clear()
+            tariff = self._asked[names] = Tariff(self._candidates, self._free, self._cache, names)
+        return tariff
+
+    def _work_out(self, records: int | None, status: int | None, time: int) -> Price:
+        row = self.row(status, time)
+        return self._free if row is None else row.price(records, status)
+
+    def row(self, status: int | None, time: int) -> "_Row | None":
+        """The first row whose conditions all fit."""
+        return next((row for row in self._rows if row.fits(status, time)), None)
+
+
+class _Row:
+    """A rule with what can be decided of it beforehand."""
+
+    def __init__(self, rule: PriceRule, reason: str) -> None:
+        self.rule = rule
+        self._reason = reason
+        self._names = [
+            frozenset([wanted] if isinstance(wanted, str) else wanted) if wanted is not None else None
+            for wanted in (rule.version, rule.module, rule.method)
+        ]
+        status = rule.status
+        self._status = None if status is None else frozenset([status] if isinstance(status, int) else status)
+        self._since = _midnight(rule.since) if rule.since else None
+        self._until = _end_of(rule.until) if rule.until else None
+        self.is_dated = self._since is not None or self._until is not None
+        depends = rule.per_records or rule.steps or rule.estimated or rule.failed is not None
+        self._flat = (
+            None if depends else Price(rule.credits or 0, rule.credits or 0, rule.credits or 0, False, reason)
+        )
+
+    @property
+    def bounds(self) -> tuple[int | None, int | None]:
+        """From when, and until when, exclusive, it holds."""
+        return self._since, self._until
+
+    @property
+    def is_flat(self) -> bool:
+        """Does it cost the same whatever the call carried?"""
+        return self._flat is not None
+
+    def is_for(self, *names: str) -> bool:
+        """Does the row apply to a version, module and method? What is not HTTP has to be named: else it is free."""
+        if NOT_HTTP in names and not any(wanted and NOT_HTTP in wanted for wanted in self._names):
+            return False
+        return all(wanted is None or name in wanted for wanted, name in zip(self._names, names, strict=True))
+
+    def fits(self, status: int | None, time: int) -> bool:
+        return (
+            (self._status is None or status in self._status)
+            and (self._since is None or time >= self._since)
+            and (self._until is None or time < self._until)
+        )
+
+    def price(self, records: int | None, status: int | None) -> Price:
+        rule = self.rule
+        if self._flat:
+            return self._flat
+        if rule.failed is not None and status is not None and status >= FAILED:
+            return Price(rule.failed, rule.failed, rule.failed, False, self._reason)
+        least, most = self._by_size(records)
+        credits = least
+        if rule.failed is not None and status is None:
+            least = min(least, rule.failed)
+            most = None if most is None else max(most, rule.failed)
+        return Price(credits, least, most, least != most, self._reason)
+
+    def _by_size(self, records: int | None) -> tuple[int, int | None]:
+        """The least and the most that a call which did not fail may cost."""
+        rule = self.rule
+        least = self._by_records(max(1, records or 1))
+        is_open = rule.estimated or (records is None and (rule.per_records or rule.steps))
+        if not is_open:
+            return least, least
+        return least, rule.most if rule.most is not None else rule.steps[-1][1] if rule.steps else None
+
+    def _by_records(self, records: int) -> int:
+        rule = self.rule
+        if rule.steps:
+            return next((credits for upto, credits in rule.steps if records <= upto), rule.steps[-1][1])
+        parts = -(-records // rule.per_records) if rule.per_records else 1
+        credits = (rule.credits or 0) * parts
+        return min(credits, MAX_CREDITS if rule.most is None else rule.most)
+
+
+def price_by(rule: PriceRule, records: int | None, status: int | None) -> Price:
+    """What a call costs by a row that fits it."""
+    return _Row(rule, "").price(records, status)
+
+
+def _midnight(day: date) -> int:
+    return micros(datetime.combine(day, time.min, UTC))
+
+
+def _end_of(day: date) -> int | None:
+    """The midnight that ends a day; None for the last day that there is, which no call is after."""
+    return None if day == date.max else _midnight(day + timedelta(days=1))
+
+
+# Every character is looked at once: a scan ends where the next one may begin.
+_ESCAPED_NAME = re.compile(r"[?&][^=&?]*%")
+
+
+def _parameters(query: str, longest: int) -> set[str]:
+    """The names of a query string's parameters of at most `longest` characters, without escapes."""
+    parts = query.split("&", MAX_PARAMETERS)[:MAX_PARAMETERS]
+    names = {part.partition("=")[0] for part in parts}
+    return {
+        unquote_plus(name) for name in names if len(name) <= 12 * longest
+    }  # a character is up to %F0%9F%98%80

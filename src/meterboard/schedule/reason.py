@@ -1,0 +1,102 @@
+"""
+Why a call costs what it costs: kept when its event is accepted, so that a later price list can't change the story.
+
+A reason is the same for all events that one row of a price list priced; what differs is in the event itself.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from meterboard.schedule.price import FAILED, Price, PriceRule, credits_in_words, price_by
+
+NO_PRICE = "no price fits"
+EVENT_SAID = "the event said its credits itself"
+
+
+class Reason(Struct, frozen=True, omit_defaults=True):
+    """The schedule and the row of it that was taken; no row: none fitted; no schedule: the event said its credits."""
+
+    schedule: str = ""
+    rule: PriceRule | None = None
+
+    def text(self) -> str:
+        """How it is kept: equal reasons have equal texts."""
+        return msgspec.json.encode(self).decode()
+
+
+GIVEN = Reason().text()
+"""The reason of an event that said its credits itself."""
+
+
+class Why(Struct, frozen=True):
+    """
+    Why a call costs what it costs, in words.
+
+    `schedule` and `formula` are None where the event said its credits itself. `source` says where the figure of the
+    price list is from, and `disputed` what other sources say.
+    """
+
+    schedule: str | None
+    rule: str
+    formula: str | None
+    result: str
+    source: str | None = None
+    disputed: str | None = None
+
+
+def explained(text: str, *, records: int | None, status: int | None, credits: int, estimated: bool) -> Why:
+    """A reason as it was kept, with what its event said and cost."""
+    reason = msgspec.json.decode(text, type=Reason)
+    rule = reason.rule
+    if not reason.schedule:
+        return Why(None, EVENT_SAID, None, credits_in_words(credits))
+    if rule is None:
+        return Why(reason.schedule, NO_PRICE, "nothing", credits_in_words(credits))
+    result = credits_in_words(credits)
+    if estimated:
+        result += bounds_in_words(price_by(rule, records, status))
+    facts = _facts(rule, records, status)
+    return Why(
+        reason.schedule,
+        conditions_in_words(rule),
+        rule.in_words(),
+        f"{facts}: {result}" if facts else result,
+        rule.source or None,
+        rule.disputed or None,
+    )
+
+
+def _facts(rule: PriceRule, records: int | None, status: int | None) -> str:
+    """What the formula was worked out from, as far as it depends on anything."""
+    said: list[str] = []
+    failed = rule.failed is not None and status is not None and status >= FAILED
+    if rule.failed is not None:
+        said.append("no status is known" if status is None else f"status {status}")
+    if (rule.per_records or rule.steps) and not failed:
+        number = "an unknown number of" if records is None else f"{records:,}"
+        said.append(f"{number} {'record' if records == 1 else 'records'}")
+    if rule.estimated and not failed:
+        said.append("what it depends on can't be known")
+    return ", ".join(said)
+
+
+def conditions_in_words(rule: PriceRule) -> str:
+    """Which calls a row of a price list is for."""
+    given = {
+        name: getattr(rule, name)
+        for name in ("version", "module", "method", "status", "query", "since", "until")
+    }
+    said = [f"{name} {_one_of(value)}" for name, value in given.items() if value is not None]
+    return ", ".join(said) or "every call"
+
+
+def _one_of(value: object) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def bounds_in_words(price: Price) -> str:
+    """What stands behind the credits of an estimate; empty where the price is certain."""
+    if not price.estimated:
+        return ""
+    most = "any number" if price.most is None else f"{price.most:,}"
+    return f", estimated: from {price.least:,} to {most}"

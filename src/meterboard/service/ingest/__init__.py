@@ -1,0 +1,1 @@
+"""Taking usage in: pricing, and the one thread that writes."""

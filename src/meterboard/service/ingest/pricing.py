@@ -1,0 +1,122 @@
+"""What each event is and costs: events -> rows of the store."""
+
+from datetime import datetime, timedelta
+
+from meterboard.domain.event import (
+    MAX_AHEAD,
+    NO_ID,
+    UNKNOWN,
+    Combination,
+    EventBatch,
+    UsageEvent,
+    canonical_ip,
+    identity,
+)
+from meterboard.domain.organization import Organization
+from meterboard.domain.period import EPOCH, INSTANT, micros
+from meterboard.formats.json_events import EXPECTED, Fault, shown
+from meterboard.schedule.credit_schedule import CreditSchedule
+from meterboard.schedule.reason import GIVEN
+
+
+class Acceptance:
+    """Which times an event may have, as of now."""
+
+    def __init__(self, now: datetime, retention: timedelta) -> None:
+        self.now = micros(now)
+        self.oldest = micros(now - retention)
+        self.newest = micros(now + MAX_AHEAD)
+        """All three in microseconds since 1970 UTC."""
+        self._retention = retention
+
+    def checked(self, time: datetime) -> int:
+        """A time in microseconds since 1970 UTC. Raises: Fault: the event can't be accepted."""
+        moment = micros(time)
+        if moment < self.oldest:
+            raise Fault(
+                "too_old",
+                f"time is {time.isoformat()}: usage is kept for {self._retention.days} days, "
+                f"so events before {_shown(self.oldest)} are not accepted.",
+            )
+        if moment > self.newest:
+            raise Fault(
+                "in_future",
+                f"time is {time.isoformat()}: it may be at most 5 minutes ahead of the server, where it is "
+                f"{_shown(self.now)}. Check the sender's clock.",
+            )
+        return moment
+
+
+def _shown(moment: int) -> str:
+    return (EPOCH + INSTANT * moment).isoformat(timespec="seconds")
+
+
+def add_priced(
+    batch: EventBatch, time: int, event: UsageEvent, organization: Organization, schedule: CreditSchedule
+) -> None:
+    """
+    Add what an event is and costs to a batch. `time` in microseconds since 1970 UTC.
+
+    Raises: Fault: the event can't be accepted.
+    """
+    version, module, method = event.version, event.module, event.method
+    records, tariff, address = event.records, None, ""
+    if event.request is not None:
+        address = event.request.path
+        found, tariff = schedule.read(event.request.method, address)
+        if version is None and module is None and method is None:
+            version, module, method, certain = found
+        else:  # what is given explicitly wins, and what it is decides what it costs
+            version = found.version if version is None else version
+            module = found.module if module is None else module
+            method = found.method if method is None else method
+            certain, tariff = found.records, None
+        records = certain if records is None else records
+    combination = _combination(organization, event, version, module, method)
+    credits, estimated, reason = event.credits, False, GIVEN
+    if credits is None:
+        if tariff is None:
+            _, _, _, module, method, version, *_ = combination
+            tariff = schedule.tariff(version, module, method)
+        credits, _, _, estimated, reason = tariff.price(records, event.status, address, time)
+    batch.times.append(time)
+    batch.ids.append(NO_ID if event.id is None else identity(organization.id, event.id))
+    batch.combinations.append(combination)
+    batch.credits.append(credits)
+    batch.charged.append(credits if organization.charges_tasks or not event.function else 0)
+    batch.estimated.append(int(estimated))
+    batch.records.append(-1 if records is None else records)
+    batch.reasons.append(reason)
+
+
+def _combination(
+    organization: Organization, event: UsageEvent, version: str | None, module: str | None, method: str | None
+) -> Combination:
+    combination = Combination(
+        organization.id,
+        event.application or "",
+        event.function or "",
+        module or "",
+        method or "",
+        version or "",
+        "" if not event.ip else _checked_ip(event.ip),
+        event.user or "",
+        _STATUS[event.status],
+    )
+    return _without_unknown(combination) if UNKNOWN in combination else combination
+
+
+_STATUS: dict[int | None, str] = {None: "", **{status: str(status) for status in range(100, 600)}}
+
+
+def _checked_ip(text: str) -> str:
+    try:
+        return canonical_ip(text)
+    except ValueError:
+        raise Fault("invalid_value", f"ip is {shown(text)}: expected {EXPECTED['ip']}.") from None
+
+
+def _without_unknown(combination: Combination) -> Combination:
+    """Statistics call what was not said "(unknown)"; whoever says just that has not said it either."""
+    organization, *values = combination
+    return Combination(organization, *("" if value == UNKNOWN else value for value in values))

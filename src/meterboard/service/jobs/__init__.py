@@ -1,0 +1,1 @@
+"""What the server does at fixed moments, and how it is doing."""

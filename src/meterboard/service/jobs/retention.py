@@ -1,0 +1,95 @@
+"""Deleting what is older than the retention, and giving its space back."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from time import monotonic
+
+from meterboard.clock import Clock
+from meterboard.service.ingest.meter import Meter
+
+log = logging.getLogger("meterboard.retention")
+
+MOST_AHEAD = timedelta(days=1)
+"""How far the clock may be past the latest receipt before it is doubted: a day too much is all that a wrong clock deletes."""
+CONFIRMED_AFTER = timedelta(days=1)
+"""How long a doubted clock must have run on before it is believed: a wrong one is usually set right within the day."""
+
+
+class Retention:
+    """Runs in the meter's thread, a day at a time, so that requests wait milliseconds and not for all of it."""
+
+    def __init__(
+        self,
+        meter: Meter,
+        clock: Clock,
+        keep: timedelta,
+        *,
+        last_receipt: datetime | None = None,
+        uptime: Callable[[], float] = monotonic,
+    ) -> None:
+        """`last_receipt`: when the latest event was received; `uptime`: seconds that nobody can set."""
+        self._meter = meter
+        self._keep = keep
+        self._time = PlausibleTime(clock, last_receipt, uptime)
+
+    def enforce(self) -> int:
+        """Delete what is older than the retention; returns how many events were deleted."""
+        before = self._time.now() - self._keep
+        gone = self._meter.run(lambda store, _: store.forget(before)).result()
+        if gone:
+            self._meter.run(lambda store, _: store.checkpoint()).result()
+            self.rest()
+        return gone
+
+    def merge(self) -> None:
+        """Join the pieces of statistics that frequent refreshes and late events have left."""
+        while self._meter.run(lambda store, _: store.merge()).result():
+            pass
+
+    def rest(self) -> None:
+        """Fold the store's log into its file if it has grown long, and release memory while nobody reads."""
+        self._meter.run(lambda store, _: store.tidy()).result()
+        self._meter.run(lambda store, _: store.rest()).result()
+
+
+class PlausibleTime:
+    """
+    The clock, unless it is implausibly far ahead: then the time by the latest receipt and the seconds since the start.
+
+    A clock that is a year ahead at one start would otherwise delete everything. An installation that was idle for weeks
+    looks the same, so a clock that has run on for a day is believed; so is one under which events were received before
+    the last start.
+    """
+
+    def __init__(self, clock: Clock, last_receipt: datetime | None, uptime: Callable[[], float]) -> None:
+        self._clock = clock
+        self._uptime = uptime
+        self._believed = last_receipt or clock.now()
+        self._believed_at = uptime()
+        self._doubted: tuple[datetime, float] | None = None
+
+    def now(self) -> datetime:
+        """The latest time that can be believed."""
+        now, at = self._clock.now(), self._uptime()
+        believed = self._believed + timedelta(seconds=at - self._believed_at)
+        if now - believed > MOST_AHEAD and not self._is_confirmed(now, at):
+            return believed
+        self._believed, self._believed_at, self._doubted = now, at, None
+        return now
+
+    def _is_confirmed(self, now: datetime, at: float) -> bool:
+        """Has the clock run on from when it was first doubted, without being set again?"""
+        if self._doubted is not None:
+            first, first_at = self._doubted
+            passed = timedelta(seconds=at - first_at)
+            if abs(now - first - passed) <= MOST_AHEAD:
+                return passed >= CONFIRMED_AFTER
+        self._doubted = (now, at)
+        log.warning(
+            "The clock shows %s, but the latest event was received at about %s. Nothing newer than the retention before "
+            "that is deleted until the clock has run on for a day. If the clock is wrong, set it right.",
+            f"{now:%Y-%m-%d %H:%M} UTC",
+            f"{self._believed:%Y-%m-%d %H:%M} UTC",
+        )
+        return False

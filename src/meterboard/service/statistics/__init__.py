@@ -1,0 +1,1 @@
+"""Questions about an organisation's usage, and their answers."""

@@ -1,0 +1,67 @@
+"""Usage by one dimension, or by caller."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from meterboard.domain.query import BREAKDOWNS, MOST_CALLS_FIRST, Breakdown, Order, Scope, name_of, value_of
+from meterboard.service.statistics.answers import BreakdownAnswer, Others, Share, Total
+from meterboard.usage.store import Group, Groups, Snapshot, Usage
+
+
+def groups(
+    snapshot: Snapshot,
+    scope: Scope,
+    by: Breakdown,
+    *,
+    order: Sequence[Order],
+    limit: int | None,
+    offset: int = 0,
+    in_full: bool = False,
+) -> Groups:
+    """The names of a dimension with their usage; `function` counts integration tasks alone."""
+    if by == "caller":
+        return snapshot.callers(scope, order=order, limit=limit, offset=offset, in_full=in_full)
+    order = [Order(by, key.descending) if key.column == "name" else key for key in order]
+    tasks = by == "function"
+    return snapshot.groups(
+        scope, [by], order=order, limit=limit, offset=offset, tasks_only=tasks, in_full=in_full
+    )
+
+
+def breakdown(found: Groups, by: Breakdown, *, as_of: datetime) -> BreakdownAnswer:
+    """The answer that has these names."""
+    calls = sum(row.calls for row in found.rows)
+    credits = sum(row.credits for row in found.rows)
+    total = found.total
+    return BreakdownAnswer(
+        as_of=as_of,
+        by=by,
+        rows=[_share(row, total) for row in found.rows],
+        others=Others(found.count - len(found.rows), total.calls - calls, total.credits - credits),
+        total=Total(total.calls, total.credits),
+    )
+
+
+def usage_of(
+    snapshot: Snapshot, scope: Scope, answer: BreakdownAnswer
+) -> dict[tuple[str, str | None], Total]:
+    """What the names of an answer used in another scope, by name and kind."""
+    by: Breakdown = next(by for by in BREAKDOWNS if by == answer.by)
+    found: Sequence[Group] = ()
+    if by == "caller":
+        found = snapshot.callers_named(scope, [(value_of(row.name), row.kind or "") for row in answer.rows])
+    elif answer.rows:
+        names = tuple(value_of(row.name) for row in answer.rows)
+        narrowed = Scope(scope.organization, scope.period, {**scope.filters, by: names})
+        found = groups(snapshot, narrowed, by, order=MOST_CALLS_FIRST, limit=None).rows
+    return {_key(group.values): Total(group.calls, group.credits) for group in found}
+
+
+def _key(values: tuple[str, ...]) -> tuple[str, str | None]:
+    name, *kind = values
+    return name_of(name), kind[0] if kind else None
+
+
+def _share(group: Group, total: Usage) -> Share:
+    share = group.calls / total.calls if total.calls else 0.0
+    return Share(*_key(group.values), group.calls, group.credits, share)

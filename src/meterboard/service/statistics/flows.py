@@ -1,0 +1,47 @@
+"""How the most used names of two or more columns are connected, for a picture that stays readable."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from meterboard.domain.query import Dimension, Scope, name_of
+from meterboard.errors import InvalidParameter
+from meterboard.service.statistics.answers import FlowColumn, FlowPath, FlowsAnswer, Total
+from meterboard.usage.store import Named, Snapshot
+
+MOST_COLUMNS = 3
+
+
+def flows(
+    snapshot: Snapshot, scope: Scope, columns: Sequence[Dimension], *, as_of: datetime, limit: int
+) -> FlowsAnswer:
+    """
+    The `limit` names with the most calls of each column, all others as one, and what they have in common.
+
+    Raises: InvalidParameter: there are not two or three columns.
+    """
+    if not 2 <= len(columns) <= MOST_COLUMNS:
+        raise InvalidParameter("columns", f"columns is {','.join(columns)!r}: choose two or three.")
+    named, found = snapshot.sums(scope, columns, limit=limit)
+    paths = [
+        FlowPath(
+            [_name(column, place) for column, place in zip(named, places, strict=True)],
+            usage.calls,
+            usage.credits,
+        )
+        for places, usage in sorted(found.items(), key=lambda item: (-item[1].calls, item[0]))
+    ]
+    return FlowsAnswer(
+        as_of=as_of,
+        columns=[
+            FlowColumn(
+                column.by, [name_of(value) for value, *_ in column.values], column.count - len(column.values)
+            )
+            for column in named
+        ],
+        paths=paths,
+        total=Total(sum(path.calls for path in paths), sum(path.credits for path in paths)),
+    )
+
+
+def _name(column: Named, place: int) -> str | None:
+    return name_of(column.values[place][0]) if place < len(column.values) else None

@@ -1,0 +1,144 @@
+"""What a value is connected with, the values there are to choose from, and a table's rows by its default column."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from meterboard.domain.query import MOST_CALLS_FIRST, Dimension, Order, Scope, name_of
+from meterboard.service.statistics.answers import Total
+from meterboard.usage.store import Group, Section, Snapshot
+
+
+class Value(Struct, frozen=True):
+    """A value of a column, and its usage."""
+
+    name: str
+    calls: int
+    credits: int
+
+
+class ValuesAnswer(Struct, frozen=True):
+    """The values of a column, most calls first; `names` is how many there are, on whatever page."""
+
+    as_of: datetime
+    column: str
+    names: int
+    rows: list[Value]
+
+
+class Connections(Struct, frozen=True):
+    """The values of one column that occur with what was asked about; `names` is how many, `rows` those with most calls."""
+
+    column: str
+    names: int
+    rows: list[Value]
+
+
+class ConnectionsAnswer(Struct, frozen=True):
+    """What the usage that the filters let through is connected with, column by column. `total` is that usage."""
+
+    as_of: datetime
+    columns: list[Connections]
+    total: Total
+
+
+class Part(Struct, frozen=True):
+    """
+    A value of a table's default column: its sums, and how many combinations it has.
+
+    `distinct` is how many values of another column occur with it; `only` is the value where that is one. `rows` are the
+    first of its combinations, where they were asked for.
+    """
+
+    name: str
+    sums: dict[str, int]
+    combinations: int
+    distinct: dict[str, int]
+    only: dict[str, str]
+    rows: list[Group]
+
+
+class Outline(Struct, frozen=True):
+    """A table by its default column; the other numbers are of all parts, on whatever page."""
+
+    parts: list[Part]
+    count: int
+    combinations: int
+    integration_tasks: int
+    total: Total
+
+
+def values(
+    snapshot: Snapshot, scope: Scope, column: Dimension, *, as_of: datetime, search: str, limit: int
+) -> ValuesAnswer:
+    """The values of a column that have `search` within, whatever the case."""
+    found = snapshot.groups(scope, [column], order=MOST_CALLS_FIRST, limit=limit, search=search)
+    rows = [Value(name_of(group.values[0]), group.calls, group.credits) for group in found.rows]
+    return ValuesAnswer(as_of, column, found.count, rows)
+
+
+def connections(
+    snapshot: Snapshot, scope: Scope, columns: Sequence[Dimension], *, as_of: datetime, limit: int
+) -> ConnectionsAnswer:
+    """The values of each column that occur, each column for itself."""
+    found = snapshot.connected(scope, columns, limit=limit)
+    return ConnectionsAnswer(
+        as_of,
+        [
+            Connections(column, of.count, [Value(name_of(name), *usage) for name, usage in of.rows])
+            for column, of in found.items()
+        ],
+        Total(*found[columns[0]].total),
+    )
+
+
+def outline(
+    snapshot: Snapshot,
+    scope: Scope,
+    columns: Sequence[Dimension],
+    *,
+    order: Sequence[Order],
+    limit: int | None,
+    offset: int,
+    opened: Collection[str],
+    within: int,
+    in_full: bool = False,
+) -> Outline:
+    """A page of the parts; those named in `opened`, or the only one there is, come with their first `within` rows."""
+    found = snapshot.sections(scope, columns, order=order, limit=limit, offset=offset, in_full=in_full)
+    open_values = [
+        section.value
+        for section in found.rows
+        if section.combinations > 1 and (found.count == 1 or name_of(section.value) in opened)
+    ]
+    rows: dict[str, list[Group]] = {}
+    if open_values:
+        default = columns[0]
+        narrowed = Scope(scope.organization, scope.period, {**scope.filters, default: tuple(open_values)})
+        for group in snapshot.within(narrowed, columns, order=order, limit=within):
+            rows.setdefault(group.values[0], []).append(group)
+    return Outline(
+        [_part(section, columns[1:], rows.get(section.value, [])) for section in found.rows],
+        found.count,
+        found.combinations,
+        found.integration_tasks,
+        Total(*found.total),
+    )
+
+
+def _part(section: Section, others: Sequence[Dimension], rows: list[Group]) -> Part:
+    first = zip(others, section.distinct, section.first, strict=True)
+    return Part(
+        name_of(section.value),
+        {
+            "calls": section.calls,
+            "credits": section.credits,
+            "integration_tasks": section.integration_tasks,
+            "estimated_calls": section.estimated,
+        },
+        section.combinations,
+        dict(zip(others, section.distinct, strict=True)),
+        {column: name_of(value) for column, count, value in first if count == 1},
+        rows,
+    )

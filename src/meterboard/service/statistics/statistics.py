@@ -1,0 +1,353 @@
+"""Answering questions about an organisation's usage. Every read of statistics goes through `Statistics.read`."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from meterboard.clock import Clock
+from meterboard.domain.allowance import Allowance, allowed_in
+from meterboard.domain.cursor import Cursor
+from meterboard.domain.organization import Organization
+from meterboard.domain.period import DAY, EARLIEST, Period, midnight, parse_period
+from meterboard.domain.query import (
+    MOST_CALLS_FIRST,
+    NOT,
+    Breakdown,
+    Dimension,
+    Filters,
+    Order,
+    Scope,
+)
+from meterboard.service.jobs.refresh import Delay, Refresh
+from meterboard.service.statistics.answers import (
+    BreakdownAnswer,
+    DayOfCalls,
+    FlowsAnswer,
+    PeriodAnswer,
+    Previous,
+    PreviousSummary,
+    SeriesAnswer,
+    Summary,
+    TableAnswer,
+    TasksAnswer,
+    Total,
+)
+from meterboard.service.statistics.breakdown import breakdown, groups, usage_of
+from meterboard.service.statistics.cache import Kept
+from meterboard.service.statistics.events import EventsAnswer, events_answer
+from meterboard.service.statistics.flows import flows
+from meterboard.service.statistics.linked import (
+    ConnectionsAnswer,
+    Outline,
+    ValuesAnswer,
+    connections,
+    outline,
+    values,
+)
+from meterboard.service.statistics.series import series
+from meterboard.service.statistics.tables import by_combinations, by_parts
+from meterboard.service.statistics.tasks import tasks
+from meterboard.usage.store import Snapshot, UsageStore
+
+T = TypeVar("T")
+
+
+class Statistics:
+    """The statistics of every organisation, one at a time."""
+
+    def __init__(
+        self,
+        store: UsageStore,
+        refresh: Refresh,
+        clock: Clock,
+        *,
+        retention: timedelta,
+        allowances: Callable[[int], Sequence[Allowance]],
+    ) -> None:
+        self._store = store
+        self._refresh = refresh
+        self._clock = clock
+        self._retention = retention
+        self._allowances = allowances
+        self._kept = Kept()
+
+    @contextmanager
+    def read(self, organization: Organization) -> Iterator["Reading"]:
+        """One organisation's statistics at one watermark: all answers of a reading agree with each other."""
+        self._refresh.before_read()
+        with self._store.snapshot() as snapshot:
+            now = self._clock.now()
+            delay = self._refresh.delay(now, snapshot.watermark)
+            # The watermark may be ahead of the clock by the microseconds that keep receipts apart.
+            set_back = delay is not None and delay.kind == "clock"
+            next_refresh = self._refresh.next_after(now if set_back else max(now, snapshot.watermark))
+            yield Reading(
+                snapshot,
+                organization,
+                now=max(now, snapshot.watermark),
+                next_refresh=next_refresh.astimezone(organization.zone),
+                is_live=not self._refresh.interval,
+                delay=delay,
+                retention=self._retention,
+                allowances=self._allowances(organization.id),
+                kept=self._kept,
+            )
+
+
+class Reading:
+    """A consistent view of one organisation's statistics. Times are in the organisation's zone."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        organization: Organization,
+        *,
+        now: datetime,
+        next_refresh: datetime,
+        is_live: bool,
+        delay: Delay | None,
+        retention: timedelta,
+        allowances: Sequence[Allowance],
+        kept: Kept,
+    ) -> None:
+        self._kept = kept
+        self._snapshot = snapshot
+        self._organization = organization
+        self._now = now
+        self._retention = retention
+        self._allowances = allowances
+        self.as_of = snapshot.watermark.astimezone(organization.zone)
+        self.next_refresh = next_refresh
+        self.is_live = is_live
+        self.delay = replace(delay, due=delay.due.astimezone(organization.zone)) if delay else None
+        self.today = now.astimezone(organization.zone).date()
+        self.first_day = (now - retention).astimezone(organization.zone).date()
+        # A day earlier than the retention: what retention has not deleted yet is still in every answer.
+        oldest = (snapshot.watermark - retention - DAY).astimezone(organization.zone).date()
+        self._first = midnight(max(oldest, EARLIEST), organization.zone)
+
+    def period(self, text: str) -> Period:
+        """
+        The period of that name or date, as far as its usage may be kept. Raises: InvalidParameter: there is none.
+
+        Without that bound an answer about centuries would be as long as the centuries.
+        """
+        as_of = self._snapshot.watermark
+        period = parse_period(text, zone=self._organization.zone, now=self._now, as_of=as_of)
+        return period.within(self._first, max(DAY, as_of - self._first))
+
+    def kept(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` says, worked out once for an organisation until its statistics move."""
+        return self._kept.get(self._organization.id, self._snapshot.watermark, name, make)
+
+    def _scope(self, period: Period, filters: Filters) -> Scope:
+        """Where the organisation comes into every question; there is no other way to ask one."""
+        return Scope(self._organization.id, period, filters)
+
+    def summary(self, period: Period, filters: Filters) -> Summary:
+        """Totals, and the average calls a day."""
+        total = self._snapshot.total(self._scope(period, filters))
+        # What is left is left for everybody, whoever is asked about.
+        everything = self._snapshot.total(self._scope(period, {})) if filters else total
+        allowed = allowed_in(self._allowances, period)
+        if period.unit == "day" or period.days > 1:
+            calls, days = total.calls, period.days
+        else:
+            with_calls = [day.calls for day in self.days(filters) if day.calls]
+            calls, days = sum(with_calls), len(with_calls)
+        return Summary(
+            as_of=self.as_of,
+            next_refresh=self.next_refresh,
+            period=self._told(period),
+            calls=total.calls,
+            credits_used=total.credits,
+            credits_allowed=allowed,
+            credits_unused=None if allowed is None else max(0, allowed - everything.charged),
+            average_calls_per_day=calls / days if days else 0.0,
+            average_over_days=days,
+        )
+
+    def _told(self, period: Period) -> PeriodAnswer:
+        zone = self._organization.zone
+        return PeriodAnswer(period.name, period.start.astimezone(zone), period.end.astimezone(zone), zone.key)
+
+    def days(self, filters: Filters) -> list[DayOfCalls]:
+        """The retained days of the organisation's calendar, the oldest first, with their calls."""
+        return self.kept("days", lambda: self._days({})) if not filters else self._days(filters)
+
+    def _days(self, filters: Filters) -> list[DayOfCalls]:
+        retained = Period(
+            "retained", self._first, self._snapshot.watermark, self._organization.zone, "day", 1
+        )
+        return [
+            DayOfCalls(point.start.date(), point.calls) for point in self.series(retained, filters).points
+        ]
+
+    def before(self, period: Period) -> Previous:
+        """The period of the same length before one, and whether all of it is still kept."""
+        previous = period.previous()
+        return Previous(self._told(previous), self._is_kept(previous))
+
+    def _is_kept(self, period: Period) -> bool:
+        return period.start >= self._now - self._retention
+
+    def summary_before(self, period: Period, filters: Filters) -> PreviousSummary:
+        """Totals of the period before, to compare with."""
+        previous = period.previous()
+        if not self._is_kept(previous):
+            return PreviousSummary(self._told(previous), False, None, None)
+        total = self._snapshot.total(self._scope(previous, filters))
+        return PreviousSummary(self._told(previous), True, total.calls, total.credits)
+
+    def compared(self, answer: BreakdownAnswer, period: Period, filters: Filters) -> BreakdownAnswer:
+        """A breakdown with what each of its names had in the period before, if all of that is kept."""
+        previous = period.previous()
+        before = self.before(period)
+        if not before.complete:
+            return replace(answer, previous=before)
+        usage = usage_of(self._snapshot, self._scope(previous, filters), answer)
+        rows = [replace(row, previous=usage.get((row.name, row.kind), Total(0, 0))) for row in answer.rows]
+        return replace(answer, rows=rows, previous=before)
+
+    def breakdown(
+        self,
+        period: Period,
+        filters: Filters,
+        by: Breakdown,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        order: Sequence[Order] = MOST_CALLS_FIRST,
+        in_full: bool = False,
+    ) -> BreakdownAnswer:
+        """Usage by one dimension, or by caller. `function` counts integration tasks alone."""
+        scope = self._scope(period, filters)
+        found = groups(self._snapshot, scope, by, order=order, limit=limit, offset=offset, in_full=in_full)
+        return breakdown(found, by, as_of=self.as_of)
+
+    def series(
+        self, period: Period, filters: Filters, by: Breakdown | None = None, *, limit: int = 5
+    ) -> SeriesAnswer:
+        """Usage over time; `by`: with that of the `limit` names with the most calls, and of the others."""
+        return series(self._snapshot, self._scope(period, filters), as_of=self.as_of, by=by, limit=limit)
+
+    def flows(
+        self, period: Period, filters: Filters, columns: Sequence[Dimension], *, limit: int
+    ) -> FlowsAnswer:
+        """How the `limit` most used names of each column are connected with each other, all others as one."""
+        return flows(self._snapshot, self._scope(period, filters), columns, as_of=self.as_of, limit=limit)
+
+    def table(
+        self,
+        period: Period,
+        filters: Filters,
+        *,
+        columns: Sequence[Dimension],
+        order: Sequence[Order] = MOST_CALLS_FIRST,
+        page: int = 1,
+        page_size: int | None = 50,
+        in_full: bool = False,
+    ) -> TableAnswer:
+        """The combinations of `columns` that occurred; `page` counts from 1, `page_size` None is all on one."""
+        offset = 0 if page_size is None else (page - 1) * page_size
+        found = self._snapshot.groups(
+            self._scope(period, filters),
+            columns,
+            order=order,
+            limit=page_size,
+            offset=offset,
+            in_full=in_full,
+        )
+        return by_combinations(found, columns, as_of=self.as_of, page=page, page_size=page_size)
+
+    def grouped(
+        self,
+        period: Period,
+        filters: Filters,
+        *,
+        columns: Sequence[Dimension],
+        order: Sequence[Order] = MOST_CALLS_FIRST,
+        page: int = 1,
+        page_size: int | None = 50,
+        in_full: bool = False,
+    ) -> TableAnswer:
+        """`table` by its first column: a row for each of its values."""
+        found = self.outline(
+            period, filters, columns=columns, order=order, page=page, page_size=page_size, in_full=in_full
+        )
+        return by_parts(found, columns, as_of=self.as_of, page=page, page_size=page_size)
+
+    def events(
+        self, period: Period, filters: Filters, *, limit: int, cursor: Cursor | None = None
+    ) -> EventsAnswer:
+        """The events behind a number, newest first; `cursor` goes on where another answer says."""
+        listing = self._snapshot.events(self._scope(period, filters), limit=limit, cursor=cursor)
+        return events_answer(listing, as_of=self.as_of, zone=self._organization.zone)
+
+    def outline(
+        self,
+        period: Period,
+        filters: Filters,
+        *,
+        columns: Sequence[Dimension],
+        order: Sequence[Order] = MOST_CALLS_FIRST,
+        page: int = 1,
+        page_size: int | None = 50,
+        opened: Collection[str] = (),
+        within: int = 50,
+        in_full: bool = False,
+    ) -> Outline:
+        """The table by its first column; `opened` names the parts that come with their first `within` combinations."""
+        return outline(
+            self._snapshot,
+            self._scope(period, filters),
+            columns,
+            order=order,
+            limit=page_size,
+            offset=(page - 1) * (page_size or 0),
+            opened=opened,
+            within=within,
+            in_full=in_full,
+        )
+
+    def connections(
+        self, period: Period, filters: Filters, columns: Sequence[Dimension], *, limit: int
+    ) -> ConnectionsAnswer:
+        """The values of each column that the filters let through, most calls first, `limit` of each."""
+        scope = self._scope(period, filters)
+        return connections(self._snapshot, scope, columns, as_of=self.as_of, limit=limit)
+
+    def values(
+        self, period: Period, filters: Filters, column: Dimension, *, search: str = "", limit: int
+    ) -> ValuesAnswer:
+        """The values of a column to choose from: under the filters of the other columns, most calls first."""
+        others = {name: values for name, values in filters.items() if name.removesuffix(NOT) != column}
+        scope = self._scope(period, others)
+        return values(self._snapshot, scope, column, as_of=self.as_of, search=search, limit=limit)
+
+    def has_estimates(self, period: Period, filters: Filters) -> bool:
+        """Whether the price of any call is an estimate."""
+        return self._snapshot.estimated(self._scope(period, filters)) > 0
+
+    def integration_tasks(
+        self,
+        period: Period,
+        filters: Filters,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        in_full: bool = False,
+    ) -> TasksAnswer:
+        """Integration tasks per function and module, and when the last one ran."""
+        return tasks(
+            self._snapshot,
+            self._scope(period, filters),
+            as_of=self.as_of,
+            zone=self._organization.zone,
+            limit=limit,
+            offset=offset,
+            in_full=in_full,
+        )

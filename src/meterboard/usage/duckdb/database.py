@@ -1,0 +1,122 @@
+"""The open database file: one connection that writes, and as many as are needed to read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Condition, get_ident
+
+import duckdb
+
+from meterboard.errors import DataFolderError, StoreFailed
+from meterboard.usage.duckdb import statements
+from meterboard.usage.duckdb.snapshot import DuckDBSnapshot, first_line, why_not_opened
+
+READERS_SECONDS = 5
+"""How long reads that have begun may go on before the database is opened again. DuckDB can't close it under them."""
+_NOT_READABLE = (duckdb.FatalException, duckdb.IOException, duckdb.ConnectionException)
+"""What reads meet when the database was given up or the disk fails; anything else is a fault in a statement."""
+
+
+class Database:
+    """Holds the file. Everything but `snapshot` and `interrupt` is called by the thread that writes."""
+
+    def __init__(self, path: Path, memory: str) -> None:
+        """Raises: DataFolderError: the file is in use by another process, damaged, or can't be written."""
+        self.path = path
+        self._memory = memory
+        self._reader: duckdb.DuckDBPyConnection | None = None
+        self._readers = 0
+        self._open: list[tuple[int, DuckDBSnapshot]] = []
+        self._readers_changed = Condition()
+        self.connection = self._connect()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        # A checkpoint stalls the commits behind it, so `tidy` chooses its moment, not DuckDB.
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": self._memory,
+            "checkpoint_threshold": "1TB",
+        }
+        try:
+            connection = duckdb.connect(str(self.path), config=config)
+        except duckdb.Error as error:
+            raise DataFolderError(why_not_opened(self.path, error)) from error
+        try:
+            # Closing must write nothing: behind half an entry of a log that can't be cut off, all that follows is lost.
+            connection.execute("pragma disable_checkpoint_on_shutdown").fetchall()
+            connection.execute(statements.SCHEMA).fetchall()
+        except duckdb.Error as error:
+            connection.close()  # a database that was given up is shared with the next connection while this one is open
+            raise DataFolderError(why_not_opened(self.path, error)) from error
+        return connection
+
+    def reopen(self) -> None:
+        """
+        Close the database, which DuckDB may have given up, and open it again, for writing alone at first.
+
+        Raises: DataFolderError: it can't be opened. StoreFailed: reads are still in progress.
+        """
+        with self._readers_changed:
+            self._reader = None
+            if not self._readers_changed.wait_for(lambda: not self._readers, READERS_SECONDS):
+                raise StoreFailed("reads are still in progress.")
+        with suppress(duckdb.Error):
+            self.connection.close()
+        self.connection = self._connect()
+
+    def allow_reading(self) -> None:
+        """Let reads begin."""
+        reader = self.connection.cursor()
+        with self._readers_changed:
+            self._reader = reader
+
+    @contextmanager
+    def snapshot(self) -> Iterator[DuckDBSnapshot]:
+        """Reads in a transaction of their own. Called from any thread. Raises: StoreFailed: it can't be read."""
+        with self._readers_changed:
+            if self._reader is None:
+                raise StoreFailed(
+                    "The usage store is being opened again after a failure. Try again in a moment."
+                )
+            reader = self._reader
+            self._readers += 1
+        try:
+            with reader.cursor().begin() as connection, self._listed(DuckDBSnapshot(connection)) as snapshot:
+                yield snapshot
+        except _NOT_READABLE as error:
+            raise StoreFailed(f"The usage store can't be read: {first_line(error)}") from error
+        finally:
+            with self._readers_changed:
+                self._readers -= 1
+                self._readers_changed.notify_all()
+
+    @contextmanager
+    def _listed(self, snapshot: DuckDBSnapshot) -> Iterator[DuckDBSnapshot]:
+        """Makes a snapshot known to `interrupt` while it is open: one that is closed can't be interrupted."""
+        opened = (get_ident(), snapshot)
+        with self._readers_changed:
+            self._open.append(opened)
+        try:
+            yield snapshot
+        finally:
+            with self._readers_changed:
+                self._open.remove(opened)
+
+    def interrupt(self, thread: int) -> None:
+        """Ends the snapshots that a thread has open. Called from any thread."""
+        with self._readers_changed:
+            for opened_in, snapshot in self._open:
+                if opened_in == thread:
+                    snapshot.interrupt()
+
+    def release_memory(self, kept: str) -> None:
+        """Release the memory of cached blocks, except for `kept`, unless a read is in progress."""
+        with self._readers_changed:
+            if self._readers:
+                return
+            with suppress(duckdb.OutOfMemoryException):  # it released what it could
+                self.connection.execute(f"set memory_limit = '{kept}'").fetchall()
+            self.connection.execute(f"set memory_limit = '{self._memory}'").fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()

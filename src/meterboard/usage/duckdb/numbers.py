@@ -1,0 +1,67 @@
+"""The numbers that stand for combinations of dimensions and for reasons in the table of events."""
+
+from collections.abc import Iterable, Sequence
+
+import duckdb
+
+from meterboard.domain.event import Combination
+from meterboard.usage.duckdb import statements
+
+CACHED_CHARACTERS = 16_000_000
+"""The text of the combinations whose numbers are cached, with OVERHEAD for each."""
+OVERHEAD = 600
+RECALLED = 2_000
+"""The newest combinations, which are cached from the start."""
+
+
+class Numbers:
+    """
+    Numbers of what is stored. Used by the thread that writes; every method may raise what DuckDB raises.
+
+    What a transaction numbers is cached before it is committed, so after a failed one another `Numbers` is made.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        ((self.next,),) = connection.execute(statements.NEXT_NUMBER).fetchall()
+        self.combinations: dict[Combination, int] = {}
+        """The numbers that are cached."""
+        self._cached_characters = 0
+        rows = connection.execute(statements.NEWEST_COMBINATIONS, [RECALLED]).fetchall()
+        self._cache((number, Combination(*values)) for number, *values in rows)
+        self.reasons: dict[str, int] = dict(connection.execute("select text, number from reason").fetchall())
+        """All numbers of reasons: those are as few as the rows of price lists, and none is deleted."""
+
+    def of_combinations(self, combinations: Sequence[Combination]) -> list[int]:
+        """The number of each combination. What is not cached is looked up, and numbered if it is new."""
+        missing = {combination for combination in combinations if combination not in self.combinations}
+        if self._cached_characters > CACHED_CHARACTERS:
+            self.combinations, self._cached_characters = {}, 0
+            missing = set(combinations)
+        digests = {combination: combination.digest() for combination in missing}
+        known = self._connection.execute(statements.KNOWN_COMBINATIONS, [list(digests.values())]).fetchall()
+        self._cache((number, Combination(*values)) for number, *values in known)
+        new = sorted(combination for combination in missing if combination not in self.combinations)
+        numbered = list(enumerate(new, self.next))
+        self._append("combination", [(number, digests[values], *values) for number, values in numbered])
+        self.next += len(new)
+        self._cache(numbered)
+        return [self.combinations[combination] for combination in combinations]
+
+    def of_reasons(self, reasons: Sequence[str]) -> list[int]:
+        """The number of each reason, which is numbered if it is new."""
+        new = sorted(set(reasons) - self.reasons.keys())
+        numbered = list(enumerate(new, len(self.reasons)))
+        self._append("reason", numbered)
+        self.reasons.update((text, number) for number, text in numbered)
+        return [self.reasons[reason] for reason in reasons]
+
+    def _append(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+        appender = self._connection.appender(table)
+        appender.append_rows(list(rows))
+        appender.flush()
+
+    def _cache(self, numbered: Iterable[tuple[int, Combination]]) -> None:
+        for number, combination in numbered:
+            self.combinations[combination] = number
+            self._cached_characters += OVERHEAD + sum(map(len, combination[1:]))

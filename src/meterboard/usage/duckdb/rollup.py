@@ -1,0 +1,56 @@
+"""The steps that keep the statistics, each within a transaction of the caller's. May raise what DuckDB raises."""
+
+import duckdb
+
+from meterboard.domain.event import MAX_AHEAD
+from meterboard.domain.period import BUCKETS_A_DAY, INSTANT
+from meterboard.usage.duckdb import statements
+
+AHEAD = MAX_AHEAD // INSTANT
+MOST_PIECES = 1.25
+"""Rows to a step of time and combination, on average, past which merging them is worth the writing."""
+
+
+def roll_up(connection: duckdb.DuckDBPyConnection, since: int, until: int) -> list[int]:
+    """
+    Add the events received from `since` to `until`, in microseconds since 1970 UTC, to the statistics.
+
+    Returns the days that they are of.
+    """
+    execute = connection.execute
+    execute(statements.FRESH, {"since": since, "until": until, "ahead": AHEAD}).fetchall()
+    execute(statements.ROLL_UP).fetchall()
+    execute(statements.ROLL_UP_DAYS).fetchall()
+    days = [day for (day,) in execute(statements.TOUCHED_DAYS).fetchall()]
+    execute("drop table fresh").fetchall()  # it would be held in memory until the next time
+    return days
+
+
+def set_watermark(connection: duckdb.DuckDBPyConnection, moment: int) -> None:
+    """Statistics cover what was received before a moment, in microseconds since 1970 UTC."""
+    connection.execute("delete from watermark").fetchall()
+    connection.execute("insert into watermark values (?)", [moment]).fetchall()
+
+
+def delete_before(connection: duckdb.DuckDBPyConnection, bucket: int) -> int:
+    """Delete the events and statistics of the buckets before one; return how many events were deleted."""
+    execute = connection.execute
+    day = bucket // BUCKETS_A_DAY
+    ((gone,),) = execute(statements.DELETE_EVENTS_BEFORE, [bucket]).fetchall()
+    if gone:  # else the rollups, which are made of the events, hold nothing so old either
+        execute("delete from rollup where bucket < ?", [bucket]).fetchall()
+        execute("delete from daily where day <= ?", [day]).fetchall()
+        execute(statements.DAY_OF_BUCKETS, [day]).fetchall()
+        execute(statements.UNUSED_COMBINATIONS).fetchall()
+    return int(gone)
+
+
+def merge(connection: duckdb.DuckDBPyConnection, table: str, step: str, first: int, last: int) -> None:
+    """Join the pieces of statistics that refreshes left from a first step to a last."""
+    execute, span = connection.execute, [first, last]
+    execute(statements.MERGED.format(table=table, step=step), span).fetchall()
+    ((pieces, whole),) = execute(statements.PIECES.format(table=table, step=step), span).fetchall()
+    if pieces > whole * MOST_PIECES:
+        execute(f"delete from {table} where {step} between ? and ?", span).fetchall()
+        execute(f"insert into {table} select * from merged").fetchall()
+    execute("drop table merged").fetchall()

@@ -1,0 +1,93 @@
+"""Connections that hold something without asking for it: they keep nobody else out, and end."""
+
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+
+from meterboard.network.listener import SPARE_FILES, connection_limit
+from meterboard.network.peers import close_surplus
+from meterboard.web.live import MOST_LINES_EACH
+from tests.server import Server
+
+MANY = 1_100
+"""More than a server that counts a thousand connections would take."""
+
+
+@pytest.fixture(autouse=True)
+def files() -> Iterator[None]:
+    """As many open files as the test needs."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(MANY + 500, limits[1]), limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@contextmanager
+def connections(server: Server, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
+    with ExitStack() as open_ones:
+        made = []
+        for _ in range(count):
+            made.append(open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), 30)))
+            made[-1].sendall(sent)
+        yield made
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT"], ids=["silent", "half a request"])
+def test_connections_without_a_request_keep_nobody_out(server: Server, sent: bytes) -> None:
+    with connections(server, MANY, sent):
+        assert server.post(json={"module": "Leads"}).status_code == 202
+
+
+def test_a_session_has_a_limit_of_live_lines(server: Server) -> None:
+    with httpx.Client(base_url=server.url, timeout=30, verify=False) as browser, ExitStack() as lines:
+        link = server.sign_in_link()
+        browser.get(link[link.index("/sign-in") :])
+
+        def line() -> httpx.Response:
+            return lines.enter_context(browser.stream("GET", "/live"))
+
+        opened = [line() for _ in range(MOST_LINES_EACH)]
+        assert {response.status_code for response in opened} == {200}
+        refused = line()
+        assert (refused.status_code, int(refused.headers["retry-after"]) > 3) == (503, True)
+        opened[0].close()
+        give_up = time.monotonic() + 30
+        while (status := line().status_code) != 200 and time.monotonic() < give_up:
+            pass
+        assert status == 200
+
+
+def test_the_limit_of_connections_leaves_files_for_the_stores() -> None:
+    assert connection_limit(SPARE_FILES) < resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def test_a_peer_s_surplus_is_closed_but_for_what_is_being_answered() -> None:
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port = listener.getsockname()[1]
+        callers = [sockets.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(10)]
+        for _ in callers:
+            sockets.enter_context(listener.accept()[0])
+        active = {callers[0].getsockname(), callers[1].getsockname()}
+
+        assert close_surplus(port, active, most=10) == 0
+        assert close_surplus(port, active, most=4) == 6
+
+        for caller in callers:
+            caller.settimeout(0.0)
+        closed = [caller.getsockname() for caller in callers if is_closed(caller)]
+        assert len(closed) == 6
+        assert not active & {*closed}
+        assert close_surplus(port, {caller.getsockname() for caller in callers}, most=1) == 0
+
+
+def is_closed(caller: socket.socket) -> bool:
+    try:
+        return caller.recv(1) == b""
+    except BlockingIOError:
+        return False
