@@ -10,14 +10,13 @@ from urllib.parse import urlencode
 
 import click
 
-from meterboard.api.statistics.responses import write_in_full
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.host.running import open_services, passing_key
 from meterboard.domain.period import EPOCH
 from meterboard.domain.query import DIMENSIONS, parse_columns
 from meterboard.importers.delivery import ask_server, download
 from meterboard.network.running_server import address_of_running
-from meterboard.service.export import FileFormat
+from meterboard.service.export import FileFormat, write_in_full
 from meterboard.service.verify import Verification
 
 
