@@ -84,7 +84,7 @@ class Allowed(NamedTuple):
 def _schedule_of(accounts: Accounts, organization: Organization, name: str) -> CreditSchedule:
     """The schedule that an organisation brought along if it is called so, else the one that comes with Meterboard."""
     own = accounts.organizations.own_schedule_text(organization, name)
-    return builtin_schedule(name) if own is None else read_schedule(own)
+    return builtin_schedule(name) if own is None else read_schedule(own, stored=True)
 
 
 def _in_words(allowed: int | Sequence[Allowance] | None) -> str:

@@ -50,8 +50,8 @@ def explain(request: str, name: str, records: int | None, status: int | None) ->
     click.echo(f"credits  {price.credits:,}{bounds_in_words(price)}")
     if rule and rule.source:
         click.echo(f"source   {rule.source}")
-    if rule and rule.disputed:
-        click.echo(f"disputed {rule.disputed}")
+    if rule and rule.note:
+        click.echo(f"note     {rule.note}")
 
 
 @schedule.command("check")
