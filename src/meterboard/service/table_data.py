@@ -12,7 +12,7 @@ from meterboard.service.statistics.answers import (
     TasksAnswer,
 )
 from meterboard.service.statistics.events import Event, EventsAnswer
-from meterboard.service.statistics.linked import ConnectionsAnswer, ValuesAnswer
+from meterboard.service.statistics.linked import RelatedAnswer, ValuesAnswer
 
 Value = str | int | float | datetime | None
 Answer = (
@@ -23,7 +23,7 @@ Answer = (
     | FlowsAnswer
     | TasksAnswer
     | EventsAnswer
-    | ConnectionsAnswer
+    | RelatedAnswer
     | ValuesAnswer
 )
 Paged = BreakdownAnswer | TableAnswer | TasksAnswer
@@ -71,10 +71,10 @@ def table_data(answer: Answer, *, with_estimates: bool = False) -> TableData:
     if isinstance(answer, ValuesAnswer):
         value_columns = {"name": str, "calls": int, "credits": int}
         return TableData(value_columns, [[r.name, r.calls, r.credits] for r in answer.rows])
-    if isinstance(answer, ConnectionsAnswer):
-        connection_columns = {"column": str, "name": str, "calls": int, "credits": int}
+    if isinstance(answer, RelatedAnswer):
+        related_columns = {"column": str, "name": str, "calls": int, "credits": int}
         pairs = [(of.column, value) for of in answer.columns for value in of.rows]
-        return TableData(connection_columns, [[column, v.name, v.calls, v.credits] for column, v in pairs])
+        return TableData(related_columns, [[column, v.name, v.calls, v.credits] for column, v in pairs])
     if isinstance(answer, EventsAnswer):
         return TableData(EVENT_COLUMNS, [_event(event) for event in answer.events])
     names: dict[str, type] = dict.fromkeys(answer.columns, str)
