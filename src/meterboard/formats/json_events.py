@@ -28,7 +28,7 @@ EXPECTED = {
     "status": "an HTTP status, a whole number from 100 to 599",
 }
 EXPECTED_TEXT = f"a string of at most {MAX_TEXT:,} characters"
-HOW_TO_SEND = "Send one usage event as an object, an array of them, or one a line with Content-Type: application/x-ndjson."
+HOW_TO_SEND = "Send one usage event as an object, an array of them, or one per line with Content-Type: application/x-ndjson."
 UTF8_MARK = b"\xef\xbb\xbf"
 FIELDS = ", ".join(UsageEvent.__struct_fields__)
 
@@ -179,9 +179,7 @@ def _event_of(item: bytes | object) -> UsageEvent:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         reason = str(error)
     if isinstance(item, bytes) and sum(map(item.count, MARKS)) > MAX_EVENT_MARKS:
-        raise Fault(
-            "invalid_value", "The event has more values than an event can have: send one event as one object."
-        )
+        raise Fault("invalid_value", "The event has too many values: send one event as one object.")
     try:
         value = _json_value(item) if isinstance(item, bytes) else item
     except (ValueError, RecursionError) as error:
@@ -189,18 +187,18 @@ def _event_of(item: bytes | object) -> UsageEvent:
     if not isinstance(value, dict):
         raise Fault("invalid_type", f"The event is {shown(value)}: send an object.")
     try:
-        # msgspec has one answer for "not JSON" and for half a surrogate pair, which JSON's grammar lets through.
+        # msgspec has one answer for "not JSON" and for an unpaired surrogate, which JSON's grammar allows.
         return msgspec.convert(value, UsageEvent)
     except msgspec.ValidationError as error:
         reason = str(error)
     except UnicodeEncodeError as error:
         name = shown(error.object)
-        raise Fault("unknown_field", f"{name} holds half a surrogate pair: it is no field's name.") from error
+        raise Fault("unknown_field", f"unknown field {name}: it contains an unpaired surrogate.") from error
     raise Fault(*_fault(reason, value))
 
 
 def check_text(event: UsageEvent) -> None:
-    """Raises: Fault: naming the field that holds a character no text can: NUL, or half a surrogate pair."""
+    """Raises: Fault: naming the field that holds a NUL character or an unpaired surrogate."""
     values = {name: getattr(event, name) for name in UsageEvent.__struct_fields__}
     if event.request:
         values |= {"request.method": event.request.method, "request.path": event.request.path}
@@ -208,14 +206,14 @@ def check_text(event: UsageEvent) -> None:
         if isinstance(value, str):
             if "\0" in value:
                 raise Fault(
-                    "invalid_value", f"{name} is {shown(value)}: a NUL character can't be kept. Leave it out."
+                    "invalid_value", f"{name} is {shown(value)}: it contains a NUL character. Remove it."
                 )
             try:
                 value.encode()
             except UnicodeEncodeError:
                 raise Fault(
                     "invalid_value",
-                    f"{name} is {shown(value)}: it holds half a surrogate pair, which is no character.",
+                    f"{name} is {shown(value)}: it contains an unpaired surrogate.",
                 ) from None
 
 
@@ -266,7 +264,7 @@ def _fault(message: str, value: dict[str, object]) -> tuple[str, str]:
         name = f"{path}.{unknown['name']}" if path else unknown["name"]
         known = "method, path" if path else FIELDS
         name = name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 3]}..."
-        return "unknown_field", f"{name} is no field of a usage event. The fields are {known}."
+        return "unknown_field", f"unknown field {name}. The fields are {known}."
     if "missing required field" in message:
         return "missing_field", f"{path} is {_at(value, path)}: expected {EXPECTED.get(path, EXPECTED_TEXT)}."
     return "invalid_value", f"{path} is {_at(value, path)}: expected {EXPECTED.get(path, EXPECTED_TEXT)}."

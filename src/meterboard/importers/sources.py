@@ -206,7 +206,7 @@ def named(patterns: Sequence[str]) -> list[str]:
             continue
         files = [file for file in glob(pattern, recursive=True) if Path(file).is_file()]
         if not files:
-            raise NotFound(f"No file is named like {pattern}.")
+            raise NotFound(f"No file matches {pattern}.")
         found |= dict.fromkeys(sorted(files, key=_age))
     return list(found)
 

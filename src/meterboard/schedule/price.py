@@ -48,24 +48,24 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
     note: str = ""
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """The formula: 1 credit for every 10 records begun, at most 10."""
         if self.steps:
             said = ", ".join(
-                f"{credits_in_words(credits)} up to {upto:,} records" for upto, credits in self.steps
+                f"{format_credits(credits)} up to {upto:,} records" for upto, credits in self.steps
             )
         else:
-            said = credits_in_words(self.credits or 0)
+            said = format_credits(self.credits or 0)
         if self.per_records:
             said += f" for every {self.per_records:,} records begun"
         if self.max is not None:
             said += f", at most {self.max:,}"
         if self.failed is not None:
-            said += f", {credits_in_words(self.failed)} if the call failed"
+            said += f", {format_credits(self.failed)} if the call failed"
         return said
 
 
-def credits_in_words(number: int) -> str:
+def format_credits(number: int) -> str:
     """1 credit, 2 credits."""
     return f"{number:,} credit" if number == 1 else f"{number:,} credits"
 
