@@ -26,7 +26,7 @@ LAYERS: dict[str, set[str]] = {
     "api": {"service", "formats", *MODEL},
     "web": {"service", *MODEL},
     "importers": {"service", "schedule", "formats", *MODEL},
-    "proxy": {"client", "network", "formats", *ALONE},
+    "proxy": {"client", "network", "formats", *MODEL},
     "services": {"settings", "data_folder", "service", "accounts", "usage", "clock", *MODEL},
     "app": {"services", "api", "web", *ALONE},
     "server": {"app", "services", "network", "service", *ALONE},
