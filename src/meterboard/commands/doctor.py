@@ -11,7 +11,7 @@ from meterboard import __version__
 from meterboard.commands.base import data_option, no_meterboard, open_accounts
 from meterboard.commands.host.running import open_services
 from meterboard.data_folder import prepare_folder
-from meterboard.errors import DataFolderError, MeterboardError
+from meterboard.errors import DataFolderError, FileError, MeterboardError
 from meterboard.network.running_server import free_port, running_server
 from meterboard.services import Accounts, Services
 from meterboard.settings import read_settings
@@ -87,5 +87,5 @@ def _port(data: Path) -> str:
 def _pages(_: Path) -> str:
     missing = [name for name in ("main.js", "charts.js", "meterboard.css") if not (STATIC / name).is_file()]
     if missing:
-        raise DataFolderError(f"{', '.join(missing)} of the pages are missing. Install Meterboard anew.")
+        raise FileError(f"{', '.join(missing)} of the pages are missing. Install Meterboard again.")
     return "script and style are there"
