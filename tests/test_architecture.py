@@ -12,11 +12,12 @@ ALONE = {"errors"}
 MODEL = {"domain", *ALONE}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "wording": set(),
     "clock": ALONE,
     "settings": ALONE,
     "data_folder": ALONE,
     "domain": ALONE,
-    "schedule": MODEL,
+    "schedule": {"wording", *MODEL},
     "formats": MODEL,
     "accounts": {"clock", *MODEL},
     "usage": MODEL,
@@ -34,7 +35,7 @@ LAYERS: dict[str, set[str]] = {
     "demo": {"server", "services", "settings", "network", "importers", *MODEL},
     "commands": {
         *("demo", "server", "services", "settings", "data_folder", "network"),
-        *("api", "web", "importers", "proxy", "client", "service", "schedule", "clock"),
+        *("api", "web", "importers", "proxy", "client", "service", "schedule", "clock", "wording"),
         *MODEL,
     },
     "cli": {"commands", "data_folder"},

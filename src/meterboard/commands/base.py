@@ -73,8 +73,3 @@ def no_meterboard(data: Path) -> DataFolderError:
 def is_name(schedule: str) -> bool:
     """Is it the name of a schedule that comes with Meterboard, not a file?"""
     return "/" not in schedule and not schedule.endswith(".toml")
-
-
-def quoted(name: str) -> str:
-    """A name as a shell takes it."""
-    return f'"{name}"' if " " in name else name

@@ -16,6 +16,7 @@ from meterboard.network.running_server import free_port, running_server
 from meterboard.services import Accounts, Services
 from meterboard.settings import read_settings
 from meterboard.web.render import STATIC
+from meterboard.wording import counted
 
 ENOUGH_BYTES = 1_000_000_000
 """Free disk under which it is worth a word: the log of a busy minute and a checkpoint need tens of megabytes."""
@@ -64,7 +65,7 @@ def _folder(data: Path) -> str:
 def _accounts(data: Path) -> str:
     with open_accounts(data) as accounts:
         count = len(accounts.organizations.all())
-    return f"{count} organisation{'' if count == 1 else 's'}"
+    return counted(count, "organisation")
 
 
 def _usage(data: Path) -> str:

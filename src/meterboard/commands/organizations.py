@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 import click
 
-from meterboard.commands.base import OneLineErrors, data_option, is_name, open_accounts, quoted
+from meterboard.commands.base import OneLineErrors, data_option, is_name, open_accounts
 from meterboard.domain.access import KEY_SCOPES, ROLES, KeyScope, Role
 from meterboard.domain.allowance import Allowance
 from meterboard.domain.organization import Organization
@@ -18,6 +19,7 @@ from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
 from meterboard.schedule.plan import allowances
 from meterboard.services import Accounts
 from meterboard.settings import read_settings
+from meterboard.wording import counted
 
 EVERYONE = "*"
 DEFAULT_SCHEDULE = "one-per-call"
@@ -85,7 +87,7 @@ def _schedule_of(accounts: Accounts, organization: Organization, name: str) -> C
 
 def _in_words(allowed: int | Sequence[Allowance] | None) -> str:
     credits = allowed if allowed is None or isinstance(allowed, int) else allowed[-1].credits
-    return "unlimited credits" if credits is None else f"{credits:,} credits"
+    return "unlimited credits" if credits is None else counted(credits, "credit")
 
 
 @click.group(cls=OneLineErrors)
@@ -123,7 +125,7 @@ def org_create(
     click.echo(
         f"Created {name}: {_in_words(allowed)} in 24 hours, days of {time_zone}, prices of {schedule}."
     )
-    click.echo(f"Next, make a key for it: meterboard key create {quoted(name)}")
+    click.echo(f"Next, make a key for it: meterboard key create {quote(name)}")
 
 
 def _check_schedule(organization: str, schedule: str) -> None:
@@ -134,7 +136,7 @@ def _check_schedule(organization: str, schedule: str) -> None:
         if Path(schedule).is_file() or not is_name(schedule):
             raise ScheduleError(
                 f"--schedule takes a schedule that comes with Meterboard, not a file. Create the organisation without "
-                f"it, then: meterboard schedule use {quoted(organization)} {quoted(schedule)}"
+                f"it, then: meterboard schedule use {quote(organization)} {quote(schedule)}"
             ) from error
         raise
 
