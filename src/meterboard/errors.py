@@ -1,16 +1,18 @@
 """
-Every error that Meterboard raises on purpose.
+The errors that the server and its commands raise for people and programs to read.
 
     MeterboardError
     ├── SettingError              a setting is wrong: the start is refused
     ├── ScheduleError             a credit schedule can't be read
     ├── DataFolderError           the data folder is in use, not writable, full or damaged
+    ├── AddressError              a host has no address, or a port can't be listened on
+    ├── FileError                 a file outside the data folder can't be opened, or is damaged
     ├── Refused                   the caller asked for something that can't be done as asked
     │   ├── UnreadableBody        the body is no usage event in any accepted form
     │   ├── InvalidParameter      a query parameter or argument has a wrong value
     │   ├── TooLarge              more bytes or events than one request may carry
     │   ├── TooSlow               the body took too long to arrive
-    │   ├── NotFound              no such organisation, person or page
+    │   ├── NotFound              no such organisation, schedule or page
     │   ├── AlreadyExists         the name is taken
     │   ├── Unauthenticated       no key, a wrong key, or a session that has ended
     │   └── Forbidden             the key or person may not do this
@@ -20,7 +22,8 @@ Every error that Meterboard raises on purpose.
             └── OutcomeUnknown    unless the disk failed so that this can't be said
 
 A message says what happened, which value, and what to do. It is shown to users as it is.
-HTTP statuses live in `meterboard.api.problems` alone.
+`meterboard.http.status` has the HTTP status of each. Exceptions that stay within one package are defined there, and so
+are those of `meterboard.client`, which imports nothing of the server.
 """
 
 
@@ -42,6 +45,14 @@ class ScheduleError(MeterboardError):
 
 class DataFolderError(MeterboardError):
     """The data folder can't be used: held by another server, not writable, full or damaged."""
+
+
+class AddressError(MeterboardError):
+    """A host has no address on this machine, or its port is taken or may not be used."""
+
+
+class FileError(MeterboardError):
+    """A file that a command was given, or that comes with Meterboard, can't be opened or read to its end."""
 
 
 class Refused(MeterboardError):
@@ -77,11 +88,11 @@ class AlreadyExists(Refused):
 
 
 class Unauthenticated(Refused):
-    """Nobody knows who is asking."""
+    """There is no key or session, or it is not known."""
 
 
 class Forbidden(Refused):
-    """Whoever is asking may not do this."""
+    """The key or person may not do this."""
 
 
 class Unavailable(MeterboardError):

@@ -11,11 +11,13 @@ import socket
 from collections import defaultdict
 from collections.abc import Container, Hashable, MutableSet
 from contextlib import suppress
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 
 from litestar.types import ASGIApp, Receive, Scope, Send
+
+from meterboard.domain.caller.ip import canonical_ip
 
 MOST_EACH = 4_096
 """Connections of a peer: a quarter of those that the server accepts."""
@@ -92,7 +94,5 @@ def _shut_down(file: int, port: int, address: Hashable) -> bool:
 
 
 def _network(host: str) -> str:
-    address = ip_address(host)
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return str(int(address) >> (128 - NETWORK_BITS))
-    return host.removeprefix("::ffff:")
+    address = ip_address(canonical_ip(host))
+    return str(int(address) >> (128 - NETWORK_BITS)) if address.version == 6 else str(address)

@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-import msgspec
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from meterboard.client import Meter
+from meterboard.http.answer import send_answer
+from meterboard.http.problem import MEDIA_TYPE, problem_document
 from meterboard.proxy.identity import Applications
 from meterboard.proxy.records import Copies, Copy
 from meterboard.proxy.request import header_text, ip_of, parameters_of, path_of, query_of, refusal
@@ -277,20 +278,9 @@ class Upload:
 
 async def _tell(send: Send, failure: Failure) -> None:
     """An answer of the proxy's own, which says so."""
-    body = msgspec.json.encode(
-        {
-            "type": f"urn:meterboard:proxy:{failure.error}",
-            "title": failure.status.phrase,
-            "status": failure.status,
-            "detail": f"Meterboard's metering proxy has no answer for this call: {failure.message}",
-        }
-    )
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"proxy-status", f"meterboard; error={failure.error}".encode()),
-    ]
+    detail = f"Meterboard's metering proxy has no answer for this call: {failure.message}"
+    body = problem_document(failure.status, f"proxy:{failure.error}", detail)
+    headers = {"Proxy-Status": f"meterboard; error={failure.error}"}
     if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": failure.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+        headers["Retry-After"] = "1"
+    await send_answer(send, failure.status, MEDIA_TYPE, body, headers)

@@ -7,7 +7,7 @@ an estimate, with the least and the most that it may be.
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_plus
@@ -15,7 +15,8 @@ from urllib.parse import unquote_plus
 from msgspec import Struct
 
 from meterboard.domain.event import MAX_CREDITS, NOT_HTTP
-from meterboard.domain.period import micros
+from meterboard.domain.period import micros, midnight
+from meterboard.wording import counted
 
 FAILED = 400
 """From this HTTP status on a call has failed."""
@@ -52,22 +53,18 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
         """The formula: 1 credit for every 10 records begun, at most 10."""
         if self.steps:
             said = ", ".join(
-                f"{credits_in_words(credits)} up to {upto:,} records" for upto, credits in self.steps
+                f"{counted(credits, 'credit')} up to {counted(upto, 'record')}"
+                for upto, credits in self.steps
             )
         else:
-            said = credits_in_words(self.credits or 0)
+            said = counted(self.credits or 0, "credit")
         if self.per_records:
             said += f" for every {self.per_records:,} records begun"
         if self.max is not None:
             said += f", at most {self.max:,}"
         if self.failed is not None:
-            said += f", {credits_in_words(self.failed)} if the call failed"
+            said += f", {counted(self.failed, 'credit')} if the call failed"
         return said
-
-
-def credits_in_words(number: int) -> str:
-    """1 credit, 2 credits."""
-    return f"{number:,} credit" if number == 1 else f"{number:,} credits"
 
 
 class Price(NamedTuple):
@@ -162,7 +159,11 @@ Outcome = int | tuple[int | None, int | None] | None
 
 
 class PriceCache:
-    """Bounds the prices that all tariffs of a price list remember. Safe to share between threads."""
+    """
+    Bounds the prices that all tariffs of a price list remember. Safe to share between threads.
+
+    It empties plain dictionaries instead of ordering prices by use, for the reason that `Shapes` does.
+    """
 
     def __init__(self) -> None:
         self._size = 0
@@ -324,7 +325,7 @@ def price_by(rule: PriceRule, records: int | None, status: int | None) -> Price:
 
 
 def _midnight(day: date) -> int:
-    return micros(datetime.combine(day, time.min, UTC))
+    return micros(midnight(day, UTC))
 
 
 def _end_of(day: date) -> int | None:

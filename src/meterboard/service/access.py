@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Generic, TypeVar
 
+from cachetools import TTLCache
+
 from meterboard.domain.access import ApiKey, Viewer
 from meterboard.errors import Unauthenticated
 
@@ -28,25 +30,27 @@ class _Remembered(Generic[T]):
         find: Callable[[str], T],
         exists: Callable[[str], bool],
         unknown: str,
+        monotonic: Callable[[], float],
     ) -> None:
         self._threads = threads
         self._find = find
         self._exists = exists
         self._unknown = unknown
-        self._known: dict[str, tuple[T, float]] = {}
+        self._known: TTLCache[str, T] = TTLCache(MOST_REMEMBERED, REMEMBERED_SECONDS, timer=monotonic)
 
-    async def get(self, secret: str, now: float) -> T:
-        known = self._known.get(secret)
-        if known and now < known[1]:
-            return known[0]
+    async def get(self, secret: str) -> T:
+        try:
+            return self._known[secret]
+        except KeyError:
+            return await self._look_up(secret)
+
+    async def _look_up(self, secret: str) -> T:
         # An unknown secret is refused here and now: whoever sends many keeps nobody waiting.
         if len(secret) > LONGEST_SECRET or not self._exists(secret):
             raise Unauthenticated(self._unknown)
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._threads, self._find, secret)
-        if len(self._known) >= MOST_REMEMBERED:
-            self._known.clear()
-        self._known[secret] = (found, now + REMEMBERED_SECONDS)
+        self._known[secret] = found
         return found
 
     def forget(self, secret: str) -> None:
@@ -72,7 +76,6 @@ class Access:
 
         `monotonic` is a clock in seconds that is never set back, which would lengthen the life of what was revoked.
         """
-        self._monotonic = monotonic
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="access")
         self._keys = _Remembered(
             self._threads,
@@ -80,23 +83,25 @@ class Access:
             is_key,
             "The key in the Authorization header is not known here, or was revoked. "
             "Make one: meterboard key create ORG",
+            monotonic,
         )
         self._viewers = _Remembered(
             self._threads,
             viewer,
             is_session,
             "You are not signed in, or your session has ended. Open a new sign-in link.",
+            monotonic,
         )
         self._sign_in = sign_in
         self._sign_out = sign_out
 
     async def key(self, secret: str) -> ApiKey:
         """Raises: Unauthenticated: there is no such key."""
-        return await self._keys.get(secret, self._monotonic())
+        return await self._keys.get(secret)
 
     async def viewer(self, session: str) -> Viewer:
         """Raises: Unauthenticated: there is no such session."""
-        return await self._viewers.get(session, self._monotonic())
+        return await self._viewers.get(session)
 
     async def sign_in(self, link: str) -> str:
         """Use up a one-time link; answers a session's secret. Raises: Unauthenticated."""

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from meterboard.domain.caller.ip import canonical_ip
 from meterboard.domain.event import (
     MAX_AHEAD,
     NO_ID,
@@ -9,7 +10,6 @@ from meterboard.domain.event import (
     Combination,
     EventBatch,
     UsageEvent,
-    canonical_ip,
     identity,
 )
 from meterboard.domain.organization import Organization

@@ -10,10 +10,11 @@ from meterboard.domain.period import NAMED_PERIODS, Period, Unit, bucket_at_or_a
 from meterboard.domain.query import BREAKDOWNS, NOT, Breakdown, Filters, value_of
 from meterboard.service.statistics.answers import SeriesAnswer, SeriesPoint
 from meterboard.service.statistics.statistics import Reading
-from meterboard.web.formatting import date_of, plural
+from meterboard.web.formatting import date_of, day_and_month, plural, time_of, weekday_of
 from meterboard.web.page_state import Address
 from meterboard.web.pages.colours import colours_of
 from meterboard.web.pages.links import door, everything, filters_of
+from meterboard.web.translation import _
 
 PARTS = 5
 
@@ -150,10 +151,10 @@ def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address
 def _labels(point: SeriesPoint, points: Sequence[SeriesPoint], unit: Unit) -> tuple[str, str]:
     start = point.start
     if unit == "day":
-        return f"{start.day} {start:%b}", f"{start:%A}, {date_of(start)}"
+        return day_and_month(start), weekday_of(start)
     # A repeated hour, when clocks go back, is told apart by its offset.
     same = [other for other in points if f"{other.start:%d%H%M}" == f"{start:%d%H%M}"]
-    label = f"{start:%H:%M} {start:%z}" if len(same) > 1 else f"{start:%H:%M}"
+    label = f"{time_of(start)} {start:%z}" if len(same) > 1 else time_of(start)
     return label, f"{label}, {date_of(start)}"
 
 
@@ -169,4 +170,5 @@ def peak(chart: TimeChart, measure: str) -> str:
     """The time chart in a phrase: when there was most."""
     most = max(chart.steps, key=lambda step: step.credits if measure == "credits" else step.calls)
     value = most.credits if measure == "credits" else most.calls
-    return f"most at {most.long_label}: {plural(value, measure.removesuffix('s'))}"
+    amount = plural(value, "credit" if measure == "credits" else "call")
+    return _("most at %(time)s: %(amount)s") % {"time": most.long_label, "amount": amount}
