@@ -19,6 +19,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[errors.MeterboardError], int] = {
     errors.UnreadableBody: 400,
     errors.InvalidParameter: 400,
+    errors.AnswerTooLong: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
