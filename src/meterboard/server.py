@@ -13,7 +13,7 @@ from typing import Any
 
 from meterboard.address import FILE, LOOPBACK_OF, Running, address_of, connect, http_address, write_note
 from meterboard.app import asgi
-from meterboard.listener import listener, stop_on_signals
+from meterboard.listener import SPARE_FILES, connection_limit, listener, stop_on_signals
 from meterboard.peers import limit_connections, noting_requests
 from meterboard.service.jobs import run_jobs
 from meterboard.services import Services
@@ -70,7 +70,7 @@ async def _serve(
     tasks = [
         announcement,
         asyncio.create_task(run_jobs(services.jobs(), services.clock)),
-        asyncio.create_task(limit_connections(port, active)),
+        asyncio.create_task(limit_connections(port, active, connection_limit(SPARE_FILES))),
     ]
     if meanwhile:
         tasks.append(asyncio.create_task(_awaited(meanwhile)))

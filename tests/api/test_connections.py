@@ -9,10 +9,11 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
+from meterboard.api.sending import FORM_SECONDS
 from meterboard.listener import SPARE_FILES, connection_limit
 from meterboard.peers import close_surplus
 from meterboard.web.live import MOST_LINES_EACH
-from tests.server import Server
+from tests.server import Server, sign_in
 
 MANY = 1_100
 """More than a server that counts a thousand connections would take."""
@@ -43,10 +44,18 @@ def test_connections_without_a_request_keep_nobody_out(server: Server, sent: byt
         assert server.post(json={"module": "Leads"}).status_code == 202
 
 
+def test_a_form_that_never_ends_is_given_up(server: Server) -> None:
+    head = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+    form = head + b"Content-Type: application/x-www-form-urlencoded\r\n\r\nlink="
+    with connections(server, 1, form) as (caller,):
+        caller.settimeout(FORM_SECONDS + 30)
+        assert caller.recv(65_536).startswith(b"HTTP/1.1 408 ")
+
+
 def test_a_session_has_a_limit_of_live_lines(server: Server) -> None:
     with httpx.Client(base_url=server.url, timeout=30, verify=False) as browser, ExitStack() as lines:
         link = server.sign_in_link()
-        browser.get(link[link.index("/sign-in") :])
+        sign_in(browser, link[link.index("/sign-in") :])
 
         def line() -> httpx.Response:
             return lines.enter_context(browser.stream("GET", "/live"))

@@ -13,7 +13,7 @@ from litestar.middleware.compression import CompressionMiddleware
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
-from meterboard.errors import Forbidden, MeterboardError, NotFound, Unauthenticated, Unavailable
+from meterboard.errors import Forbidden, MeterboardError, NotFound, TooSlow, Unauthenticated, Unavailable
 from meterboard.web.address import settled
 from meterboard.web.live import live
 from meterboard.web.pages.calls import calls
@@ -103,6 +103,8 @@ def on_error(_: Request[Any, Any, Any], error: MeterboardError) -> Response[str]
             status = 403
         case NotFound():
             status = 404
+        case TooSlow():
+            status = 408
         case _:
             status = 400
     return _told(status, page("error.html", title="This can't be shown", message=message))
