@@ -53,7 +53,7 @@ def _priced(services: Services, acme: Organization, events: list[UsageEvent], br
         SystemClock(),
         retention=timedelta(days=services.settings.retention_days),
         schedule=schedule_named,
-        organization=services.accounts.organizations.named,
+        organizations=services.accounts.organizations.with_names,
     )
     batch = ingest.price(ApiKey(acme, "all"), Sent(events, range(len(events)), [])).batch
     if branch:
