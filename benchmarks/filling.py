@@ -54,7 +54,7 @@ def _priced(services: Services, acme: Organization, events: list[UsageEvent], br
         SystemClock(),
         retention=timedelta(days=services.settings.retention_days),
         schedule=builtin_schedule,
-        organization=services.accounts.organizations.named,
+        organizations=services.accounts.organizations.with_names,
     )
     batch = ingest.price(ApiKey(acme, "all"), Sent(events, range(len(events)), [])).batch
     if branch:

@@ -22,6 +22,7 @@ from meterboard.api.ingest.traces import TracesApp
 from meterboard.api.problems import on_http_exception
 from meterboard.api.routes import PROBLEMS, api
 from meterboard.api.schema.document import EventSchema
+from meterboard.api.sending import Unsent, body_in_time
 from meterboard.services import Services
 from meterboard.web.live import Counters
 from meterboard.web.origin import PUBLIC_URL
@@ -34,7 +35,7 @@ HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosnif
 def asgi(services: Services) -> ASGIApp:
     """The application on running services, which it does not close."""
     services.meter.run(lambda store, _: store.expect_events()).result()
-    bodies = Bodies()
+    bodies, unsent = Bodies(), Unsent()
     own: dict[str, Callable[[HTTPScope, Receive, Send], Awaitable[None]]] = {
         EVENTS_PATH: EventsApp(services.access, services.ingest, bodies),
         TRACES_PATH: TracesApp(services.access, services.ingest, bodies),
@@ -47,6 +48,7 @@ def asgi(services: Services) -> ASGIApp:
             await others(scope, receive, send)
             return
         http = cast(HTTPScope, scope)
+        send = unsent.in_time(send)
         if http["path"].startswith("/v1/"):
             send = _with_headers(send)
         app = own.get(http["path"])
@@ -61,7 +63,7 @@ def asgi(services: Services) -> ASGIApp:
         if http["method"] == "GET":
             await while_connected(others, http, receive, send)
         else:
-            await others(http, receive, send)
+            await others(http, body_in_time(receive), send)
 
     return counted(route, services.health.answered)
 

@@ -10,6 +10,7 @@ The errors that the server and its commands raise for people and programs to rea
     ├── Refused                   the caller asked for something that can't be done as asked
     │   ├── UnreadableBody        the body is no usage event in any accepted form
     │   ├── InvalidParameter      a query parameter or argument has a wrong value
+    │   ├── AnswerTooLong         the answer has more text than one may have
     │   ├── TooLarge              more bytes or events than one request may carry
     │   ├── TooSlow               the body took too long to arrive
     │   ├── NotFound              no such organisation, schedule or page
@@ -69,6 +70,10 @@ class InvalidParameter(Refused):
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
         self.parameter = parameter
+
+
+class AnswerTooLong(Refused):
+    """The answer to a question has more text than one answer may have."""
 
 
 class TooLarge(Refused):

@@ -7,6 +7,7 @@ from meterboard import errors
 STATUS: dict[type[errors.MeterboardError], HTTPStatus] = {
     errors.UnreadableBody: HTTPStatus.BAD_REQUEST,
     errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
+    errors.AnswerTooLong: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,

@@ -19,10 +19,10 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from meterboard.domain.caller.ip import canonical_ip
 
-MOST_EACH = 4_096
-"""Connections of a peer: a quarter of those that the server accepts."""
+PEERS = 4
+"""A peer may have one part in so many of the connections that the server accepts."""
 LOOK_SECONDS = 1.0
-"""How often connections are counted, once there are more than MOST_EACH: 16,000 take 0.2 seconds of a processor."""
+"""How often connections are counted, once a peer may have too many: 16,000 take 0.2 seconds of a processor."""
 NETWORK_BITS = 64
 """Of an IPv6 address: what one subscriber has."""
 FILES = Path("/proc/self/fd")
@@ -42,16 +42,16 @@ def noting_requests(app: ASGIApp, active: MutableSet[Hashable]) -> ASGIApp:
     return call
 
 
-async def limit_connections(port: int, active: Container[Hashable]) -> None:
-    """Closes, until cancelled, what a peer has beyond its limit."""
+async def limit_connections(port: int, active: Container[Hashable], accepted: int) -> None:
+    """Closes, until cancelled, what a peer has beyond its part of the connections that are accepted."""
     if not FILES.exists():
         return
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        await asyncio.to_thread(close_surplus, port, active)
+        await asyncio.to_thread(close_surplus, port, active, accepted // PEERS)
 
 
-def close_surplus(port: int, active: Container[Hashable], most: int = MOST_EACH) -> int:
+def close_surplus(port: int, active: Container[Hashable], most: int) -> int:
     """
     Closes connections to a port, of each peer that has more than `most`, until it has no more.
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from cachetools import TTLCache
 
 from meterboard.domain.access import ApiKey, Viewer
-from meterboard.errors import Unauthenticated
+from meterboard.errors import Overloaded, Unauthenticated
 
 REMEMBERED_SECONDS = 5.0
 """How long a revoked key or an ended session may still work."""
@@ -18,6 +18,9 @@ LONGEST_SECRET = 200
 """Characters; those that Meterboard makes have under 50. With MOST_REMEMBERED this bounds the memory to a few megabytes."""
 THREADS = 2
 """For looking keys and sessions up: threads of their own, so that no other work can keep them waiting."""
+MOST_SIGN_INS = 32
+"""Sign-ins and sign-outs that wait for the one thread that does them. Anybody may send made-up links."""
+RETRY_SECONDS = 2
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -94,6 +97,8 @@ class Access:
         )
         self._sign_in = sign_in
         self._sign_out = sign_out
+        self._signing = ThreadPoolExecutor(1, thread_name_prefix="sign-in")
+        self._sign_ins = 0
 
     async def key(self, secret: str) -> ApiKey:
         """Raises: Unauthenticated: there is no such key."""
@@ -104,17 +109,27 @@ class Access:
         return await self._viewers.get(session)
 
     async def sign_in(self, link: str) -> str:
-        """Use up a one-time link; answers a session's secret. Raises: Unauthenticated."""
+        """Use up a one-time link; answers a session's secret. Raises: Unauthenticated. Overloaded."""
         return await self._in_thread(self._sign_in, link)
 
     async def sign_out(self, session: str) -> None:
-        """End a session at once."""
+        """End a session at once. Raises: Overloaded: it has not ended."""
         self._viewers.forget(session)
         await self._in_thread(self._sign_out, session)
 
     async def _in_thread(self, work: Callable[[str], R], secret: str) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, secret)
+        if self._sign_ins >= MOST_SIGN_INS:
+            raise Overloaded(
+                f"{MOST_SIGN_INS} people are signing in or out. Try again in {RETRY_SECONDS} seconds.",
+                retry_after=RETRY_SECONDS,
+            )
+        self._sign_ins += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._signing, work, secret)
+        finally:
+            self._sign_ins -= 1
 
     def close(self) -> None:
         """Waits for what is being looked up."""
         self._threads.shutdown()
+        self._signing.shutdown()

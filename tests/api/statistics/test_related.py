@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
+from meterboard.api.sending import FORM_SECONDS
 from meterboard.network.listener import SPARE_FILES, connection_limit
 from meterboard.network.peers import close_surplus
 from meterboard.web.live import MOST_LINES_EACH
@@ -41,6 +42,14 @@ def connections(server: Server, count: int, sent: bytes) -> Iterator[list[socket
 def test_connections_without_a_request_keep_nobody_out(server: Server, sent: bytes) -> None:
     with connections(server, MANY, sent):
         assert server.post(json={"module": "Leads"}).status_code == 202
+
+
+def test_a_form_that_never_ends_is_given_up(server: Server) -> None:
+    head = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+    form = head + b"Content-Type: application/x-www-form-urlencoded\r\n\r\nlink="
+    with connections(server, 1, form) as (caller,):
+        caller.settimeout(FORM_SECONDS + 30)
+        assert caller.recv(65_536).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_session_has_a_limit_of_live_lines(server: Server) -> None:
