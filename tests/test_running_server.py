@@ -1,20 +1,31 @@
 """Commands find the server that holds their data folder, and take nothing else for it."""
 
+from array import array
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
 
+from meterboard.accounts.keys import Keys
 from meterboard.address import Running, running_server, write_note
+from meterboard.clock import FixedClock, SystemClock
+from meterboard.commands.following import deliver_while_following
 from meterboard.commands.proxy import FolderMeter
+from meterboard.commands.running import server_of_folder
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.instance import PATH, proof
-from meterboard.importers.delivery import to_meter
-from meterboard.services import Services
+from meterboard.domain.period import micros
+from meterboard.errors import Unauthenticated
+from meterboard.importers.delivery import ServerAway, ask_server, calls_to_server, to_meter
+from meterboard.importers.following import Following
+from meterboard.service.calls import Calls, Outcome, What
+from meterboard.services import Accounts, Services
 from meterboard.settings import Settings
 from tests.client.conftest import eventually
 from tests.server import Server, command_here
@@ -147,3 +158,61 @@ def test_the_proxy_sends_to_its_own_server_alone_and_waits_for_it(tmp_path: Path
     finally:
         meter.close()
         server.stop()
+
+
+def one_call() -> Calls:
+    zero = array("i", [0])
+    now = micros(SystemClock().now())
+    return Calls(
+        [What(UsageEvent(module="Leads"), now)], [(None, None)], [None], zero, zero, zero, array("q", [now]),
+        array("Q", [1]), array("I", [1]), lambda: ["a call"],
+    )  # fmt: skip
+
+
+def test_a_server_that_is_killed_between_two_requests_is_not_mistaken_for_what_follows_it(
+    tmp_path: Path,
+) -> None:
+    server = Server(tmp_path / "data").prepare().start()
+    accounts = Accounts(server.data)
+    acme = accounts.organizations.named("acme")
+    accounts.close()
+    with server_of_folder(server.data, acme, "import", "all") as asked:
+        assert calls_to_server(asked).calls(one_call()) == Outcome(accepted=1)
+        assert ask_server(asked).events == 1
+        server.kill()
+        impostor = Listener(server.port)
+        try:
+            with pytest.raises(ServerAway, match="Run the import again; nothing counts twice"):
+                calls_to_server(asked).calls(one_call())
+            with pytest.raises(ServerAway, match="no server runs on the data folder"):
+                ask_server(asked)
+            assert len(impostor.seen) == 2
+            assert not impostor.saw_a_key()
+        finally:
+            impostor.stop()
+        server.start()
+        assert calls_to_server(asked).calls(one_call()) == Outcome(duplicates=1)
+    server.stop()
+
+
+def test_the_key_of_a_command_that_follows_a_log_expires_if_the_command_is_killed(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    create = Keys.create
+
+    def noted(self: Keys, *about: Any, **more: Any) -> str:
+        made.append(create(self, *about, **more))
+        return made[-1]
+
+    monkeypatch.setattr(Keys, "create", noted)
+    clock = FixedClock(SystemClock().now())
+    accounts = Accounts(server.data, clock)
+    acme = accounts.organizations.named("acme")
+    with deliver_while_following(server.data, accounts, acme, Following("access.log")) as delivery:
+        assert delivery.calls(one_call()) == Outcome(accepted=1)
+        assert accounts.keys.bearer(made[0]).scope == "ingest"
+        clock.advance(timedelta(hours=24, minutes=1))  # as if it had been killed
+        with pytest.raises(Unauthenticated, match="has expired"):
+            accounts.keys.bearer(made[0])
+    accounts.close()

@@ -2,17 +2,17 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 
 from meterboard.address import address_of_running
-from meterboard.commands.running import open_services
+from meterboard.commands.running import open_services, server_of_folder
 from meterboard.domain.access import ApiKey
 from meterboard.domain.organization import Organization
 from meterboard.errors import DataFolderError, StoreFailed, Unauthenticated
-from meterboard.importers.delivery import Delivery, KeyRefused, calls_as_events, calls_to_server
+from meterboard.importers.delivery import Delivery, FolderServer, KeyRefused, calls_as_events, calls_to_server
 from meterboard.importers.fields import Wanted
 from meterboard.importers.following import Following
 from meterboard.service.calls import Calls, Outcome
@@ -46,7 +46,8 @@ class _Deliveries:
         self._accounts = accounts
         self._organization = organization
         self._following = following
-        self._secret = ""
+        self._key = ExitStack()
+        self._server: FolderServer | None = None
         self._reason = ""
         self._pause = 0.0
 
@@ -64,16 +65,17 @@ class _Deliveries:
                 return outcome
 
     def _try(self, calls: Calls) -> Outcome:
-        address = address_of_running(self._data)
-        if address is None and self._pause:
+        running = address_of_running(self._data)
+        if running is None and self._pause:
             self._following.wait(self._pause)
             self._pause = 0.0
-            address = address_of_running(self._data)
-        if address is not None:
+            running = address_of_running(self._data)
+        if running is not None:
+            server = self._server_with_key()
             try:
-                return calls_to_server(address, self._secret or self._new_key()).calls(calls)
+                return calls_to_server(server).calls(calls)
             except KeyRefused:
-                self._check_key()
+                self._check_key(server.secret)
                 raise
         if not calls.times:
             return Outcome()
@@ -85,16 +87,18 @@ class _Deliveries:
         self._pause = PAUSE_SECONDS if len(calls.times) < MANY else 0.0
         return outcome
 
-    def _new_key(self) -> str:
-        self._secret = self._accounts.keys.create(self._organization, name="import", scope="ingest")
-        return self._secret
+    def _server_with_key(self) -> FolderServer:
+        if self._server is None:
+            passing = server_of_folder(self._data, self._organization, "import", "ingest")
+            self._server = self._key.enter_context(passing)
+        return self._server
 
-    def _check_key(self) -> None:
+    def _check_key(self, secret: str) -> None:
         """Forgets a key that was revoked."""
         try:
-            self._accounts.keys.bearer(self._secret)
+            self._accounts.keys.bearer(secret)
         except Unauthenticated:
-            self._secret = ""
+            self.close()
 
     def _tell(self, reason: str) -> None:
         """Says once why nothing is delivered."""
@@ -103,5 +107,6 @@ class _Deliveries:
         self._reason = reason
 
     def close(self) -> None:
-        if self._secret:
-            self._accounts.keys.revoke(self._secret)
+        """Revokes the key, if one was made."""
+        self._server = None
+        self._key.close()

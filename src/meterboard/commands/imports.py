@@ -11,7 +11,7 @@ import click
 from meterboard.address import address_of_running
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.following import deliver_while_following
-from meterboard.commands.running import open_services, passing_key
+from meterboard.commands.running import open_services, server_of_folder
 from meterboard.domain.organization import Organization
 from meterboard.importers.delivery import Delivery, calls_to_meter, calls_to_server
 from meterboard.importers.fields import FIELDS, read_mapping
@@ -112,10 +112,9 @@ def _advice(tally: Tally, form: str | None) -> str:
 @contextmanager
 def _delivery(data: Path, organization: Organization) -> Iterator[Delivery]:
     """To the running server when there is one, since one process alone can hold the usage store."""
-    address = address_of_running(data)
-    if address:
-        with passing_key(data, organization, "import", "ingest") as secret:
-            yield calls_to_server(address, secret)
+    if address_of_running(data):
+        with server_of_folder(data, organization, "import", "ingest") as server:
+            yield calls_to_server(server)
         return
     with open_services(data) as services:
         schedule = services.schedule(organization.schedule)

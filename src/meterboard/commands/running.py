@@ -8,11 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 
-from meterboard.address import address_of_running
+from meterboard.address import address_of_running, connection_to_running
 from meterboard.commands.base import open_accounts
 from meterboard.domain.access import KeyScope
 from meterboard.domain.organization import Organization
 from meterboard.errors import DataFolderError
+from meterboard.importers.delivery import FolderServer
 from meterboard.services import Accounts, Services
 from meterboard.settings import Settings, read_settings
 
@@ -71,6 +72,15 @@ def passing_key(data: Path, organization: Organization, name: str, scope: KeySco
             ended.set()
             renewing.join()
             accounts.keys.revoke(secret)
+
+
+@contextmanager
+def server_of_folder(
+    data: Path, organization: Organization, name: str, scope: KeyScope
+) -> Iterator[FolderServer]:
+    """The server that holds a data folder, with a passing key of an organisation."""
+    with passing_key(data, organization, name, scope) as secret:
+        yield FolderServer(lambda: connection_to_running(data), secret)
 
 
 def _renew(accounts: Accounts, secret: str, ended: Event) -> None:

@@ -13,7 +13,7 @@ import click
 from meterboard.address import address_of_running
 from meterboard.api.answers import write_in_full
 from meterboard.commands.base import data_option, open_accounts
-from meterboard.commands.running import open_services, passing_key
+from meterboard.commands.running import open_services, server_of_folder
 from meterboard.domain.period import EPOCH
 from meterboard.domain.query import DIMENSIONS, parse_columns
 from meterboard.importers.delivery import ask_server, download
@@ -49,11 +49,10 @@ def _export(data: Path, name: str, period: str, columns: str, form: FileFormat, 
     chosen = parse_columns(columns)
     with open_accounts(data) as accounts:
         organization = accounts.organizations.named(name)
-    address = address_of_running(data)
-    if address:
+    if address_of_running(data):
         asked = urlencode({"period": period, "columns": columns, "format": form})
-        with passing_key(data, organization, "export", "read") as secret:
-            download(address, f"/v1/statistics/table?{asked}", secret, output)
+        with server_of_folder(data, organization, "export", "read") as server:
+            download(server, f"/v1/statistics/table?{asked}", output)
         return
     with open_services(data) as services:
         services.refresh.now()
@@ -103,11 +102,10 @@ def _as_of(checked: Verification) -> str:
 def _verifications(data: Path) -> Iterator[Verification]:
     with open_accounts(data) as accounts:
         organizations = accounts.organizations.all()
-    address = address_of_running(data)
-    if address:
+    if address_of_running(data):
         for organization in organizations:
-            with passing_key(data, organization, "verify", "read") as secret:
-                yield ask_server(address, secret)
+            with server_of_folder(data, organization, "verify", "read") as server:
+                yield ask_server(server)
         return
     with open_services(data) as services:
         for organization in organizations:

@@ -1,15 +1,13 @@
 """Handing imported events on: to this process's own meter, or to the server that holds the data folder."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from http import HTTPStatus
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from io import BytesIO
 from shutil import copyfileobj
 from typing import IO, NamedTuple
-from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, build_opener
-from urllib.request import Request as HttpRequest
 
 import msgspec
 
@@ -50,7 +48,33 @@ class Delivery(NamedTuple):
     wanted: Wanted
 
 
-_open = build_opener(ProxyHandler({})).open  # our own server, on this machine: never through a proxy
+class FolderServer(NamedTuple):
+    """
+    The server that holds the data folder.
+
+    `connect` opens a connection on which it has proved itself; None: no server runs. Each request has one of its own,
+    since the server may be killed between two, and another program listen on its port.
+    """
+
+    connect: Callable[[], HTTPConnection | None]
+    secret: str
+
+    @contextmanager
+    def ask(self, method: str, path: str, body: bytes | None = None) -> Iterator[HTTPResponse]:
+        """Sends a request with the key. Raises: ServerAway: the server does not answer, or not in full."""
+        headers = {"Authorization": f"Bearer {self.secret}", "Content-Type": "application/json"}
+        try:
+            connection = self.connect()
+            if connection is None:
+                raise ConnectionError("no server runs on the data folder")
+            with closing(connection):
+                connection.sock.settimeout(PATIENCE_SECONDS)
+                connection.request(method, path, body, headers)
+                yield connection.getresponse()
+        except (HTTPException, OSError) as error:
+            raise ServerAway(f"The server does not answer: {error}.") from error
+
+
 PATIENCE_SECONDS = 60
 """How long a busy server is asked again before the import gives up."""
 REFRESH_EVERY = 500_000
@@ -89,14 +113,14 @@ def calls_to_meter(
     return Delivery(deliver, wanted)
 
 
-def calls_to_server(address: str, secret: str) -> Delivery:
+def calls_to_server(server: FolderServer) -> Delivery:
     """Deliver calls over HTTP, in requests that the server will take."""
 
     def deliver(calls: Calls) -> Outcome:
         events = _events(calls)
         outcome = Outcome()
         for at in range(0, len(events), _AT_ONCE):
-            outcome = outcome.and_then(_send(address, secret, events[at : at + _AT_ONCE]))
+            outcome = outcome.and_then(_send(server, events[at : at + _AT_ONCE]))
         return outcome
 
     return Delivery(deliver, Wanted())
@@ -145,58 +169,46 @@ def _members(event: UsageEvent) -> bytes:
     return b"," + fields if fields else b""
 
 
-def _send(address: str, secret: str, events: Sequence[bytes]) -> Outcome:
+def _send(server: FolderServer, events: Sequence[bytes]) -> Outcome:
     body = b"[" + b",".join(events) + b"]"
     if len(body) > MAX_BODY_BYTES and len(events) > 1:
         half = len(events) // 2
-        return _send(address, secret, events[:half]).and_then(_send(address, secret, events[half:]))
-    return _outcome(_post(address, secret, body))
+        return _send(server, events[:half]).and_then(_send(server, events[half:]))
+    return _outcome(_post(server, body))
 
 
-def ask_server(address: str, secret: str) -> Verification:
+def ask_server(server: FolderServer) -> Verification:
     """What the server finds when it checks the organisation of a key."""
-    return msgspec.json.decode(fetch(address, "/v1/verify", secret), type=Verification)
-
-
-def fetch(address: str, path: str, secret: str) -> bytes:
-    """What the server answers. Raises: DataFolderError: it refuses, or does not answer."""
     content = BytesIO()
-    download(address, path, secret, content)
-    return content.getvalue()
+    download(server, "/v1/verify", content)
+    return msgspec.json.decode(content.getvalue(), type=Verification)
 
 
-def download(address: str, path: str, secret: str, output: IO[bytes]) -> None:
+def download(server: FolderServer, path: str, output: IO[bytes]) -> None:
     """Writes what the server answers. Raises: DataFolderError: it refuses, or does not answer in full."""
-    request = HttpRequest(f"{address}{path}", headers={"Authorization": f"Bearer {secret}"})  # noqa: S310
-    try:
-        with _open(request, timeout=PATIENCE_SECONDS) as response:
-            copyfileobj(response, output)
-            declared = response.headers["Content-Length"]
-            if declared and output.tell() != int(declared):
-                raise OSError("the connection was closed before all of it had come")
-    except HTTPError as error:
-        raise DataFolderError(f"The server at {address} refused: {_detail(error)}") from error
-    except (URLError, OSError) as error:
-        raise DataFolderError(f"The server at {address} does not answer: {error}.") from error
+    with server.ask("GET", path) as response:
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise DataFolderError(f"The server refused: {_detail(response)}")
+        copyfileobj(response, output)
+        declared = response.headers["Content-Length"]
+        if declared and output.tell() != int(declared):
+            raise OSError("the connection was closed before all of it had come")
 
 
-def _post(address: str, secret: str, body: bytes) -> Receipt:
-    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
-    request = HttpRequest(f"{address}/v1/events", data=body, headers=headers)  # noqa: S310  # our own server
+def _post(server: FolderServer, body: bytes) -> Receipt:
     give_up = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            with _open(request, timeout=PATIENCE_SECONDS) as response:
-                return msgspec.json.decode(response.read(), type=Receipt)
-        except HTTPError as error:
-            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > give_up:
-                message = f"The server at {address} refused the events: {_detail(error)}"
-                raise _refusal(error.code)(message) from error
-            time.sleep(float(error.headers.get("Retry-After", "1")))
-        except (URLError, HTTPException, OSError) as error:
-            raise ServerAway(
-                f"The server at {address} does not answer: {error}. Run the import again; nothing counts twice."
-            ) from error
+            with server.ask("POST", "/v1/events", body) as response:
+                if response.status < HTTPStatus.BAD_REQUEST:
+                    return msgspec.json.decode(response.read(), type=Receipt)
+                status, detail = response.status, _detail(response)
+                pause = float(response.headers.get("Retry-After", "1"))
+        except ServerAway as error:
+            raise ServerAway(f"{error} Run the import again; nothing counts twice.") from error
+        if status != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > give_up:
+            raise _refusal(status)(f"The server refused the events: {detail}")
+        time.sleep(pause)
 
 
 def _refusal(status: int) -> type[DataFolderError]:
@@ -205,8 +217,8 @@ def _refusal(status: int) -> type[DataFolderError]:
     return ServerAway if status >= HTTPStatus.INTERNAL_SERVER_ERROR else DataFolderError
 
 
-def _detail(error: HTTPError) -> str:
+def _detail(response: HTTPResponse) -> str:
     try:
-        return str(msgspec.json.decode(error.read())["detail"])
+        return str(msgspec.json.decode(response.read())["detail"])
     except (msgspec.MsgspecError, KeyError, TypeError):
-        return str(error)
+        return f"status {response.status} {response.reason}"
