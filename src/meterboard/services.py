@@ -168,7 +168,7 @@ class Services:
         refresh, retention = self.refresh, self.retention
         minute, hour = timedelta(minutes=1), timedelta(hours=1)
         jobs = [
-            Job("refresh", refresh.run, refresh.interval, refresh.next_after)
+            Job("refresh", refresh.run, refresh.interval, refresh.first_due)
             if refresh.interval
             else Job("refresh", refresh.run, minute),
             Job("retention", lambda _: retention.enforce(), hour),

@@ -13,10 +13,12 @@ from meterboard.domain.organization import Organization
 from meterboard.domain.wire import Sent
 from meterboard.errors import StoreFailed
 from meterboard.service.answers import Summary
+from meterboard.service.jobs import run_jobs
 from meterboard.service.retention import Retention
 from meterboard.services import Services
 from meterboard.settings import Settings
 from meterboard.web.words import freshness
+from tests.service.test_jobs import Done, run
 
 MINUTE = timedelta(minutes=1)
 
@@ -78,6 +80,28 @@ def test_a_refresh_that_comes_late_covers_what_it_should_have(
     refresh(quarterly)
 
     assert summary(quarterly, acme).calls == 1
+
+
+def test_a_due_moment_that_a_start_takes_past_is_caught_up(
+    quarterly: Services, acme: Organization, clock: FixedClock
+) -> None:
+    clock.set(clock.now().replace(minute=59, second=59))
+    send(quarterly, acme, clock.now())
+    quarterly.refresh.now()
+    send(quarterly, acme, clock.now())
+    clock.advance(timedelta(seconds=2))  # 11:00:01 when the jobs begin
+
+    async def sleep(seconds: float) -> None:
+        clock.advance(timedelta(seconds=seconds))
+        if clock.now().minute >= 2:
+            raise Done
+
+    with pytest.raises(Done):
+        run(run_jobs([job for job in quarterly.jobs() if job.name == "refresh"], clock, sleep))
+
+    with quarterly.statistics.read(acme) as reading:
+        assert (f"{reading.as_of:%H:%M}", reading.delay) == ("11:00", None)
+        assert reading.summary(reading.period("today"), {}).calls == 2
 
 
 def test_all_answers_of_a_reading_are_of_one_watermark(
