@@ -89,6 +89,17 @@ class Accounts:
         self.database.close()
 
 
+def _access(accounts: Accounts) -> Access:
+    return Access(
+        key=accounts.keys.bearer,
+        is_key=accounts.keys.is_known,
+        viewer=accounts.people.viewer,
+        is_session=accounts.people.is_session,
+        sign_in=accounts.people.sign_in,
+        sign_out=accounts.people.sign_out,
+    )
+
+
 class Services:
     """Everything behind the API and the pages. One process at a time can hold a data folder's usage."""
 
@@ -104,7 +115,7 @@ class Services:
         allowances = self.accounts.organizations.allowances
         self.store = DuckDBStore(data, memory=settings.memory)
         self.reads = Reads(self.store.interrupt)
-        last_receipt = self.store.last_receipt()
+        receipts = self.store.receipt_hours()
         self.store.take_back_watermark(clock.now())  # an earlier start may have had a clock that was ahead
         self.exports = Exports(data)
         self.health = Health(__version__, clock)
@@ -121,7 +132,7 @@ class Services:
             watermark=self._watermark,
         )
         self.refresh = Refresh(self.meter, clock, settings.refresh_interval)
-        self.retention = Retention(self.meter, clock, retention, last_receipt=last_receipt)
+        self.retention = Retention(self.meter, clock, retention, receipts=receipts)
         self.ingest = Ingest(
             self.meter,
             clock,
@@ -135,14 +146,7 @@ class Services:
             self.store, self.refresh, clock, retention=retention, allowances=allowances
         )
         self.verify = Verify(self.store, self.refresh, clock)
-        self.access = Access(
-            key=self.accounts.keys.bearer,
-            is_key=self.accounts.keys.is_known,
-            viewer=self.accounts.people.viewer,
-            is_session=self.accounts.people.is_session,
-            sign_in=self.accounts.people.sign_in,
-            sign_out=self.accounts.people.sign_out,
-        )
+        self.access = _access(self.accounts)
 
     @staticmethod
     def are_in(data: Path) -> bool:

@@ -10,6 +10,7 @@ from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.organization import Organization
+from meterboard.domain.period import EPOCH
 from meterboard.domain.wire import Sent
 from meterboard.errors import StoreFailed
 from meterboard.service.answers import Summary
@@ -280,8 +281,8 @@ class TestRetentionOnAWrongClock:
 
     def restarted(self, services: Services, clock: FixedClock) -> Retention:
         """As made at a start."""
-        keep, last = timedelta(days=5), services.store.last_receipt()
-        return Retention(services.meter, clock, keep, last_receipt=last, uptime=lambda: self.seconds)
+        keep, receipts = timedelta(days=5), services.store.receipt_hours()
+        return Retention(services.meter, clock, keep, receipts=receipts, uptime=lambda: self.seconds)
 
     def run_for(self, clock: FixedClock, time: timedelta) -> None:
         clock.advance(time)
@@ -329,6 +330,28 @@ class TestRetentionOnAWrongClock:
         clock.advance(self.YEAR)
 
         assert retention.enforce() == 0
+
+    def test_events_that_are_received_by_a_clock_that_is_ahead_do_not_confirm_it(
+        self, quarterly: Services, acme: Organization, clock: FixedClock
+    ) -> None:
+        clock.advance(self.YEAR)
+        for _ in range(3):
+            send(quarterly, acme, clock.now())
+            assert self.restarted(quarterly, clock).enforce() in (4, 0)
+            clock.advance(timedelta(hours=7))
+
+        with quarterly.store.snapshot() as snapshot:
+            assert snapshot.window(acme.id, after=EPOCH, until=clock.now()).calls == 6 + 3
+
+    def test_events_of_more_than_a_day_confirm_the_clock(
+        self, quarterly: Services, acme: Organization, clock: FixedClock
+    ) -> None:
+        clock.advance(timedelta(days=60))
+        send(quarterly, acme, clock.now())
+        clock.advance(timedelta(days=3))  # another gap, but the first has been passed for good
+        send(quarterly, acme, clock.now())
+
+        assert self.restarted(quarterly, clock).enforce() == 10
 
     def test_a_few_idle_hours_raise_no_doubt(
         self, quarterly: Services, clock: FixedClock, caplog: pytest.LogCaptureFixture
