@@ -6,6 +6,7 @@ process. That works on Linux; elsewhere there is no limit. Behind a reverse prox
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections import defaultdict
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import cast
 
 from litestar.types import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger("meterboard.peers")
 
 MOST_EACH = 4_096
 """Connections of a peer: a quarter of those that the server accepts."""
@@ -46,7 +49,10 @@ async def limit_connections(port: int, active: Container[Hashable]) -> None:
         return
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        await asyncio.to_thread(close_surplus, port, active)
+        try:
+            await asyncio.to_thread(close_surplus, port, active)
+        except Exception:  # when files or memory are short, the limit is needed most
+            log.exception("Connections could not be counted; it is tried again")
 
 
 def close_surplus(port: int, active: Container[Hashable], most: int = MOST_EACH) -> int:
