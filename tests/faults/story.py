@@ -2,7 +2,7 @@
 Short lives of a usage store on a disk that fails, and the count of what it answered.
 
 Run as a program with `failing_disk.c` preloaded: `python -m tests.faults.story KINDS TIMES ERRNO STEP`. Of the calls of
-KINDS, a sum of the numbers there, TIMES fail (0: for good), from the first on, then from STEP calls later on, and so on
+KINDS, a sum of the numbers there, TIMES fail (0: for good): from half of STEP on, then from STEP calls later on, and so on
 until a life no longer makes so many. Each life is a process of its own, which ends without closing anything; of two with
 the same failure, the second one ends while the disk still fails.
 """
@@ -227,12 +227,13 @@ def in_a_process(work: Callable[..., None], *arguments: object) -> bool:
 
 
 def main() -> None:
-    _, times, _, step = map(int, sys.argv[1:])
+    times, step = int(sys.argv[2]), int(sys.argv[4])
     duckdb_database.READERS_SECONDS = (
         0.05  # a read of these stories goes on until it fails, however long it is waited for
     )
     failures: list[str] = []
-    lives, first, calls, recovers = 0, 1, 1, True
+    lives, first, recovers = 0, 1 + step // 2, True
+    calls = first
     with TemporaryDirectory() as made:
         assert in_a_process(prepare, Path(made))
         while first <= calls:
