@@ -5,7 +5,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
 APT := $(SUDO) apt-get
 
 SERVERS := nginx apache2 caddy haproxy lighttpd
-.PHONY: demo test check install install-test chromium servers pictures bench clean
+.PHONY: demo test faults check install install-test chromium servers pictures bench clean
 
 demo: install
 	$(BIN)/meterboard demo
@@ -47,6 +47,10 @@ check: install-test
 
 test: install-test chromium servers
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+# Of the calls that write to the disk each fails in turn, where `make test` takes one in several: ten minutes.
+faults: install-test
+	METERBOARD_EVERY_CALL=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 tests/faults/test_failing_disk.py
 
 # Anew the pictures of the documentation.
 pictures: install-test chromium

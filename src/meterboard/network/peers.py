@@ -6,6 +6,7 @@ process. That works on Linux; elsewhere there is no limit. Behind a reverse prox
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections import defaultdict
@@ -18,6 +19,8 @@ from typing import cast
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from meterboard.domain.caller.ip import canonical_ip
+
+log = logging.getLogger("meterboard.network.peers")
 
 PEERS = 4
 """A peer may have one part in so many of the connections that the server accepts."""
@@ -48,7 +51,10 @@ async def limit_connections(port: int, active: Container[Hashable], accepted: in
         return
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        await asyncio.to_thread(close_surplus, port, active, accepted // PEERS)
+        try:
+            await asyncio.to_thread(close_surplus, port, active, accepted // PEERS)
+        except Exception:  # when files or memory are short, the limit is needed most
+            log.exception("Connections could not be counted; it is tried again")
 
 
 def close_surplus(port: int, active: Container[Hashable], most: int) -> int:

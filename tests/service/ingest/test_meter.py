@@ -162,6 +162,12 @@ def test_the_thread_outlives_whatever_fails(
             with pytest.raises(StoreFailed):
                 answer.result(SHORT)
     with monkeypatch.context() as broken:
+        broken.setattr("meterboard.service.ingest.meter._settle", fail)
+        lost = meter.submit(batch("e"))
+        with pytest.raises(TimeoutError):
+            lost.result(0.1)
+        meter.run(lambda store, moment: None).result(SHORT)
+    with monkeypatch.context() as broken:
         broken.setattr(store._ids._filter, "add", fail)
         assert meter.submit(batch("b")).result(SHORT) == [True]
     busy = Busy(meter)

@@ -137,6 +137,7 @@ DELETE_EVENTS_BEFORE = "delete from event where time < ?::bigint * 900000000"
 DELETE_RECEIVED = "delete from event where received_at in (select unnest($1::bigint[]))"
 FORGET_MET = ("drop table met", "drop table numbered")
 LATEST = "select coalesce(max(greatest(received_at, time)), 0) from event"
+RECEIPT_HOURS = "select distinct received_at // 3600000000 as hour from event order by hour"
 NEXT_NUMBER = "select coalesce(max(combination), -1) + 1 from combination"
 NEWEST_COMBINATIONS = "select * exclude (digest) from combination order by combination desc limit ?"
 UNUSED_COMBINATIONS = (
