@@ -18,7 +18,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from meterboard.api.schema_sending import REJECTIONS
 from meterboard.domain.query import DIMENSIONS
-from tests.server import Server, command_here
+from tests.server import Server, command_here, sign_in
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -65,7 +65,7 @@ def credentials(server: Server) -> dict[str, dict[str, str]]:
         found[f"{organization} {scope}"] = {"Authorization": f"Bearer {made}"}
     path = re.sub(r"^https?://[^/]*", "", server.sign_in_link())
     with httpx.Client(base_url=server.url, verify=False) as browser:
-        browser.get(path)
+        sign_in(browser, path)
         found["session"] = {"Cookie": f"meterboard_session={browser.cookies['meterboard_session']}"}
     return found
 
