@@ -80,6 +80,7 @@ BOUNDS: dict[str, tuple[float, ...]] = {
     "text of all names in an answer in JSON": (MAX_ANSWER_CHARACTERS,),
     "exports as CSV or Parquet that are written or sent": (export.MOST_FILES_EACH, export.MOST_FILES),
     "rows of an export in memory": (export.PAGE_ROWS,),
+    "memory of a Parquet file that is written": (int(export.PARQUET_MEMORY.removesuffix("MB")),),
     "a caller who does not receive an answer": (
         sending.SEND_SECONDS,
         sending.PIECE_BYTES,

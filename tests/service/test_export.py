@@ -185,7 +185,7 @@ def long_names(count: int, length: int) -> list[Combination]:
 
 
 def test_long_names_fit_in_a_file(services: Services, acme: Organization) -> None:
-    store(services, acme, long_names(2_100, 5_000))
+    store(services, acme, long_names(2_100, 2_000))
     with services.statistics.read(acme) as reading:
         day = reading.period("last_30_days")
         columns = parse_columns("application,module,method,user")

@@ -25,7 +25,7 @@ TYPES = {str: "varchar", int: "bigint", float: "double", bool: "boolean", dateti
 FOLDER = "exports"
 PAGE_ROWS = 1_000
 """Rows of an export that are in memory at once. Names may have 10,000 characters, so these may take 80 MB."""
-PARQUET_MEMORY = "128MB"
+PARQUET_MEMORY = "64MB"
 """What the database that writes a Parquet file may hold in memory; it keeps the rest on disk."""
 PARQUET_GROUP = "8MB"
 """Of rows that such a file has together: they are in memory while they are written."""
