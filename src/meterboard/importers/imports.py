@@ -19,7 +19,7 @@ from meterboard.importers.formats.iis import IisColumns, iis_lines
 from meterboard.importers.formats.named import TABLES, Format, guess, read_format
 from meterboard.importers.formats.patterns import UTC
 from meterboard.importers.formats.tables import csv_lines, parquet_lines
-from meterboard.importers.identity import Files, Registry, key_of_name
+from meterboard.importers.identity import Files, Pieces, Registry, key_of_name
 from meterboard.importers.reading.lines import CHUNK, Lines, chunks
 from meterboard.importers.reading.reading import Parsed, Reader
 from meterboard.importers.sources import BEGINNING, DAMAGED, STANDARD_INPUT, Source, named, open_source
@@ -79,6 +79,7 @@ class _Work:
         self._damage: Exception | None = None
         self._of_name: Reader | None = None
         """The reader of the source that has a name: it numbers the lines of all pieces."""
+        self._pieces = Pieces()
 
     def close(self) -> None:
         if self._of_name is not None:
@@ -95,6 +96,8 @@ class _Work:
                 raise InvalidParameter("format", "Parquet is read from its end: save it to a file first.")
             name = self._asked.source or (None if source.is_file else STANDARD_INPUT)
             if name is not None:
+                if not self._pieces.is_new(source):
+                    return
                 self._run(file, self._named_reader(form, name), self._lines(file, form, source), source)
             else:
                 self._take_file(file, form, source)

@@ -27,4 +27,4 @@ class Schedules:
         return self._own(reference)
 
     def _read(self, reference: str) -> CreditSchedule:
-        return read_schedule(self._text(reference))
+        return read_schedule(self._text(reference), stored=True)

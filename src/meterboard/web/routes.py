@@ -19,8 +19,8 @@ from meterboard.http.status import headers_of, is_logged, status_of
 from meterboard.web.live import live
 from meterboard.web.page_state import settled
 from meterboard.web.pages.calls import calls
-from meterboard.web.pages.connections import connections
 from meterboard.web.pages.dashboard.page import dashboard
+from meterboard.web.pages.flows import earlier_address, flows
 from meterboard.web.pages.picker import values
 from meterboard.web.pages.table.page import table
 from meterboard.web.pages.table.tasks import tasks
@@ -55,7 +55,8 @@ def pages() -> list[Router]:
                 dashboard,
                 table,
                 calls,
-                connections,
+                flows,
+                earlier_address,
                 tasks,
                 values,
                 verification,

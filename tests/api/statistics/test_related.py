@@ -12,7 +12,7 @@ import pytest
 from meterboard.network.listener import SPARE_FILES, connection_limit
 from meterboard.network.peers import close_surplus
 from meterboard.web.live import MOST_LINES_EACH
-from tests.server import Server
+from tests.server import Server, sign_in
 
 MANY = 1_100
 """More than a server that counts a thousand connections would take."""
@@ -45,8 +45,7 @@ def test_connections_without_a_request_keep_nobody_out(server: Server, sent: byt
 
 def test_a_session_has_a_limit_of_live_lines(server: Server) -> None:
     with httpx.Client(base_url=server.url, timeout=30, verify=False) as browser, ExitStack() as lines:
-        link = server.sign_in_link()
-        browser.get(link[link.index("/sign-in") :])
+        sign_in(browser, server.sign_in_link())
 
         def line() -> httpx.Response:
             return lines.enter_context(browser.stream("GET", "/live"))

@@ -28,6 +28,12 @@ MOST_TAKEN = 4
 QUOTED = r'(?:[^"\\]|\\.)*'
 UTC = "UTC"
 _REST = r"([ \t\r].*)?$"
+_QUOTES = r'^(?:(?:[^"\\]|\\.)*"){6}(.*)$'
+"""
+A line with six quotes, as the combined format has. What stands behind them says nothing of the call, so the id does not
+depend on it: a line that is read before its end is written has the same id later. Every other line's id depends on all of
+it. Neither depends on the format that the line is read in.
+"""
 
 _VARIABLES = {
     # nginx
@@ -161,8 +167,10 @@ class Pattern(NamedTuple):
         extracts = [self._extract(f"e{number}", group) for number, group in enumerate(taken)]
         extracts.append(self._extract("whole", whole, to_the_end=True))
         places = {field: f"e{number}" for number, group in enumerate(taken) for field in group}
-        places |= dict.fromkeys([*whole, "rest"], "whole")
+        places |= dict.fromkeys(whole, "whole")
         columns = ", ".join(f'{place}."{field}" as "{field}"' for field, place in places.items())
+        columns += f", regexp_extract(line, {quoted(_QUOTES)}, 1) as rest"
+        columns += f", whole.behind <> '' and not regexp_matches(line, {quoted(_QUOTES)}) as is_open"
         texts = f"select n, line, {columns} from (select n, line, {', '.join(extracts)} from {lines})"
         times = [(f'"{part.field}"', part.time) for part in self.parts if part.time is not None]
         found = f"if(\"{sign}\" = '', null, {time_of(times, self.zone)})"
@@ -181,7 +189,7 @@ class Pattern(NamedTuple):
                 break
         if to_the_end:
             pieces.append(re.escape(self.behind) + _REST)
-            fields = [*fields, "rest"]
+            fields = [*fields, "behind"]
         elif self.needs_all:
             pieces.append(re.escape(self.behind))
         return f"regexp_extract(line, {quoted('^' + ''.join(pieces))}, {fields}) as {name}"

@@ -181,8 +181,9 @@ class Reader:
             execute(LEFT_OVER).fetchall()
             execute("delete from parsed where n in (select n from left_over)").fetchall()
             execute(f"insert into parsed {layout.query('left_over', self._wanted)}").fetchall()
-        if not lines.ended and not any(layout.is_closed for layout in self._form.layouts):
-            execute("update parsed set time = null").fetchall()
+        if not lines.ended:
+            is_closed = any(layout.is_closed for layout in self._form.layouts)
+            execute(f"update parsed set time = null where is_open or {not is_closed}").fetchall()
         messages: set[int] = set()
         if execute("select count(*) from parsed where time is null").fetchall()[0][0]:
             messages = {n for (n,) in execute(MESSAGES.format(message=self._form.message)).fetchall()}
