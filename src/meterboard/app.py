@@ -12,7 +12,6 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from meterboard import __version__
-from meterboard.api.counted import counted
 from meterboard.api.disconnect import while_connected
 from meterboard.api.ingest.body import Bodies
 from meterboard.api.ingest.events import PATH as EVENTS_PATH
@@ -20,6 +19,7 @@ from meterboard.api.ingest.events import EventsApp
 from meterboard.api.ingest.traces import PATH as TRACES_PATH
 from meterboard.api.ingest.traces import TracesApp
 from meterboard.api.problems import on_http_exception
+from meterboard.api.response_count import count_responses
 from meterboard.api.routes import PROBLEMS, api
 from meterboard.api.schema.document import EventSchema
 from meterboard.api.sending import Unsent, body_in_time
@@ -65,7 +65,7 @@ def asgi(services: Services) -> ASGIApp:
         else:
             await others(http, body_in_time(receive), send)
 
-    return counted(route, services.health.answered)
+    return count_responses(route, services.health.answered)
 
 
 def _with_headers(send: Send) -> Send:

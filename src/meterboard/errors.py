@@ -6,6 +6,7 @@ The errors that the server and its commands raise for people and programs to rea
     ├── ScheduleError             a credit schedule can't be read
     ├── DataFolderError           the data folder is in use, not writable, full or damaged
     ├── AddressError              a host has no address, or a port can't be listened on
+    ├── ServerRefused             the running server refuses what a command asks
     ├── FileError                 a file outside the data folder can't be opened, or is damaged
     ├── Refused                   the caller asked for something that can't be done as asked
     │   ├── UnreadableBody        the body is no usage event in any accepted form
@@ -18,6 +19,7 @@ The errors that the server and its commands raise for people and programs to rea
     │   ├── Unauthenticated       no key, a wrong key, or a session that has ended
     │   └── Forbidden             the key or person may not do this
     └── Unavailable               try again later
+        ├── ServerAway            the running server does not answer a command, or has no time
         ├── Overloaded            the queue is full
         └── StoreFailed           what was sent could not be made durable: nothing of it counts
             └── OutcomeUnknown    unless the disk failed so that this can't be said
@@ -50,6 +52,10 @@ class DataFolderError(MeterboardError):
 
 class AddressError(MeterboardError):
     """A host has no address on this machine, or its port is taken or may not be used."""
+
+
+class ServerRefused(MeterboardError):
+    """The server that holds the data folder refuses what a command asks of it."""
 
 
 class FileError(MeterboardError):
@@ -106,6 +112,10 @@ class Unavailable(MeterboardError):
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ServerAway(Unavailable):
+    """The server does not answer a command, or has no time; events sent to it may have been stored."""
 
 
 class Overloaded(Unavailable):

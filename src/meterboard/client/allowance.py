@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
-from meterboard.client.transport import PROBLEM, NoAnswer, Transport
+from meterboard.client.transport import PROBLEM, NoResponse, Transport
 
 __all__ = ["PROBLEM", "Allowance", "AllowanceGuard", "GuardStats"]
 log = logging.getLogger("meterboard.client")
@@ -120,7 +120,7 @@ class AllowanceGuard:
                 self._known = None if credits["allowance"] is None else self._told(credits)
                 self._known_at = asked_at
                 self._last_error = None
-            except (NoAnswer, ValueError, KeyError, TypeError) as error:
+            except (NoResponse, ValueError, KeyError, TypeError) as error:
                 if self._last_error is None:
                     log.warning(
                         "What is left of the allowance is not known, so calls are let through: %s", error
@@ -130,10 +130,10 @@ class AllowanceGuard:
         self._transport.close()
 
     def _ask(self, path: str) -> Any:
-        """Raises: NoAnswer: nobody answered, or refused. ValueError: not JSON."""
+        """Raises: NoResponse: nobody answered, or refused. ValueError: not JSON."""
         answer = self._transport.get(path)
         if answer.status != 200:
-            raise NoAnswer(f"GET {path} was answered with {answer.status}")
+            raise NoResponse(f"GET {path} was answered with {answer.status}")
         return json.loads(answer.body)
 
     def _told(self, credits: dict[str, Any]) -> Allowance:

@@ -8,7 +8,7 @@ from time import monotonic
 from meterboard.client.backoff import Backoff
 from meterboard.client.spool.journal import Journal
 from meterboard.client.spool.segment import Batch
-from meterboard.client.transport import PROBLEM, Answer, NoAnswer, Transport
+from meterboard.client.transport import PROBLEM, NoResponse, Response, Transport
 
 log = logging.getLogger("meterboard.client")
 
@@ -150,7 +150,7 @@ class Sender:
             return None
         try:
             answer = self._transport.post(PATH, batch.body)
-        except NoAnswer as error:
+        except NoResponse as error:
             self._failed(f"Meterboard does not answer: {error}")
             return self._backoff.next()
         if answer.status == 202 and self._received(batch, answer):
@@ -166,7 +166,7 @@ class Sender:
             return self._backoff.next(answer.retry_after)
         return max(answer.retry_after, self._backoff.slow())
 
-    def _received(self, batch: Batch, answer: Answer) -> bool:
+    def _received(self, batch: Batch, answer: Response) -> bool:
         """Count what became of a batch; False when this is no answer of Meterboard's."""
         try:
             receipt = json.loads(answer.body)
@@ -196,7 +196,7 @@ class Sender:
         self._settle(batch)
         return True
 
-    def _divide(self, batch: Batch, answer: Answer) -> float | None:
+    def _divide(self, batch: Batch, answer: Response) -> float | None:
         """Send less at once; a single event that is refused for good is dropped."""
         if batch.events > 1:
             self._most = len(batch.data) // 2
@@ -230,7 +230,7 @@ def _without_time(line: bytes) -> bytes:
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-def _detail(answer: Answer) -> str:
+def _detail(answer: Response) -> str:
     """The sentence of a problem, else the status."""
     try:
         return f"{answer.status}, {json.loads(answer.body)['detail']}"

@@ -12,11 +12,11 @@ MOST_RETRY_AFTER = 3600.0
 """Seconds. A longer wait than this is taken for a mistake of whatever stands in between."""
 
 
-class NoAnswer(Exception):
+class NoResponse(Exception):
     """Meterboard could not be reached, or did not answer in time."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """`retry_after` is in seconds, 0 when the answer did not say."""
 
     status: int
@@ -45,15 +45,15 @@ class Transport:
         self._path = parts.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}", "User-Agent": "meterboard-client"}
 
-    def post(self, path: str, body: bytes) -> Answer:
-        """Raises: NoAnswer."""
+    def post(self, path: str, body: bytes) -> Response:
+        """Raises: NoResponse."""
         return self._ask("POST", path, body)
 
-    def get(self, path: str) -> Answer:
-        """Raises: NoAnswer."""
+    def get(self, path: str) -> Response:
+        """Raises: NoResponse."""
         return self._ask("GET", path, None)
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Answer:
+    def _ask(self, method: str, path: str, body: bytes | None) -> Response:
         headers = self._headers | ({"Content-Type": "application/json"} if body else {})
         kept = self._connection.sock is not None
         try:
@@ -62,14 +62,14 @@ class Transport:
             self.close()
             # A kept connection may have been closed by the other side while it was idle: that says nothing yet.
             if not kept or isinstance(error, TimeoutError):
-                raise NoAnswer(f"{type(error).__name__}: {error}") from error
+                raise NoResponse(f"{type(error).__name__}: {error}") from error
         try:
             return self._once(method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise NoAnswer(f"{type(error).__name__}: {error}") from error
+            raise NoResponse(f"{type(error).__name__}: {error}") from error
 
-    def _once(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+    def _once(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Response:
         return self._read(self._send(method, path, body, headers))
 
     def _send(
@@ -78,10 +78,10 @@ class Transport:
         self._connection.request(method, self._path + path, body, headers)
         return self._connection.getresponse()
 
-    def _read(self, response: http.client.HTTPResponse) -> Answer:
+    def _read(self, response: http.client.HTTPResponse) -> Response:
         content = response.read()
         content_type = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
-        return Answer(
+        return Response(
             response.status,
             content_type,
             content,

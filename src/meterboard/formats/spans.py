@@ -48,7 +48,7 @@ NUMBERS = ("records", "credits", "status")
 Attributes = dict[str, Any]
 
 
-class Calls(NamedTuple):
+class SpanCalls(NamedTuple):
     """The calls among the spans of a request: each the fields of a usage event, or why it can't be one."""
 
     spans: list[str]
@@ -56,13 +56,13 @@ class Calls(NamedTuple):
     events: list[dict[str, object] | Fault]
 
 
-def calls_in(groups: Iterable[tuple[Resource, Iterable[Span | Fault]]]) -> Calls:
+def calls_in(groups: Iterable[tuple[Resource, Iterable[Span | Fault]]]) -> SpanCalls:
     """
     The HTTP requests that servers say they have answered, in the order sent; spans by the resource they are of.
 
     A fault stands for a span that can't be read.
     """
-    found = Calls([], [])
+    found = SpanCalls([], [])
     for resource, spans in groups:
         own = (
             (name, value) for name, value in _attributes(resource.attributes).items() if name.startswith(OWN)

@@ -21,7 +21,7 @@ from meterboard.http.problem import MEDIA_TYPE, problem_document
 from meterboard.proxy.identity import Applications
 from meterboard.proxy.records import Copies, Copy
 from meterboard.proxy.request import header_text, ip_of, parameters_of, path_of, query_of, refusal
-from meterboard.proxy.upstream import Failure, NoAnswer, Upstream, request_headers, response_headers
+from meterboard.proxy.upstream import Failure, Upstream, UpstreamFailed, request_headers, response_headers
 
 log = logging.getLogger("meterboard.proxy")
 
@@ -47,7 +47,7 @@ class CallerSilent(Exception):
     """Whoever called takes too long to send the rest of a request."""
 
 
-class Call:
+class ProxiedCall:
     """What is known of one call, to be counted when it is over."""
 
     def __init__(self, copies: Copies, scope: HTTPScope, base: str) -> None:
@@ -109,7 +109,7 @@ class ProxyApp:
         self._user_header = user_header.lower() if user_header else None
         self._copies = Copies()
         self._one_large = asyncio.Lock()  # a large body takes some 100 MB while it is looked into
-        self._under_way: set[Call] = set()
+        self._under_way: set[ProxiedCall] = set()
         self._counting: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,7 +129,7 @@ class ProxyApp:
                 del self._peers[peer]
 
     async def _pass_on(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        call = Call(self._copies, scope, self._upstream.base)
+        call = ProxiedCall(self._copies, scope, self._upstream.base)
         self._under_way.add(call)
         upload = Upload(receive, call.request.add, self._upstream.timeout)
         exchange = asyncio.ensure_future(self._exchange(scope, upload, call, send))
@@ -145,7 +145,7 @@ class ProxyApp:
             log.warning("An answer of %s broke off: %s", self._upstream.name, type(outcome).__name__)
             raise outcome  # the server ends the connection, so that the caller sees an answer cut off, not a whole one
 
-    async def _exchange(self, scope: HTTPScope, upload: "Upload", call: Call, send: Send) -> None:
+    async def _exchange(self, scope: HTTPScope, upload: "Upload", call: ProxiedCall, send: Send) -> None:
         has_body = await upload.has_body(scope)
         call.reached = True
         try:
@@ -155,7 +155,7 @@ class ProxyApp:
                 request_headers(scope["headers"], has_body=has_body),
                 upload.chunks() if has_body else None,
             )
-        except NoAnswer as error:
+        except UpstreamFailed as error:
             call.reached = error.failure.carried_out
             await _tell(send, error.failure)
             return
@@ -178,14 +178,14 @@ class ProxyApp:
             await response.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _count_later(self, call: Call) -> None:
+    def _count_later(self, call: ProxiedCall) -> None:
         if call in self._under_way:  # else the proxy has ended
             self._under_way.discard(call)
             task = asyncio.get_running_loop().create_task(self._count(call))
             self._counting.add(task)
             task.add_done_callback(self._counting.discard)
 
-    async def _count(self, call: Call) -> None:
+    async def _count(self, call: ProxiedCall) -> None:
         try:
             if call.reached:
                 records = await self._records_of(call)
@@ -204,7 +204,7 @@ class ProxyApp:
             call.request.give_up()
             call.response.give_up()
 
-    async def _records_of(self, call: Call) -> int | None:
+    async def _records_of(self, call: ProxiedCall) -> int | None:
         """Of the request, else of its answer."""
         for copy in (call.request, call.response):
             try:

@@ -94,7 +94,7 @@ MAX_CACHED_NAME = 200
 """Characters of a version, module and method together that are remembered: 4,096 of them take at most 5 MB."""
 
 
-class Call(NamedTuple):
+class PricedCall(NamedTuple):
     """What a price can depend on. `time` in microseconds since 1970 UTC, `query` without its question mark."""
 
     version: str
@@ -139,12 +139,12 @@ class PriceList:
             tariff = self._tariffs[numbers] = Tariff(rows, self._free, self._cache)
         return tariff
 
-    def price(self, call: Call) -> Price:
+    def price(self, call: PricedCall) -> Price:
         """What a call costs; nothing when no price fits."""
         tariff = self.tariff(call.version, call.module, call.method)
         return tariff.price(call.records, call.status, f"?{call.query}", call.time)
 
-    def rule(self, call: Call) -> PriceRule | None:
+    def rule(self, call: PricedCall) -> PriceRule | None:
         """The row that is taken for a call."""
         tariff = self.tariff(call.version, call.module, call.method).asked(f"?{call.query}")
         row = tariff.row(call.status, call.time)
@@ -155,7 +155,7 @@ class PriceList:
         return [row.rule for row in self._rows if row.is_for(version, module, method)]
 
 
-Outcome = int | tuple[int | None, int | None] | None
+PriceKey = int | tuple[int | None, int | None] | None
 
 
 class PriceCache:
@@ -167,9 +167,9 @@ class PriceCache:
 
     def __init__(self) -> None:
         self._size = 0
-        self._tables: dict[int, dict[Outcome, Price]] = {}
+        self._tables: dict[int, dict[PriceKey, Price]] = {}
 
-    def add(self, table: dict[Outcome, Price], outcome: Outcome, price: Price) -> None:
+    def add(self, table: dict[PriceKey, Price], outcome: PriceKey, price: Price) -> None:
         """Remember a price in a tariff's table; all tables are emptied when too much is remembered."""
         if self._size >= MAX_CACHED_PRICES:
             for known in list(self._tables.values()):
@@ -195,7 +195,7 @@ class Tariff:
         self._parameters = {row.rule.query for row in candidates if row.rule.query is not None}
         self._is_dated = any(row.is_dated for row in self._rows)
         self._is_flat = all(row.is_flat for row in self._rows)
-        self._known: dict[Outcome, Price] = {}
+        self._known: dict[PriceKey, Price] = {}
         self._asked: dict[tuple[str, ...], Tariff] = {}
 
     def price(self, records: int | None, status: int | None, address: str, time: int) -> Price:

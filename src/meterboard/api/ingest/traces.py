@@ -25,7 +25,7 @@ from meterboard.domain.access import ApiKey
 from meterboard.domain.event import MAX_EVENTS
 from meterboard.formats.json_events import Fault, each
 from meterboard.formats.otlp import JSON, PROTOBUF, read_spans
-from meterboard.formats.spans import Calls
+from meterboard.formats.spans import SpanCalls
 from meterboard.http.answer import send_answer
 from meterboard.service.access import Access
 from meterboard.service.ingest.intake import Ingest, Priced, check_may_send
@@ -101,7 +101,7 @@ class TracesApp:
                 calls = await held.run(lambda: read_spans(body, encoding), large=len(body) > BRIEF_BYTES)
             return await self._store(key, calls, held)
 
-    async def _store(self, key: ApiKey, calls: Calls, held: Body) -> ExportTraceServiceResponse:
+    async def _store(self, key: ApiKey, calls: SpanCalls, held: Body) -> ExportTraceServiceResponse:
         """All of them, in steps of what one request of events may carry: sent again, none of them counts twice."""
         refused: list[tuple[str, str]] = []
         events = iter(calls.events)

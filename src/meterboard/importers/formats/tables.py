@@ -11,7 +11,7 @@ import duckdb
 
 from meterboard.errors import FileError
 from meterboard.importers.reading.fields import quoted
-from meterboard.importers.reading.lines import CHUNK, Lines, Reads, cut, readable, records
+from meterboard.importers.reading.lines import CHUNK, ByteReader, Lines, cut, readable, records
 
 ROWS = 50_000
 """Rows of a Parquet file that are held at once."""
@@ -51,7 +51,7 @@ def parquet_lines(file: str) -> Iterator[Lines]:
         raise FileError(f"The file {file} can't be read as Parquet: {what}") from damage
 
 
-def csv_lines(stream: Reads, *, size: int = CHUNK) -> Iterator[Lines]:
+def csv_lines(stream: ByteReader, *, size: int = CHUNK) -> Iterator[Lines]:
     """
     The records of CSV with a header; `,`, `;`, tab or `|` between values, whichever the header has most of.
 

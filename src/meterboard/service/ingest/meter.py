@@ -119,7 +119,13 @@ class Meter:
         """Store imported calls in a commit of their own; the answer comes when they are durable: which were new."""
 
         def append(store: UsageStore, moment: datetime) -> Answer:
-            new = store.append_calls(calls, received_at=moment)
+            began = monotonic()
+            try:
+                new = store.append_calls(calls, received_at=moment)
+            except BaseException:
+                self._failed()
+                raise
+            self._committed(len(calls), monotonic() - began)
             for organization in {combination[0] for combination in calls.whats.combinations}:
                 self._versions[organization] += 1
             _tidy(store)

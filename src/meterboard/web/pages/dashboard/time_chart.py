@@ -42,7 +42,7 @@ class Step(Struct, frozen=True):
     refused_url: str
 
 
-class Part(Struct, frozen=True):
+class StackPart(Struct, frozen=True):
     """
     A name that is told apart in every step, or all others; `colour` counts from 1, 0: grey.
 
@@ -63,7 +63,7 @@ class TimeChart(Struct, frozen=True):
 
     unit: Unit
     steps: list[Step]
-    parts: list[Part]
+    parts: list[StackPart]
     wider_url: str
 
 
@@ -118,7 +118,7 @@ def _names(period: Period, start: datetime, end: datetime) -> tuple[str, str, st
     return (range_name(*edges, period.zone), *local_times(*edges, period.zone))
 
 
-def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address: Address) -> list[Part]:
+def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address: Address) -> list[StackPart]:
     if by is None or not series.points:
         return []
     colours = colours_of(reading, by)
@@ -129,7 +129,7 @@ def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address
         colour = colours.get((named.kind or "", named.name), 0)
         note = "function" if named.kind == "function" else ""
         parts.append(
-            Part(
+            StackPart(
                 named.name,
                 note,
                 colour,
@@ -144,7 +144,7 @@ def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address
     if calls:
         name = "others, or no function" if by == "function" else "others"
         kept_out = [(f"{by}{NOT}", value_of(part.name)) for part in parts] if by != "caller" else None
-        parts.append(Part(name, "", 0, calls, credits, everything(address, by), kept_out))
+        parts.append(StackPart(name, "", 0, calls, credits, everything(address, by), kept_out))
     return parts
 
 
