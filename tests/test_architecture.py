@@ -33,7 +33,7 @@ LAYERS: dict[str, set[str]] = {
     "demo": {"server", "services", "settings", "network", "importers", *MODEL},
     "commands": {
         *("demo", "server", "services", "settings", "data_folder", "network"),
-        *("api", "web", "importers", "proxy", "client", "service", "schedule", "clock"),
+        *("web", "importers", "proxy", "client", "service", "schedule", "clock"),
         *MODEL,
     },
     "cli": {"commands", "data_folder"},

@@ -50,8 +50,8 @@ class Accounts:
         self.import_files = ImportFiles(self.database)
 
     @staticmethod
-    def are_in(data: Path) -> bool:
-        """Has a folder been used before? Raises: DataFolderError: this user can't look into it."""
+    def exists(data: Path) -> bool:
+        """Returns whether a folder has accounts. Raises: DataFolderError: this user can't read it."""
         try:
             return (data / ACCOUNTS_FILE).exists()
         except PermissionError as error:
@@ -128,8 +128,8 @@ class Services:
         )
 
     @staticmethod
-    def are_in(data: Path) -> bool:
-        """Does a folder hold usage? A folder with accounts alone doesn't."""
+    def exists(data: Path) -> bool:
+        """Returns whether a folder holds usage. A folder with accounts alone doesn't."""
         return (data / USAGE_FILE).exists()
 
     def _watermark(self) -> datetime:

@@ -40,7 +40,7 @@ def stepped(draw: st.DrawFn) -> PriceRule:
 bounds = st.fixed_dictionaries(
     {},
     optional={
-        "most": st.integers(0, 200) | st.just(MAX_CREDITS),
+        "max": st.integers(0, 200) | st.just(MAX_CREDITS),
         "failed": amounts,
         "estimated": st.booleans(),
     },
@@ -66,10 +66,10 @@ def real_prices(rule: PriceRule, records: int, status: int) -> Iterator[int]:
         least = credits[0]
     else:
         least = (rule.credits or 0) * (-(-size // rule.per_records) if rule.per_records else 1)
-    least = min(least, MAX_CREDITS if rule.most is None else rule.most)
+    least = min(least, MAX_CREDITS if rule.max is None else rule.max)
     yield least
-    if rule.estimated and rule.most is not None:
-        yield rule.most
+    if rule.estimated and rule.max is not None:
+        yield rule.max
     elif rule.estimated and not rule.steps:
         yield MAX_CREDITS  # it may be anything
 
@@ -112,12 +112,12 @@ def test_a_call_of_which_all_is_known_has_one_price(rule: PriceRule, records: in
 @pytest.mark.parametrize(
     ("rule", "records", "status", "wanted"),
     [
-        (PriceRule(credits=1, per_records=10, most=10, failed=2), None, None, Price(1, 1, 10, True)),
-        (PriceRule(credits=1, per_records=10, most=3, failed=3), 5, None, Price(1, 1, 3, True)),
+        (PriceRule(credits=1, per_records=10, max=10, failed=2), None, None, Price(1, 1, 10, True)),
+        (PriceRule(credits=1, per_records=10, max=3, failed=3), 5, None, Price(1, 1, 3, True)),
         (PriceRule(steps=[(200, 2), (1000, 4)], failed=0), None, None, Price(2, 0, 4, True)),
         (PriceRule(credits=1, per_records=10, failed=0), None, None, Price(1, 0, None, True)),
-        (PriceRule(credits=1, per_records=10, most=5, estimated=True), 100, 200, Price(5, 5, 5, False)),
-        (PriceRule(credits=1, per_records=10, most=5, estimated=True), 20, 200, Price(2, 2, 5, True)),
+        (PriceRule(credits=1, per_records=10, max=5, estimated=True), 100, 200, Price(5, 5, 5, False)),
+        (PriceRule(credits=1, per_records=10, max=5, estimated=True), 20, 200, Price(2, 2, 5, True)),
         (PriceRule(credits=1, failed=5), 1, None, Price(1, 1, 5, True)),
     ],
 )

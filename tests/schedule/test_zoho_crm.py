@@ -214,9 +214,9 @@ def test_deleting_records_by_ids_in_the_address_is_not_the_mass_delete_that_is_p
     assert ZOHO.price(Call(*found, records=300, status=200))[:4] == (3, 3, 3, False)
 
 
-def test_whatever_is_disputed_says_where_it_is_from() -> None:
+def test_whatever_is_note_says_where_it_is_from() -> None:
     rows = tomllib.loads(builtin_text("zoho-crm"))["price"]
-    assert all(row["source"] for row in rows if "disputed" in row)
+    assert all(row["source"] for row in rows if "note" in row)
 
     for method, query in (
         ("records.get", "sort_by=id"),
@@ -225,10 +225,10 @@ def test_whatever_is_disputed_says_where_it_is_from() -> None:
     ):
         found = ZOHO.rule(Call("v8", "Leads", method, query=query))
         assert found is not None
-        assert "searched" in found.disputed
+        assert "searched" in found.note
     plain = ZOHO.rule(Call("v8", "Leads", "records.get", query="page=2"))
     assert plain is not None
-    assert not plain.disputed
+    assert not plain.note
 
 
 def test_what_was_refused_costs_nothing() -> None:
@@ -286,7 +286,7 @@ def test_an_edition_may_use(edition: str, licenses: int, add_on: int, credits: i
 
 
 def test_the_older_numbers_of_professional_are_bounded() -> None:
-    older = PlanRule(name="professional", base=10_000, per_license=500, most=500_000)
+    older = PlanRule(name="professional", base=10_000, per_license=500, max=500_000)
 
     assert older.credits(1_000, 0) == 500_000
 

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from meterboard.api.statistics.responses import Paged, respond, write_in_full
+from meterboard.api.statistics.responses import respond
 from meterboard.domain.event import Combination, EventBatch
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import micros
@@ -19,7 +19,8 @@ from meterboard.domain.query import parse_order
 from meterboard.errors import Overloaded
 from meterboard.schedule.reason import GIVEN
 from meterboard.service import export
-from meterboard.service.export import FOLDER, MOST_FILES_EACH, Exports, FileFormat
+from meterboard.service.export import FOLDER, MOST_FILES_EACH, Exports, FileFormat, write_in_full
+from meterboard.service.table_data import Paged
 from meterboard.services import Services
 from tests.conftest import NOW
 from tests.service.test_reads import client, run

@@ -11,7 +11,7 @@ from meterboard.api.metrics import metrics
 from meterboard.api.problems import on_anything_else, on_http_exception, on_meterboard_error
 from meterboard.api.statistics.credits import credits, credits_returns
 from meterboard.api.statistics.events import events
-from meterboard.api.statistics.related import connections, values
+from meterboard.api.statistics.related import related, values
 from meterboard.api.statistics.statistics import (
     breakdown,
     flows,
@@ -35,7 +35,7 @@ def api() -> list[Router]:
     """Every address that answers in JSON, but for `POST /v1/events`, which is `meterboard.api.ingest.events.EventsApp`."""
     statistics = Router(
         "/v1/statistics",
-        route_handlers=[summary, breakdown, series, table, flows, integration_tasks, connections, values],
+        route_handlers=[summary, breakdown, series, table, flows, integration_tasks, related, values],
         dependencies={"asked": Provide(provide_asked)},
         tags=["Statistics"],
     )

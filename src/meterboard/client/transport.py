@@ -39,6 +39,7 @@ class Transport:
             raise ValueError(f"url is {url!r}: expected an address such as https://usage.example.com.")
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             raise ValueError("key is not a key: make one with: meterboard key create ORG --scope ingest")
+        self._timeout = timeout
         connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = connect(parts.hostname, parts.port, timeout=timeout)
         self._path = parts.path.rstrip("/")
@@ -69,12 +70,22 @@ class Transport:
             raise NoAnswer(f"{type(error).__name__}: {error}") from error
 
     def _once(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        return self._read(self._send(method, path, body, headers))
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
         self._connection.request(method, self._path + path, body, headers)
-        answer = self._connection.getresponse()
-        content = answer.read()
-        content_type = (answer.getheader("Content-Type") or "").partition(";")[0].strip().lower()
+        return self._connection.getresponse()
+
+    def _read(self, response: http.client.HTTPResponse) -> Answer:
+        content = response.read()
+        content_type = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
         return Answer(
-            answer.status, content_type, content, _seconds(answer.getheader("Retry-After"), datetime.now(UTC))
+            response.status,
+            content_type,
+            content,
+            _seconds(response.getheader("Retry-After"), datetime.now(UTC)),
         )
 
     def close(self) -> None:

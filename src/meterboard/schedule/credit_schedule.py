@@ -12,6 +12,7 @@ import msgspec
 
 from meterboard.errors import ScheduleError
 from meterboard.schedule.classify import Classification, Classifier, Words
+from meterboard.schedule.earlier_names import with_current_names
 from meterboard.schedule.file import ScheduleFile
 from meterboard.schedule.path_cache import Shapes
 from meterboard.schedule.price import PriceList, Tariff
@@ -30,7 +31,9 @@ class CreditSchedule:
         self.plans = file.plan
         self.requests = len(file.request)
         self.prices = len(file.price)
-        words = Words(file.version, file.module, file.id, _upper(file.verbs), _upper(file.done), file.silent)
+        words = Words(
+            file.version, file.module, file.id, _upper(file.verbs), _upper(file.action_suffix), file.ignore
+        )
         prices = PriceList(file.price, lambda rule: Reason(file.name, rule).text())
         self._classifier = Classifier(file.request, words)
         self.price = prices.price
@@ -58,16 +61,16 @@ def _upper(words: dict[str, str]) -> dict[str, str]:
     return {verb.upper(): word for verb, word in words.items()}
 
 
-def read_schedule(text: str) -> CreditSchedule:
+def read_schedule(text: str, *, stored: bool = False) -> CreditSchedule:
     """
-    Compile a schedule from its TOML text.
+    Compiles a schedule from its TOML text. A `stored` one may have the keys of earlier versions.
 
     Raises: ScheduleError: not TOML, a key that is unknown or missing, a pattern that is no regular expression, a number
     that can't be, or a row that contradicts itself; the message names the line.
     """
     try:
         data = tomllib.loads(text)
-        return CreditSchedule(msgspec.convert(data, ScheduleFile))
+        return CreditSchedule(msgspec.convert(with_current_names(data) if stored else data, ScheduleFile))
     except tomllib.TOMLDecodeError as error:
         raise ScheduleError(f"The credit schedule can't be read: it is not TOML: {error}.") from error
     except msgspec.ValidationError as error:

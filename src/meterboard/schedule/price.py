@@ -28,7 +28,7 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
     Conditions: `version`, `module`, `method` (each one or several), `status`, `query` (a parameter that the address
     has), `since` and `until` (days of UTC, both included).
     Formula: `credits`; once for every `per_records` records begun; or the `steps` [up to so many records, credits];
-    `most` at most; `failed` instead where the call failed. `estimated`: it may be more, for what it depends on can't
+    `max` at most; `failed` instead where the call failed. `estimated`: it may be more, for what it depends on can't
     be known.
     """
 
@@ -42,11 +42,11 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
     until: date | None = None
     per_records: int | None = None
     steps: list[tuple[int, int]] | None = None
-    most: int | None = None
+    max: int | None = None
     failed: int | None = None
     estimated: bool = False
     source: str = ""
-    disputed: str = ""
+    note: str = ""
 
     def in_words(self) -> str:
         """The formula: 1 credit for every 10 records begun, at most 10."""
@@ -58,8 +58,8 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
             said = credits_in_words(self.credits or 0)
         if self.per_records:
             said += f" for every {self.per_records:,} records begun"
-        if self.most is not None:
-            said += f", at most {self.most:,}"
+        if self.max is not None:
+            said += f", at most {self.max:,}"
         if self.failed is not None:
             said += f", {credits_in_words(self.failed)} if the call failed"
         return said
@@ -307,7 +307,7 @@ class _Row:
         is_open = rule.estimated or (records is None and (rule.per_records or rule.steps))
         if not is_open:
             return least, least
-        return least, rule.most if rule.most is not None else rule.steps[-1][1] if rule.steps else None
+        return least, rule.max if rule.max is not None else rule.steps[-1][1] if rule.steps else None
 
     def _by_records(self, records: int) -> int:
         rule = self.rule
@@ -315,7 +315,7 @@ class _Row:
             return next((credits for upto, credits in rule.steps if records <= upto), rule.steps[-1][1])
         parts = -(-records // rule.per_records) if rule.per_records else 1
         credits = (rule.credits or 0) * parts
-        return min(credits, MAX_CREDITS if rule.most is None else rule.most)
+        return min(credits, MAX_CREDITS if rule.max is None else rule.max)
 
 
 def price_by(rule: PriceRule, records: int | None, status: int | None) -> Price:

@@ -7,6 +7,7 @@ A reason is the same for all events that one row of a price list priced; what di
 import msgspec
 from msgspec import Struct
 
+from meterboard.schedule.earlier_names import price_with_current_names
 from meterboard.schedule.price import FAILED, Price, PriceRule, credits_in_words, price_by
 
 NO_PRICE = "no price fits"
@@ -33,7 +34,7 @@ class Why(Struct, frozen=True):
     Why a call costs what it costs, in words.
 
     `schedule` and `formula` are None where the event said its credits itself. `source` says where the figure of the
-    price list is from, and `disputed` what other sources say.
+    price list is from, and `note` what else is known of it, such as what other sources say.
     """
 
     schedule: str | None
@@ -41,12 +42,12 @@ class Why(Struct, frozen=True):
     formula: str | None
     result: str
     source: str | None = None
-    disputed: str | None = None
+    note: str | None = None
 
 
 def explained(text: str, *, records: int | None, status: int | None, credits: int, estimated: bool) -> Why:
     """A reason as it was kept, with what its event said and cost."""
-    reason = msgspec.json.decode(text, type=Reason)
+    reason = _decoded(text)
     rule = reason.rule
     if not reason.schedule:
         return Why(None, EVENT_SAID, None, credits_in_words(credits))
@@ -62,8 +63,15 @@ def explained(text: str, *, records: int | None, status: int | None, credits: in
         rule.in_words(),
         f"{facts}: {result}" if facts else result,
         rule.source or None,
-        rule.disputed or None,
+        rule.note or None,
     )
+
+
+def _decoded(text: str) -> Reason:
+    stored = msgspec.json.decode(text)
+    if "rule" in stored:
+        stored["rule"] = price_with_current_names(stored["rule"])
+    return msgspec.convert(stored, Reason)
 
 
 def _facts(rule: PriceRule, records: int | None, status: int | None) -> str:

@@ -1,11 +1,11 @@
-"""Rows as CSV and Parquet, for those who take the numbers along. However many, few are in memory at a time."""
+"""Answers of the statistics as CSV and Parquet files. However many rows there are, few are in memory at a time."""
 
 import csv
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import BytesIO, TextIOWrapper
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from threading import Lock
@@ -15,8 +15,8 @@ from weakref import WeakSet
 import duckdb
 
 from meterboard.errors import Overloaded
+from meterboard.service.table_data import Answer, Paged, Value, table_data
 
-Value = str | int | float | datetime | None
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a spreadsheet run a cell, by OWASP's rule against CSV injection; the last four are full-width forms."""
 FileFormat = Literal["csv", "parquet"]
@@ -74,6 +74,23 @@ class ExportFile:
         size = self.content.tell()
         self.content.seek(0)
         return size
+
+
+def write_in_full(
+    ask: Callable[[int, int], Paged], file: ExportFile, *, form: FileFormat, with_estimates: bool
+) -> int:
+    """Writes the rows of all pages of an answer; returns how many bytes they take."""
+    parts = (table_data(page, with_estimates=with_estimates) for page in in_pages(ask))
+    first = next(parts)
+    return file.write(
+        form, first.columns, chain(first.rows, chain.from_iterable(part.rows for part in parts))
+    )
+
+
+def to_bytes(answer: Answer, form: FileFormat) -> bytes:
+    """Returns an answer of few rows as a file."""
+    columns, rows = table_data(answer)
+    return to_csv(columns, rows) if form == "csv" else to_parquet(columns, rows)
 
 
 class Exports:

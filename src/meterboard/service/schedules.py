@@ -20,5 +20,5 @@ class Schedules:
         if OWN not in reference:
             return builtin_schedule(reference)
         if reference not in self._own:  # an own schedule never changes: a new one gets a new number
-            self._own[reference] = read_schedule(self._text(reference))
+            self._own[reference] = read_schedule(self._text(reference), stored=True)
         return self._own[reference]

@@ -17,8 +17,8 @@ from meterboard.errors import Forbidden, MeterboardError, NotFound, Unauthentica
 from meterboard.web.live import live
 from meterboard.web.page_state import settled
 from meterboard.web.pages.calls import calls
-from meterboard.web.pages.connections import connections
 from meterboard.web.pages.dashboard.page import dashboard
+from meterboard.web.pages.flows import earlier_address, flows
 from meterboard.web.pages.picker import values
 from meterboard.web.pages.table.page import table
 from meterboard.web.pages.table.tasks import tasks
@@ -52,7 +52,8 @@ def pages() -> list[Router]:
                 dashboard,
                 table,
                 calls,
-                connections,
+                flows,
+                earlier_address,
                 tasks,
                 values,
                 verification,

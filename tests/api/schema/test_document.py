@@ -29,7 +29,7 @@ STATISTICS = (
     "table",
     "flows",
     "integration-tasks",
-    "connections",
+    "related",
     "values",
 )
 READS = (
@@ -146,8 +146,8 @@ CALLS: dict[str, tuple[dict[str, Any], str, Any]] = {
     "statistics.get_table": ({"columns": "module,user"}, "total_rows", 3),
     "statistics.get_flows": ({"columns": "user,module"}, "total.calls", 3),
     "statistics.get_integration_tasks": ({}, "total.tasks", 1),
-    "statistics.get_connections": ({"ip": ["10.0.0.1"]}, "total.calls", 1),
-    "statistics.get_values": ({"column": "GetValuesColumn.MODULE", "search": "lea"}, "names", 1),
+    "statistics.get_related": ({"ip": ["10.0.0.1"]}, "total.calls", 1),
+    "statistics.get_values": ({"column": "GetValuesColumn.MODULE", "search": "lea"}, "value_count", 1),
     "statistics.get_verification": ({}, "difference", 0),
     "events.list_events": ({"application": ["Sync"]}, "next_", None),
     "credits_.get_credits": ({}, "calls", 3),

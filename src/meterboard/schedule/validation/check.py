@@ -107,7 +107,7 @@ def _of_wildcards(rule: RequestRule) -> Iterator[Fault]:
 
 def _of_templates(rule: RequestRule) -> Iterator[Fault]:
     named = [found[1] for found in PLACEHOLDER.finditer(rule.path) if found[1] not in UNKEPT]
-    known = list(dict.fromkeys([*named, "verb", "done"]))
+    known = list(dict.fromkeys([*named, "verb", "action_suffix"]))
     for key in ("method", "module", "version"):
         template = getattr(rule, key)
         if template == f"{{{key}}}" and key != "method":
@@ -122,15 +122,15 @@ def _of_templates(rule: RequestRule) -> Iterator[Fault]:
 
 
 def _of_price(rule: PriceRule) -> Iterator[Fault]:
-    most, steps = rule.most, rule.steps
+    maximum, steps = rule.max, rule.steps
     if (rule.credits is None) == (steps is None):
         yield Fault("credits", "A price needs either credits or steps, and not both.")
-    figures = {"credits": rule.credits, "most": most, "failed": rule.failed}
+    figures = {"credits": rule.credits, "max": maximum, "failed": rule.failed}
     for key, value in [*figures.items(), *(("steps", credits) for _, credits in steps or [])]:
         if value is not None and not 0 <= value <= MAX_CREDITS:
             yield Fault(key, f"Credits are whole numbers from 0 to {MAX_CREDITS:,}.")
-        elif value is not None and most is not None and value > most:
-            yield Fault("most", f"most is {most:,}, but the price reaches {value:,} by its {key}.")
+        elif value is not None and maximum is not None and value > maximum:
+            yield Fault("max", f"max is {maximum:,}, but the price reaches {value:,} by its {key}.")
     if rule.per_records is not None and rule.per_records < 1:
         yield Fault("per_records", f"per_records is {rule.per_records}: use 1 or more.")
     if steps is not None:
@@ -154,19 +154,19 @@ def _of_steps(steps: Sequence[tuple[int, int]], rule: PriceRule) -> Iterator[Fau
 
 
 def _of_plan(plan: PlanRule) -> Iterator[Fault]:
-    figures = {"base": plan.base, "per_license": plan.per_license, "least": plan.least, "most": plan.most}
+    figures = {"base": plan.base, "per_license": plan.per_license, "min": plan.min, "max": plan.max}
     for key, value in figures.items():
         if value is not None and value < 0:
             yield Fault(key, f"{key} is {value:,}: use a whole number, 0 or more.")
-    if plan.most is not None and plan.least > plan.most:
-        yield Fault("least", f"least is {plan.least:,}, more than most, which is {plan.most:,}.")
+    if plan.max is not None and plan.min > plan.max:
+        yield Fault("min", f"min is {plan.min:,}, more than max, which is {plan.max:,}.")
 
 
 def _of_plans(plan: PlanRule, earlier: Sequence[PlanRule]) -> Iterator[Fault]:
     """A plan holds from the day after the one before it of its name ended."""
-    names = {plan.name, *plan.also}
+    names = {plan.name, *plan.aliases}
     for other in earlier:
-        shared = sorted(names & {other.name, *other.also})
+        shared = sorted(names & {other.name, *other.aliases})
         if shared and (plan.until or date.max) == (other.until or date.max):
             when = f"until {plan.until}" if plan.until else "now"
             yield Fault("name", f"Two plans are called {shared[0]!r} and both are in force {when}.")

@@ -71,7 +71,7 @@ def _answer(
 ) -> tuple[BreakdownAnswer, str]:
     """The answer, and what it is compared with in words."""
     answer = reading.breakdown(period, filters, by, limit=limit)
-    if address.shows("compare") == "nothing":
+    if address.shows("compare") == "none":
         return answer, ""
     answer = reading.compared(answer, period, filters)
     return answer, than(period, answer.previous) if answer.previous else ""

@@ -88,7 +88,7 @@ def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
         heads=ordering.heads(address),
         further=ordering.further(),
         page_sizes=PAGE_SIZES,
-        connections=address.connections(asked.columns),
+        related=address.related(asked.columns),
     )
 
 

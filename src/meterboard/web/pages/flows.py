@@ -1,9 +1,10 @@
-"""Connections as a picture: what the names of two or three columns have in common. Every flow is also in a list."""
+"""Flows between the names of two or three columns, as a graph and as a list."""
 
 from collections import defaultdict
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.response import Redirect
 from msgspec import Struct
 
 from meterboard.domain.access import Viewer
@@ -11,7 +12,7 @@ from meterboard.domain.query import DIMENSIONS, NOT, parse_columns, parse_filter
 from meterboard.service.reads import shared
 from meterboard.service.statistics.answers import FlowColumn, FlowsAnswer
 from meterboard.service.statistics.statistics import Reading, Statistics
-from meterboard.web.page_state import CALLS, TABLE, Address
+from meterboard.web.page_state import CALLS, FLOWS, TABLE, Address
 from meterboard.web.pages.colours import colours_of
 from meterboard.web.pages.empty_states import nothing
 from meterboard.web.pages.frame import address_of, frame
@@ -52,9 +53,16 @@ class Link(Struct, frozen=True):
     calls_url: str
 
 
-@get("/connections", include_in_schema=False)
+@get("/connections", include_in_schema=False, sync_to_thread=False)
+def earlier_address(request: Request[Any, Any, Any]) -> Redirect:
+    """Redirects bookmarks of the page's earlier address for good."""
+    query = request.url.query
+    return Redirect(f"{FLOWS}?{query}" if query else FLOWS, status_code=301)
+
+
+@get(FLOWS, include_in_schema=False)
 @shared
-def connections(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
+def flows(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
     """Which names of the columns chosen are connected, and by how much."""
     address = address_of(request, KNOWN)
     measure = address.shows("measure")
