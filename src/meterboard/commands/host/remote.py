@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from meterboard.client.backoff import Backoff
-from meterboard.client.transport import Answer, NoAnswer
+from meterboard.client.transport import NoResponse, Response
 from meterboard.commands.host.keys import TemporaryKeys
 from meterboard.commands.host.transport import FolderTransport
 from meterboard.domain.event import MAX_BODY_BYTES, UsageEvent
@@ -127,14 +127,14 @@ class RemoteHost:
             raise ServerAway(f"{error} Run the import again; nothing is counted twice.") from error
         return outcome_of(msgspec.json.decode(answer.body, type=Receipt))
 
-    def _ask(self, secret: str, send: Callable[[], Answer]) -> Answer:
+    def _ask(self, secret: str, send: Callable[[], Response]) -> Response:
         """Sends a request until the server has time for it. Raises: DataFolderError: it refuses, or does not answer."""
         backoff = Backoff()
         give_up = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 answer = send()
-            except NoAnswer as error:
+            except NoResponse as error:
                 raise ServerAway(
                     f"The server at {self.address} does not answer: {error.__cause__ or error}."
                 ) from error
@@ -142,9 +142,9 @@ class RemoteHost:
                 return answer
             if answer.status not in BUSY or time.monotonic() > give_up:
                 raise self._refusal(secret, answer)
-            time.sleep(backoff.next(answer.retry_after))
+            time.sleep(backoff.next_delay(answer.retry_after))
 
-    def _refusal(self, secret: str, answer: Answer) -> DataFolderError:
+    def _refusal(self, secret: str, answer: Response) -> DataFolderError:
         message = f"The server at {self.address} refused: {_detail(answer)}"
         if answer.status == HTTPStatus.UNAUTHORIZED:
             self._keys.discard_if_revoked(secret)
@@ -173,7 +173,7 @@ def _members(event: UsageEvent) -> bytes:
     return b"," + fields if fields else b""
 
 
-def _detail(answer: Answer) -> str:
+def _detail(answer: Response) -> str:
     try:
         return str(msgspec.json.decode(answer.body)["detail"])
     except (msgspec.MsgspecError, KeyError, TypeError):
