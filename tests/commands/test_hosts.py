@@ -29,8 +29,8 @@ from meterboard.network.running_server import Running, running_server, write_not
 from meterboard.service.ingest.calls import Calls, Outcome, What
 from meterboard.services import Accounts, Services
 from meterboard.settings import Settings
-from tests.client.conftest import eventually
 from tests.server import Server, command_here
+from tests.waiting import eventually
 
 SECRET = "the secret of a server that was killed"
 

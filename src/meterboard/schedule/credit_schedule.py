@@ -15,7 +15,7 @@ from meterboard.schedule.classify import Classification, Classifier, Words
 from meterboard.schedule.earlier_names import with_current_names
 from meterboard.schedule.file import ScheduleFile
 from meterboard.schedule.path_cache import Shapes
-from meterboard.schedule.price import Call, Price, PriceList, PriceRule, Tariff
+from meterboard.schedule.price import Price, PricedCall, PriceList, PriceRule, Tariff
 from meterboard.schedule.reason import Reason
 from meterboard.schedule.validation.check import HTTP_METHODS, check
 from meterboard.schedule.validation.toml_lines import Path, line_of, lines_of
@@ -63,11 +63,11 @@ class CreditSchedule:
         """Returns the prices that calls of a version, module and method may have."""
         return self._prices.tariff(version, module, method)
 
-    def price(self, call: Call) -> Price:
+    def price(self, call: PricedCall) -> Price:
         """Returns what a call costs: nothing where no price fits."""
         return self._prices.price(call)
 
-    def rule(self, call: Call) -> PriceRule | None:
+    def rule(self, call: PricedCall) -> PriceRule | None:
         """Returns the row of the price list that a call is priced by; None: no row fits."""
         return self._prices.rule(call)
 

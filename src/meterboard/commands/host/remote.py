@@ -134,7 +134,7 @@ class RemoteHost:
                 return answer
             if answer.status not in BUSY or time.monotonic() > give_up:
                 raise self._refusal(secret, answer)
-            time.sleep(backoff.next(answer.retry_after))
+            time.sleep(backoff.next_delay(answer.retry_after))
 
     def _refusal(self, secret: str, answer: Response) -> MeterboardError:
         message = f"The server at {self.address} refused: {_detail(answer)}"

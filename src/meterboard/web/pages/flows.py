@@ -80,7 +80,7 @@ def flows(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
         }
     links = _links(answer, columns, address)
     return page(
-        "connections.html",
+        "flows.html",
         **values,
         chosen=chosen,
         measure=measure,
