@@ -14,7 +14,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "wording": set(),
     "clock": ALONE,
-    "settings": ALONE,
+    "settings": MODEL,
     "data_folder": ALONE,
     "domain": ALONE,
     "schedule": {"wording", *MODEL},
