@@ -52,6 +52,7 @@ def _priced(services: Services, acme: Organization, events: list[UsageEvent], br
     ingest = Ingest(
         services.meter,
         SystemClock(),
+        dimensions=services.dimensions,
         retention=timedelta(days=services.settings.retention_days),
         schedule=builtin_schedule,
         organizations=services.accounts.organizations.with_names,
