@@ -16,21 +16,21 @@ from meterboard.clock import SystemClock
 from meterboard.commands.host.following import deliver_while_following
 from meterboard.commands.host.host import open_host
 from meterboard.commands.host.keys import KEY_LIFETIME
-from meterboard.commands.host.remote import ServerAway
 from meterboard.commands.proxy import FolderMeter
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.instance import PATH, proof
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import micros
+from meterboard.errors import ServerAway
 from meterboard.importers.delivery import to_meter
 from meterboard.importers.following import Following
 from meterboard.network.running_server import Running, running_server, write_note
 from meterboard.service.ingest.calls import Calls, Outcome, What
 from meterboard.services import Accounts, Services
 from meterboard.settings import Settings
-from tests.client.conftest import eventually
 from tests.server import Server, command_here
+from tests.waiting import eventually
 
 SECRET = "the secret of a server that was killed"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import IO
 
-from meterboard.client.transport import Answer, NoAnswer, Transport
+from meterboard.client.transport import NoResponse, Response, Transport
 from meterboard.network.running_server import connection_to_running
 
 
@@ -20,11 +20,11 @@ class FolderTransport(Transport):
         super().__init__("http://127.0.0.1", key, timeout)  # an address that is never used
         self._data = data
 
-    def download(self, path: str, output: IO[bytes]) -> Answer:
+    def download(self, path: str, output: IO[bytes]) -> Response:
         """
         Writes the body of an answer to `output`, that of a refusal excepted: the returned answer has it.
 
-        Raises: NoAnswer: the server does not answer, or not in full.
+        Raises: NoResponse: the server does not answer, or not in full.
         """
         self.close()  # a connection that was idle may be closed at the other end
         try:
@@ -38,7 +38,7 @@ class FolderTransport(Transport):
             return self._read(response)
         except (OSError, HTTPException) as error:
             self.close()
-            raise NoAnswer(f"{type(error).__name__}: {error}") from error
+            raise NoResponse(f"{type(error).__name__}: {error}") from error
 
     def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> HTTPResponse:
         if self._connection.sock is None:
