@@ -4,6 +4,7 @@ import gzip
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,14 @@ def test_an_organisation_says_what_it_got_and_what_is_next(tmp_path: Path) -> No
         "Created Acme Corp: unlimited credits in 24 hours, days of Asia/Kolkata, prices of one-per-call.",
         "Next, make a key for it: meterboard key create 'Acme Corp'",
     ]
+
+
+def test_a_command_to_copy_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    name = 'Acme "$HOME" & sons'
+    made = command("org", "create", name, data=tmp_path)
+
+    (_, following) = made.stdout.splitlines()
+    assert shlex.split(following.partition(": ")[2]) == ["meterboard", "key", "create", name]
 
 
 @pytest.mark.parametrize(

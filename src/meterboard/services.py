@@ -17,6 +17,7 @@ from meterboard.accounts.organizations import Organizations
 from meterboard.accounts.people import People
 from meterboard.clock import Clock, SystemClock
 from meterboard.data_folder import not_usable, prepare_folder
+from meterboard.domain.dimensions import parse_dimensions
 from meterboard.errors import DataFolderError
 from meterboard.service.access import Access
 from meterboard.service.credits import LiveCredits
@@ -61,25 +62,37 @@ class Accounts:
         self.database.close()
 
 
+def _access(accounts: Accounts) -> Access:
+    return Access(
+        key=accounts.keys.bearer,
+        is_key=accounts.keys.is_known,
+        viewer=accounts.people.viewer,
+        is_session=accounts.people.is_session,
+        sign_in=accounts.people.sign_in,
+        sign_out=accounts.people.sign_out,
+    )
+
+
 class Services:
     """Everything behind the API and the pages. One process at a time can hold a data folder's usage."""
 
     def __init__(self, data: Path, settings: Settings, clock: Clock | None = None) -> None:
-        """Raises: DataFolderError."""
+        """Raises: DataFolderError. SettingError: the dimensions of the settings can't be used."""
         self.clock = clock or SystemClock()
         self.settings = settings
         self.instance_secret = token_hex(32)  # proves to commands that it is this server: see server.json
         self.accounts = Accounts(data, self.clock)
         self.schedules = Schedules(self.accounts.organizations.schedule_text)
-        self.store = DuckDBStore(data, memory=settings.memory)
+        self.dimensions = parse_dimensions(settings.dimensions)
+        self.store = DuckDBStore(data, memory=settings.memory, dimensions=self.dimensions)
         self._add_writing()
         self._add_reading(data)
-        self._add_access()
+        self.access = _access(self.accounts)
 
     def _add_writing(self) -> None:
         settings, clock, store = self.settings, self.clock, self.store
         retention = timedelta(days=settings.retention_days)
-        last_receipt = store.last_receipt()
+        receipts = store.receipt_hours()
         store.take_back_watermark(clock.now())  # an earlier start may have had a clock that was ahead
         self.health = Health(__version__, clock)
         self.meter = Meter(
@@ -95,13 +108,14 @@ class Services:
             watermark=self._watermark,
         )
         self.refresh = Refresh(self.meter, clock, settings.refresh_interval)
-        self.retention = Retention(self.meter, clock, retention, last_receipt=last_receipt)
+        self.retention = Retention(self.meter, clock, retention, receipts=receipts)
         self.ingest = Ingest(
             self.meter,
             clock,
             retention=retention,
             schedule=self.schedules.of,
             organizations=self.accounts.organizations.with_names,
+            dimensions=self.dimensions,
             answered=self.health.received,
         )
 
@@ -115,17 +129,6 @@ class Services:
             self.store, self.refresh, self.clock, retention=retention, allowances=allowances
         )
         self.verify = Verify(self.store, self.refresh, self.clock)
-
-    def _add_access(self) -> None:
-        keys, people = self.accounts.keys, self.accounts.people
-        self.access = Access(
-            key=keys.bearer,
-            is_key=keys.is_known,
-            viewer=people.viewer,
-            is_session=people.is_session,
-            sign_in=people.sign_in,
-            sign_out=people.sign_out,
-        )
 
     @staticmethod
     def exists(data: Path) -> bool:
@@ -141,7 +144,7 @@ class Services:
         refresh, retention = self.refresh, self.retention
         minute, hour = timedelta(minutes=1), timedelta(hours=1)
         jobs = [
-            Job("refresh", refresh.run, refresh.interval, refresh.next_after)
+            Job("refresh", refresh.run, refresh.interval, refresh.first_due)
             if refresh.interval
             else Job("refresh", refresh.run, minute),
             Job("retention", lambda _: retention.enforce(), hour),

@@ -128,6 +128,10 @@ def test_who_may_do_what(server: Server, askers: dict[str, httpx.Client], method
         options = {"json": body if name == "provider" else {}} if method == "POST" else {}
         with client.stream(method, f"{where}?{question}", **options) as answer:  # type: ignore[arg-type]
             found[name] = answer.status_code
+            if path.startswith("/v1/") or ROUTES[method, path] == PAGE:
+                headers = answer.headers
+                kept = (headers.get_list("cache-control"), headers.get_list("x-content-type-options"))
+                assert kept == (["no-store"], ["nosniff"]), name
 
     assert Guarded(**found) == ROUTES[method, path]
 

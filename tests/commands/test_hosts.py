@@ -16,13 +16,13 @@ from meterboard.clock import SystemClock
 from meterboard.commands.host.following import deliver_while_following
 from meterboard.commands.host.host import open_host
 from meterboard.commands.host.keys import KEY_LIFETIME
-from meterboard.commands.host.remote import ServerAway
 from meterboard.commands.proxy import FolderMeter
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.instance import PATH, proof
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import micros
+from meterboard.errors import ServerAway
 from meterboard.importers.delivery import to_meter
 from meterboard.importers.following import Following
 from meterboard.network.running_server import Running, running_server, write_note

@@ -10,7 +10,7 @@ from meterboard.errors import ScheduleError
 from meterboard.schedule.builtin import builtin_text
 from meterboard.schedule.credit_schedule import read_schedule
 from meterboard.schedule.earlier_names import with_current_names
-from meterboard.schedule.price import Call
+from meterboard.schedule.price import PricedCall
 from meterboard.schedule.reason import Why, explained
 from meterboard.services import Services
 from meterboard.settings import Settings
@@ -62,7 +62,7 @@ def test_an_organisation_keeps_the_schedule_that_it_brought(tmp_path: Path) -> N
     services.close()
 
     assert schedule.classify("GET", "/crm/v8/Leads/actions/mass_convert").method == "leads.mass_convert.get"
-    assert schedule.price(Call("v8", "Leads", "records.create", records=500)).credits == 10
+    assert schedule.price(PricedCall("v8", "Leads", "records.create", records=500)).credits == 10
     updated = command_here(
         "org", "update", "acme", "--plan", "zoho-crm/zoho-one", "--licenses", "10", data=tmp_path
     )

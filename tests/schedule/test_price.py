@@ -13,7 +13,7 @@ from meterboard.domain.event import MAX_CREDITS
 from meterboard.domain.period import micros
 from meterboard.errors import ScheduleError
 from meterboard.schedule.file import ScheduleFile
-from meterboard.schedule.price import FAILED, Call, Price, PriceList, PriceRule, price_by
+from meterboard.schedule.price import FAILED, Price, PricedCall, PriceList, PriceRule, price_by
 from meterboard.schedule.validation.check import check
 
 amounts = st.integers(0, 60)
@@ -128,7 +128,10 @@ def test_the_bounds_are(rule: PriceRule, records: int | None, status: int | None
 def test_a_price_until_the_last_day_there_is_holds_for_ever() -> None:
     prices = PriceList([PriceRule(credits=7, until=date.max)], lambda rule: "")
 
-    assert prices.price(Call("v1", "", "", time=micros(datetime(9999, 12, 31, 23, tzinfo=UTC)))).credits == 7
+    assert (
+        prices.price(PricedCall("v1", "", "", time=micros(datetime(9999, 12, 31, 23, tzinfo=UTC)))).credits
+        == 7
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,4 +148,4 @@ def test_a_price_until_the_last_day_there_is_holds_for_ever() -> None:
 def test_an_escaped_name_of_a_parameter_counts_as_that_parameter(query: str, credits: int) -> None:
     prices = PriceList([PriceRule(credits=3, query="cvid"), PriceRule(credits=1)], lambda rule: "")
 
-    assert prices.price(Call("v1", "", "", query=query)).credits == credits
+    assert prices.price(PricedCall("v1", "", "", query=query)).credits == credits

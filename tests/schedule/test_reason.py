@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from meterboard.schedule.credit_schedule import read_schedule
-from meterboard.schedule.price import Call, PriceRule
+from meterboard.schedule.price import PricedCall, PriceRule
 from meterboard.schedule.reason import GIVEN, Reason, Why, explained
 
 PRICES = """
@@ -25,7 +25,7 @@ CRM = read_schedule(PRICES)
 
 
 def why(module: str = "", method: str = "", records: int | None = None, status: int | None = None) -> Why:
-    price = CRM.price(Call("v8", module, method, records, status))
+    price = CRM.price(PricedCall("v8", module, method, records, status))
     return explained(
         price.reason, records=records, status=status, credits=price.credits, estimated=price.estimated
     )
@@ -98,7 +98,7 @@ def test_an_event_that_said_its_credits_needs_no_schedule() -> None:
 
 def test_equal_reasons_are_kept_as_one() -> None:
     again = read_schedule(PRICES)
-    calls = [Call("v8", "", "create", records, 200) for records in (None, 1, 999)]
+    calls = [PricedCall("v8", "", "create", records, 200) for records in (None, 1, 999)]
 
     assert len({schedule.price(call).reason for schedule in (CRM, again) for call in calls}) == 1
 

@@ -8,7 +8,7 @@ from litestar.types import ExceptionHandlersMap
 from meterboard.api.auth import provide_key, provide_organization
 from meterboard.api.instance import instance
 from meterboard.api.metrics import metrics
-from meterboard.api.problems import on_anything_else, on_http_exception, on_meterboard_error
+from meterboard.api.problems import on_error, on_http_exception
 from meterboard.api.statistics.credits import credits, credits_returns
 from meterboard.api.statistics.events import events
 from meterboard.api.statistics.related import related, values
@@ -22,12 +22,10 @@ from meterboard.api.statistics.statistics import (
     table,
 )
 from meterboard.api.statistics.verify import verification
-from meterboard.errors import MeterboardError
 
 PROBLEMS: ExceptionHandlersMap = {
-    MeterboardError: on_meterboard_error,
     HTTPException: on_http_exception,
-    Exception: on_anything_else,
+    Exception: on_error,
 }
 
 

@@ -12,10 +12,11 @@ from meterboard.commands.host.accounts import no_meterboard, open_accounts
 from meterboard.commands.host.host import open_host
 from meterboard.commands.options import data_option
 from meterboard.data_folder import prepare_folder
-from meterboard.errors import DataFolderError, MeterboardError
+from meterboard.errors import DataFolderError, FileError, MeterboardError
 from meterboard.services import Accounts
 from meterboard.settings import read_settings
 from meterboard.web.render import STATIC
+from meterboard.wording import counted
 
 ENOUGH_BYTES = 1_000_000_000
 """Free disk below which a check fails: the log of a busy minute and a checkpoint need tens of megabytes."""
@@ -69,11 +70,11 @@ def _folder(data: Path) -> str:
 def _accounts(data: Path) -> str:
     with open_accounts(data) as accounts:
         count = len(accounts.organizations.all())
-    return f"{count} organisation{'' if count == 1 else 's'}"
+    return counted(count, "organisation")
 
 
 def _pages() -> str:
     missing = [name for name in ("main.js", "charts.js", "meterboard.css") if not (STATIC / name).is_file()]
     if missing:
-        raise DataFolderError(f"{', '.join(missing)} of the pages are missing. Reinstall Meterboard.")
+        raise FileError(f"{', '.join(missing)} of the pages are missing. Reinstall Meterboard.")
     return "script and style are installed"

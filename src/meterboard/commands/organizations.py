@@ -22,6 +22,7 @@ from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
 from meterboard.schedule.plan import allowances
 from meterboard.services import Accounts
 from meterboard.settings import read_settings
+from meterboard.wording import counted
 
 EVERYONE = "*"
 DEFAULT_SCHEDULE = "one-per-call"
@@ -89,7 +90,7 @@ def _schedule_of(accounts: Accounts, organization: Organization, name: str) -> C
 
 def _in_words(allowed: int | Sequence[Allowance] | None) -> str:
     credits = allowed if allowed is None or isinstance(allowed, int) else allowed[-1].credits
-    return "unlimited credits" if credits is None else f"{credits:,} credits"
+    return "unlimited credits" if credits is None else counted(credits, "credit")
 
 
 @click.group(cls=OneLineErrors)

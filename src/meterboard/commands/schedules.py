@@ -9,11 +9,11 @@ from meterboard.commands.errors import OneLineErrors
 from meterboard.commands.host.accounts import open_accounts
 from meterboard.commands.options import data_option
 from meterboard.domain.period import micros
-from meterboard.errors import InvalidParameter, NotFound
+from meterboard.errors import FileError, InvalidParameter
 from meterboard.importers.zoho_apis import schedule_of_apis
 from meterboard.schedule.builtin import builtin_schedule, builtin_text, is_file_name
 from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
-from meterboard.schedule.price import Call
+from meterboard.schedule.price import PricedCall
 from meterboard.schedule.reason import NO_PRICE, bounds_in_words, conditions_in_words
 
 ZOHO = "zoho-crm"
@@ -40,7 +40,7 @@ def explain(request: str, name: str, records: int | None, status: int | None) ->
     version, module, method, certain = chosen.classify(http, path.strip())
     query = path.partition("?")[2]
     records = certain if records is None else records
-    call = Call(version, module, method, records, status, query, micros(SystemClock().now()))
+    call = PricedCall(version, module, method, records, status, query, micros(SystemClock().now()))
     rule, price = chosen.rule(call), chosen.price(call)
     click.echo(f"version  {version or '(unknown)'}")
     click.echo(f"module   {module or '(unknown)'}")
@@ -118,8 +118,8 @@ def _chosen(name: str) -> CreditSchedule:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidParameter("file", f"The file {file} is not text in UTF-8.") from error
+        raise FileError(f"The file {file} is not text in UTF-8.") from error
     except OSError as error:
-        raise NotFound(f"The file {file} can't be opened: {error.strerror or error}.") from error
+        raise FileError(f"The file {file} can't be opened: {error.strerror or error}.") from error

@@ -35,7 +35,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from meterboard.domain.import_file import ImportFile
-from meterboard.errors import NotFound, UnreadableBody
+from meterboard.errors import FileError
 from meterboard.importers.sources import (
     BEGINNING,
     DAMAGED,
@@ -272,7 +272,7 @@ def _whereabouts(file: ImportFile, folder: Path) -> Path | None:
                 # An inode under another name may be that of a file which was deleted.
                 if begins_with(source.beginning, file) if other == path else _holds_all(source, file):
                     return other
-        except (NotFound, UnreadableBody):
+        except FileError:
             return other  # there, though it can't be read
         except OSError:
             continue
@@ -303,7 +303,7 @@ def _is_packed(source: Source, path: Path, other: Path) -> bool:
             for piece in _pieces(packed):
                 if b"".join(_pieces(whole, len(piece))) != piece:
                     return False
-    except (NotFound, UnreadableBody):
+    except FileError:
         return False
     return True
 

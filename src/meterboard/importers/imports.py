@@ -12,7 +12,7 @@ from typing import BinaryIO, TextIO
 
 from msgspec import Struct, field
 
-from meterboard.errors import InvalidParameter, UnreadableBody
+from meterboard.errors import FileError, InvalidParameter
 from meterboard.importers.delivery import Delivery
 from meterboard.importers.following import Following
 from meterboard.importers.formats.iis import IisColumns, iis_lines
@@ -52,8 +52,8 @@ def import_files(
     Deliver the calls of files in order, with a progress bar on `screen` if that is a terminal; then those of a file that
     grows, until it is told to stop.
 
-    Raises: NotFound: a file can't be opened. InvalidParameter: the format. UnreadableBody: a file is damaged; what came
-    before has been counted.
+    Raises: InvalidParameter: the format is wrong. FileError: a file can't be opened, or is damaged; what came before the
+    damage has been counted.
     """
     with Meterage(screen) as meterage:
         work = _Work(asked, Files(registry), delivery, meterage)
@@ -102,7 +102,7 @@ class _Work:
             else:
                 self._take_file(file, form, source)
         if self._damage is not None:
-            raise UnreadableBody(
+            raise FileError(
                 f"The file {file} can't be read to its end: {self._damage}. {self.tally.outcome.accepted:,} calls were "
                 "counted so far; import it again when it is whole, and nothing counts twice."
             ) from self._damage

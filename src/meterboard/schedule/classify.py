@@ -78,6 +78,7 @@ class Classifier:
         self.ids_are_alike = patterns.ids_are_alike(rule.path for rule in rules)
         kinds = patterns.kinds()
         self._kind = None if kinds is None else lru_cache(MOST_KEPT)(kinds.of)
+        # Emptied when it is full: threads share it, and a cache that orders its entries by use needs a lock.
         self._known: dict[tuple[object, ...], int | None] = {}
         self._named = lru_cache(MOST_KEPT)(self._name)
 

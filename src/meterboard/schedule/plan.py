@@ -1,11 +1,12 @@
 """Plans: what an edition may use in any rolling 24 hours, by its licenses, since when."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from msgspec import Struct
 
 from meterboard.domain.allowance import Allowance
+from meterboard.domain.period import midnight
 from meterboard.errors import InvalidParameter
 
 START = datetime(1971, 1, 1, tzinfo=UTC)
@@ -53,5 +54,5 @@ def allowances(rules: Sequence[PlanRule], name: str, *, licenses: int, add_on: i
     for rule in sorted(found, key=lambda rule: rule.until or date.max):
         history.append(Allowance(rule.credits(licenses, add_on), starts_at))
         if rule.until and rule.until < date.max:
-            starts_at = datetime.combine(rule.until + timedelta(days=1), time.min, UTC)
+            starts_at = midnight(rule.until + timedelta(days=1), UTC)
     return history

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from meterboard.schedule.earlier_names import price_with_current_names
-from meterboard.schedule.price import FAILED, Price, PriceRule, credits_in_words, price_by
+from meterboard.schedule.price import FAILED, Price, PriceRule, price_by
+from meterboard.wording import counted
 
 NO_PRICE = "no price fits"
 EVENT_SAID = "the event said its credits itself"
@@ -50,10 +51,10 @@ def explained(text: str, *, records: int | None, status: int | None, credits: in
     reason = _decoded(text)
     rule = reason.rule
     if not reason.schedule:
-        return Why(None, EVENT_SAID, None, credits_in_words(credits))
+        return Why(None, EVENT_SAID, None, counted(credits, "credit"))
     if rule is None:
-        return Why(reason.schedule, NO_PRICE, "nothing", credits_in_words(credits))
-    result = credits_in_words(credits)
+        return Why(reason.schedule, NO_PRICE, "nothing", counted(credits, "credit"))
+    result = counted(credits, "credit")
     if estimated:
         result += bounds_in_words(price_by(rule, records, status))
     facts = _facts(rule, records, status)
@@ -81,8 +82,7 @@ def _facts(rule: PriceRule, records: int | None, status: int | None) -> str:
     if rule.failed is not None:
         said.append("no status is known" if status is None else f"status {status}")
     if (rule.per_records or rule.steps) and not failed:
-        number = "an unknown number of" if records is None else f"{records:,}"
-        said.append(f"{number} {'record' if records == 1 else 'records'}")
+        said.append("an unknown number of records" if records is None else counted(records, "record"))
     if rule.estimated and not failed:
         said.append("what it depends on can't be known")
     return ", ".join(said)

@@ -5,11 +5,12 @@ Times are microseconds since 1970 UTC. What the statistics cover is covered here
 and happened, before the watermark.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from meterboard.domain.period import BUCKET_SECONDS
-from meterboard.domain.query import Scope
-from meterboard.usage.sql import DIMENSIONS, Parameter, Statement, bucket_range, filtered
+from meterboard.domain.query import DimensionName, Scope
+from meterboard.usage.sql import Parameter, Statement, bucket_range, column_list, filtered
 
 BUCKET_MICROS = BUCKET_SECONDS * 1_000_000
 # Events of one time are in the order of their receipt. Those that are alike in all of these can't be told apart, so
@@ -30,12 +31,20 @@ def covered(scope: Scope, watermark: int) -> Stretch:
     return Stretch(first * BUCKET_MICROS, min(after * BUCKET_MICROS, watermark))
 
 
-def page(scope: Scope, stretch: Stretch, watermark: int, *, limit: int, offset: int) -> Statement:
-    """The events of a stretch, newest first."""
+def page(
+    scope: Scope,
+    stretch: Stretch,
+    watermark: int,
+    dimensions: Sequence[DimensionName],
+    *,
+    limit: int,
+    offset: int,
+) -> Statement:
+    """The events of a stretch with their values of the dimensions, newest first."""
     events = _events(scope, stretch, watermark, f"time, {REST}")
     order = f"order by time desc, {REST}"
     return Statement(
-        f"select time, {DIMENSIONS}, credits, charged, estimated, records, coalesce(text, '') from ("
+        f"select time, {column_list(dimensions)}, credits, charged, estimated, records, coalesce(text, '') from ("
         f"{events.sql} {order} limit ? offset ?) as event join combination using (combination)"
         f" left join reason on number = reason {order}",
         [*events.parameters, limit, offset],

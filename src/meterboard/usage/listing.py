@@ -1,12 +1,12 @@
 """The events behind a number, a page at a time, from any store that answers SQL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import micros
-from meterboard.domain.query import Scope
+from meterboard.domain.query import DimensionName, Scope
 from meterboard.usage import events_sql as sql
 from meterboard.usage.sql import Statement
 from meterboard.usage.store import Listed, Listing
@@ -18,18 +18,26 @@ WIDER = 12
 Ask = Callable[[Statement], list[tuple[Any, ...]]]
 
 
-def listing(ask: Ask, scope: Scope, watermark: datetime, limit: int, cursor: Cursor | None) -> Listing:
-    """See `meterboard.usage.store.Snapshot.events`."""
-    return _Events(ask, scope, micros(watermark)).listing(limit, cursor)
+def listing(
+    ask: Ask,
+    scope: Scope,
+    watermark: datetime,
+    dimensions: Sequence[DimensionName],
+    limit: int,
+    cursor: Cursor | None,
+) -> Listing:
+    """Returns what `meterboard.usage.store.Snapshot.events` does, of any store that answers SQL."""
+    return _Events(ask, scope, micros(watermark), dimensions).listing(limit, cursor)
 
 
 class _Events:
     """The events of one scope. A place among them is a time and how many of that time lie before it."""
 
-    def __init__(self, ask: Ask, scope: Scope, watermark: int) -> None:
+    def __init__(self, ask: Ask, scope: Scope, watermark: int, dimensions: Sequence[DimensionName]) -> None:
         self._ask = ask
         self._scope = scope
         self._watermark = watermark
+        self._dimensions = dimensions
         self._since, self._until = sql.covered(scope, watermark)
 
     def listing(self, limit: int, cursor: Cursor | None) -> Listing:
@@ -65,7 +73,9 @@ class _Events:
         rows: list[tuple[Any, ...]] = []
         for span in _widening(until - self._since):
             stretch = sql.Stretch(until - span, until)
-            rows = self._ask(sql.page(self._scope, stretch, self._watermark, limit=limit, offset=passed))
+            rows = self._ask(
+                sql.page(self._scope, stretch, self._watermark, self._dimensions, limit=limit, offset=passed)
+            )
             if len(rows) == limit:
                 break
         return [_listed(row) for row in rows]

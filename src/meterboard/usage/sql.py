@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from meterboard.domain.event import REFUSED, UNKNOWN
 from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY
-from meterboard.domain.query import NOT, Breakdown, Dimension, Order, Scope
+from meterboard.domain.query import NOT, Breakdown, DimensionName, Order, Scope
 
 Parameter = int | str
 CALLER = {
@@ -18,9 +18,12 @@ CALLER = {
     "kind": "case when function <> '' then 'function' else 'application' end",
 }
 
-DIMENSIONS = 'application, function, module, method, version, ip, "user", status'
-"""What statistics can be asked by, as columns."""
 SUMS = ("calls", "credits", "integration_tasks", "estimated")
+
+
+def column_list(names: Iterable[DimensionName]) -> str:
+    """Dimensions as columns: an own one may have the name of a word of SQL."""
+    return ", ".join(f'"{name}"' for name in names)
 
 
 class Statement(NamedTuple):
@@ -68,7 +71,7 @@ def sums(
         f" from ({usage.sql}) as usage group by {', '.join(names)} having sum(calls) <> 0"
     )
     ranked = [_ranked(number, by, tasks_only) for number, by in enumerate(columns)]
-    places = [f"place_{number}" for number in range(len(ranked))]
+    places = [f'"place {number}"' for number in range(len(ranked))]
     keys = ", ".join([*names[: len(step)], *places, *(name for column in ranked for name in column.names)])
     return Statement(
         f"with joined as ({joined}){''.join(column.query for column in ranked)}"
@@ -88,8 +91,8 @@ class _Ranked(NamedTuple):
 
 def _ranked(number: int, by: Breakdown, tasks_only: bool) -> _Ranked:
     values = CALLER if by == "caller" else {"name": f'"{by}"'}
-    own = {f"{name}_{number}": value for name, value in values.items()}
-    table, place, count = f"ranked_{number}", f"place_{number}", f"count_{number}"
+    own = {f'"{name} {number}"': value for name, value in values.items()}
+    table, place, count = f"ranked_{number}", f'"place {number}"', f'"count {number}"'
     named = ", ".join(f"{value} as {name}" for name, value in own.items())
     tasks = " where function <> ''" if tasks_only else ""
     query = (
@@ -108,7 +111,7 @@ def _columns_of(by: Breakdown) -> tuple[str, ...]:
 
 def groups(
     scope: Scope,
-    columns: Sequence[Dimension],
+    columns: Sequence[DimensionName],
     *,
     order: Sequence[Order],
     limit: int | None,
@@ -124,26 +127,26 @@ def groups(
 
 
 def sections(
-    scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int | None, offset: int
+    scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order], limit: int | None, offset: int
 ) -> Statement:
     """
     Each value of the first column with its sums, its combinations, and the number and the first of the values of each
     other column; then the number of sections, the combinations, tasks and sums of all.
     """
-    first, *others = [f'"{column}"' for column in columns]
-    usage = _usage(scope, _with_function([first, *others]))
+    names = [f'"{column}"' for column in columns]
+    first, others = names[0], columns[1:]
+    usage = _usage(scope, _with_function(names))
     counts = [
-        f", count(distinct {name}) as count_{name[1:-1]}, min({name}) as first_{name[1:-1]}"
-        for name in others
+        f', count(distinct "{name}") as "count of {name}", min("{name}") as "first {name}"' for name in others
     ]
     sections = (
         f"select {first}, {', '.join(f'sum({sum}) as {sum}' for sum in SUMS)}, count(*) as combinations"
-        f"{''.join(counts)} from ({_grouped([first, *others], [first, *others], usage)}) as grouped group by {first}"
+        f"{''.join(counts)} from ({_grouped(names, names, usage)}) as grouped group by {first}"
     )
     shown = _shown(first)
-    by = {first: shown, **{name: f"count_{name[1:-1]}" for name in others}}
+    by = {first: shown, **{f'"{name}"': f'"count of {name}"' for name in others}}
     keys = [f"{by.get(name, name)} {direction}" for name, direction in _keys(order)]
-    chosen = [f", count_{name[1:-1]}, first_{name[1:-1]}" for name in others]
+    chosen = [f', "count of {name}", "first {name}"' for name in others]
     sql = (
         f"select {first}, {', '.join(SUMS)}, combinations{''.join(chosen)}, count(*) over () as count,"
         " sum(combinations) over () as all_combinations, sum(integration_tasks) over () as all_tasks,"
@@ -153,7 +156,9 @@ def sections(
     return _limited(Statement(sql, usage.parameters), limit, offset)
 
 
-def within(scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int) -> Statement:
+def within(
+    scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order], limit: int
+) -> Statement:
     """Each combination of `columns` with its sums, of each value of the first column the first `limit`."""
     names = [f'"{column}"' for column in columns]
     usage = _usage(scope, _with_function(names))
@@ -169,7 +174,7 @@ def within(scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order]
     )
 
 
-def connected(scope: Scope, columns: Sequence[Dimension], *, limit: int) -> Statement:
+def connected(scope: Scope, columns: Sequence[DimensionName], *, limit: int) -> Statement:
     """
     The values of each column with calls and credits, and the number of the column's values; and one row of everything.
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.event import CallBatch, EventBatch
-from meterboard.domain.query import Breakdown, Dimension, Order, Scope
+from meterboard.domain.query import Breakdown, DimensionName, Order, Scope
 
 
 class Usage(NamedTuple):
@@ -87,7 +87,7 @@ class Groups(Struct, frozen=True):
 
 class Listed(NamedTuple):
     """
-    An event as it is kept. `time` in microseconds since 1970 UTC, `values` those of DIMENSIONS, `records` -1 where
+    An event as it is kept. `time` in microseconds since 1970 UTC, `values` those of all dimensions, `records` -1 where
     nothing says how many, `reason` empty where it was not kept.
     """
 
@@ -168,7 +168,7 @@ class Snapshot(Protocol):
     def groups(
         self,
         scope: Scope,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         *,
         order: Sequence[Order],
         limit: int | None,
@@ -188,7 +188,7 @@ class Snapshot(Protocol):
     def sections(
         self,
         scope: Scope,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         *,
         order: Sequence[Order],
         limit: int | None,
@@ -203,14 +203,14 @@ class Snapshot(Protocol):
         ...
 
     def within(
-        self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int
+        self, scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order], limit: int
     ) -> list[Group]:
         """The combinations of `columns`, of each value of the first the first `limit`."""
         ...
 
     def connected(
-        self, scope: Scope, columns: Sequence[Dimension], *, limit: int
-    ) -> dict[Dimension, Connected]:
+        self, scope: Scope, columns: Sequence[DimensionName], *, limit: int
+    ) -> dict[DimensionName, Connected]:
         """The values of each of `columns`, each column for itself."""
         ...
 
@@ -284,8 +284,8 @@ class UsageStore(Protocol):
         """The latest receipt or watermark stored; no later one may be earlier than this."""
         ...
 
-    def last_receipt(self) -> datetime | None:
-        """When the latest event was received; None: there is none."""
+    def receipt_hours(self) -> list[datetime]:
+        """The beginnings of the hours in which the stored events were received, in order."""
         ...
 
     def expect_events(self) -> None:

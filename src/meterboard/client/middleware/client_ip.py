@@ -68,16 +68,20 @@ def _without_port(text: str) -> str:
 
 
 def address(text: str) -> str | None:
-    """An address as Meterboard takes it; None for what is none."""
+    """
+    Returns an address in its canonical form; None for what is none.
+
+    A copy of the server's `canonical_ip`, which the client can't import: the two agree on every text.
+    """
     return _address(text) if len(text) <= MAX_CHARACTERS else None
 
 
 @lru_cache(maxsize=16_384)
 def _address(text: str) -> str | None:
     try:
-        parsed = ip_address(text.partition("%")[0])
+        parsed = ip_address(text)
     except ValueError:
         return None
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
-    return str(parsed)
+    return str(parsed).partition("%")[0]

@@ -10,12 +10,14 @@ import click
 from meterboard.commands.host.host import host_of
 from meterboard.commands.host.keys import TemporaryKeys, temporary_keys
 from meterboard.domain.organization import Organization
-from meterboard.errors import DataFolderError, StoreFailed
+from meterboard.errors import DataFolderError, MeterboardError, ServerRefused, Unavailable
 from meterboard.importers.delivery import Delivery
 from meterboard.importers.following import Following
 from meterboard.importers.reading.fields import Wanted
 from meterboard.service.ingest.calls import Calls, Outcome
 
+NO_HOST: tuple[type[MeterboardError], ...] = (DataFolderError, ServerRefused, Unavailable)
+"""Errors after which a delivery is tried again."""
 RETRY_SECONDS = 0.5
 """After a server stopped, or the folder was held by another process: how long until the next try."""
 PAUSE_SECONDS = 5.0
@@ -46,13 +48,13 @@ class _Deliveries:
         self._pause = 0.0
 
     def deliver(self, calls: Calls) -> Outcome:
-        """Delivers calls. Raises: DataFolderError, StoreFailed: following was stopped before there was a host."""
+        """Delivers calls. Raises: one of NO_HOST: following was stopped before there was a host."""
         if not calls.times:
             return Outcome()
         while True:
             try:
                 outcome = self._try(calls)
-            except (DataFolderError, StoreFailed) as error:
+            except NO_HOST as error:
                 self._report(str(error))
                 if self._following.wait(RETRY_SECONDS):
                     raise

@@ -35,7 +35,7 @@ class Host(AbstractContextManager["Host"], Protocol):
         ...
 
     def port_status(self) -> str:
-        """Returns the state of the server's port in a few words. Raises: DataFolderError: it is taken."""
+        """Returns the state of the server's port in a few words. Raises: AddressError: it is taken."""
         ...
 
     def verify(self, organization: Organization) -> Verification:

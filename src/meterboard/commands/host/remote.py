@@ -20,7 +20,7 @@ from meterboard.domain.event import MAX_BODY_BYTES, UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.domain.query import Dimension
-from meterboard.errors import DataFolderError
+from meterboard.errors import MeterboardError, ServerAway, ServerRefused
 from meterboard.importers.delivery import BATCH_EVENTS, Delivery, outcome_of
 from meterboard.importers.reading.fields import Wanted
 from meterboard.network.running_server import Running
@@ -32,14 +32,6 @@ from meterboard.service.verify import Verification
 PATIENCE_SECONDS = 60.0
 """How long the server may take to answer, and how long a busy one is asked again."""
 BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-
-
-class ServerAway(DataFolderError):
-    """The server does not answer, or has no time; events sent to it may have been stored."""
-
-
-class KeyRefused(DataFolderError):
-    """The server does not know the key."""
 
 
 class RemoteHost:
@@ -128,7 +120,7 @@ class RemoteHost:
         return outcome_of(msgspec.json.decode(answer.body, type=Receipt))
 
     def _ask(self, secret: str, send: Callable[[], Response]) -> Response:
-        """Sends a request until the server has time for it. Raises: DataFolderError: it refuses, or does not answer."""
+        """Sends a request until the server has time for it. Raises: ServerRefused. ServerAway: it does not answer."""
         backoff = Backoff()
         give_up = time.monotonic() + PATIENCE_SECONDS
         while True:
@@ -144,13 +136,13 @@ class RemoteHost:
                 raise self._refusal(secret, answer)
             time.sleep(backoff.next_delay(answer.retry_after))
 
-    def _refusal(self, secret: str, answer: Response) -> DataFolderError:
+    def _refusal(self, secret: str, answer: Response) -> MeterboardError:
         message = f"The server at {self.address} refused: {_detail(answer)}"
         if answer.status == HTTPStatus.UNAUTHORIZED:
             self._keys.discard_if_revoked(secret)
-            return KeyRefused(message)
+            return ServerRefused(message)
         is_away = answer.status in BUSY or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        return ServerAway(message) if is_away else DataFolderError(message)
+        return ServerAway(message) if is_away else ServerRefused(message)
 
 
 def _as_json(calls: Calls) -> list[bytes]:

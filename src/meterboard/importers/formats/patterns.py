@@ -118,7 +118,7 @@ _BARE_TIME = re.compile(r"%[<>]?(?:\{(?:begin|end):?\})?t")
 """Apache writes these times in brackets."""
 
 
-class Part(NamedTuple):
+class FormatPart(NamedTuple):
     """
     What stands in front of a variable, the variable's field if it has one, and what its value looks like.
 
@@ -138,7 +138,7 @@ class Pattern(NamedTuple):
     `needs_all`: where a part ends can't be known from what follows it alone.
     """
 
-    parts: list[Part]
+    parts: list[FormatPart]
     behind: str
     zone: str = UTC
     needs_all: bool = False
@@ -226,9 +226,9 @@ def read_pattern(text: str, mapping: Mapping[str, str] | None = None, zone: str 
     return Pattern(parts, behind, zone, needs_all)
 
 
-def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> tuple[list[Part], str]:
+def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> tuple[list[FormatPart], str]:
     """The parts of a format, and what stands behind the last. `chosen`: the fields of variables, by their names."""
-    parts: list[Part] = []
+    parts: list[FormatPart] = []
     seen = set(chosen.values())
     end = 0
     variables = list(spelling.finditer(text))
@@ -251,7 +251,7 @@ def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> t
         )
         if time is not None and not any(part.time in (ANY, COMMON_LOG) for part in parts):
             field = f"time{sum(part.time is not None for part in parts) or ''}"
-            parts.append(Part(before, field, time.value or _value(before, behind), time))
+            parts.append(FormatPart(before, field, time.value or _value(before, behind), time))
             continue
         field = chosen.get(name) or ("" if _VARIABLES.get(name) in seen else _VARIABLES.get(name, ""))
         seen.add(field)
@@ -261,7 +261,7 @@ def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> t
             value = _CLASSES.get(name) or r"[^\[]*"
         elif name in _PATHS and text.count('"', 0, found.start()) % 2:
             value = _SPACED_PATH  # Apache writes a path without its escapes, so it may hold spaces
-        parts.append(Part(before, "" if field == "time" else field, value))
+        parts.append(FormatPart(before, "" if field == "time" else field, value))
     return parts, text[end:]
 
 

@@ -12,6 +12,7 @@ import duckdb
 import nanoarrow as na
 from msgspec import Struct
 
+from meterboard.domain.caller.user_agent import application_of
 from meterboard.domain.event import NOT_HTTP, OF_A_LINE, UsageEvent, identity
 from meterboard.importers.formats.named import Format
 from meterboard.importers.reading import values as words
@@ -228,8 +229,7 @@ class Reader:
         agent, user = said.get("agent", ""), said.get("user", "")
         if self._form.is_escaped:
             agent, user = words.unescaped(agent), words.unescaped(user)
-        product = words.product(agent[: words.LONGEST_AGENT])
-        return words.name(said.get("application", "")) or product, words.name(user)
+        return words.name(said.get("application", "")) or application_of(agent), words.name(user)
 
 
 def is_refused(status: int | None) -> bool:

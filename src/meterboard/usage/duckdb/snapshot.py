@@ -7,12 +7,14 @@ from pathlib import Path
 import duckdb
 from msgspec.structs import replace
 
+from meterboard.domain.answer_length import check_answer_length
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import EPOCH, INSTANT, micros
-from meterboard.domain.query import Breakdown, Dimension, Order, Scope
+from meterboard.domain.query import Breakdown, DimensionName, Order, Scope
 from meterboard.errors import Overloaded
 from meterboard.usage import sql
 from meterboard.usage.duckdb import statements
+from meterboard.usage.duckdb.statements import Statements
 from meterboard.usage.listing import listing
 from meterboard.usage.store import (
     Bucket,
@@ -31,13 +33,16 @@ from meterboard.usage.store import (
 
 MOST_KEPT_ROWS = 1_000_000_000
 """More than an answer can have."""
+FETCHED_ROWS = 250
+"""Rows that are made at once before their text is counted."""
 
 
 class DuckDBSnapshot:
     """See `meterboard.usage.store.Snapshot`. One connection in one transaction."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, naming: Statements) -> None:
         self._connection = connection
+        self._naming = naming
         self._is_ended = False
         self._kept: dict[tuple[str, tuple[sql.Parameter, ...]], str] = {}
         self.watermark = EPOCH + INSTANT * watermark_of(connection)
@@ -58,7 +63,19 @@ class DuckDBSnapshot:
             ) from error
 
     def _rows(self, statement: str, parameters: Sequence[object]) -> list[tuple[object, ...]]:
-        return self._execute(statement, parameters).fetchall()
+        """Raises: AnswerTooLong: before more than that is in memory."""
+        result = self._execute(statement, parameters)
+        rows = result.fetchmany(FETCHED_ROWS)
+        if len(rows) < FETCHED_ROWS:
+            return rows
+        texts = [place for place, value in enumerate(rows[0]) if value is None or isinstance(value, str)]
+        page, characters = rows, 0
+        while page:
+            characters += sum(len(row[place] or "") for row in page for place in texts)
+            check_answer_length(characters)
+            page = result.fetchmany(FETCHED_ROWS)
+            rows += page
+        return rows
 
     def _kept_rows(
         self, statement: sql.Statement, limit: int | None, offset: int
@@ -69,10 +86,11 @@ class DuckDBSnapshot:
             self._kept[key] = f"kept_{len(self._kept)}"
             numbered = f"select row_number() over () - 1 as place, * from ({statement.sql}) as answer"
             self._rows(f"create temp table {self._kept[key]} as {numbered}", statement.parameters)
-        return self._rows(
+        # Not `_rows`: the pages of an export are bounded by their rows.
+        return self._execute(
             f"select * exclude (place) from {self._kept[key]} where place >= ? and place < ? order by place",
             [offset, offset + (limit or MOST_KEPT_ROWS)],
-        )
+        ).fetchall()
 
     def total(self, scope: Scope) -> Totals:
         (sums,) = self._rows(*sql.total(scope))
@@ -81,7 +99,7 @@ class DuckDBSnapshot:
     def groups(
         self,
         scope: Scope,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         *,
         order: Sequence[Order],
         limit: int | None,
@@ -155,7 +173,7 @@ class DuckDBSnapshot:
     def sections(
         self,
         scope: Scope,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         *,
         order: Sequence[Order],
         limit: int | None,
@@ -178,18 +196,18 @@ class DuckDBSnapshot:
         )
 
     def within(
-        self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int
+        self, scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order], limit: int
     ) -> list[Group]:
         rows = self._rows(*sql.within(scope, columns, order=order, limit=limit))
         return [Group(tuple(map(str, row[:-4])), *map(_int, row[-4:])) for row in rows]
 
     def connected(
-        self, scope: Scope, columns: Sequence[Dimension], *, limit: int
-    ) -> dict[Dimension, Connected]:
+        self, scope: Scope, columns: Sequence[DimensionName], *, limit: int
+    ) -> dict[DimensionName, Connected]:
         everything = (1 << len(columns)) - 1
         places = {everything ^ 1 << bit: column for bit, column in enumerate(reversed(columns))}
-        values: dict[Dimension, list[tuple[str, Usage]]] = {column: [] for column in columns}
-        counts: dict[Dimension, int] = dict.fromkeys(columns, 0)
+        values: dict[DimensionName, list[tuple[str, Usage]]] = {column: [] for column in columns}
+        counts: dict[DimensionName, int] = dict.fromkeys(columns, 0)
         total = Usage(0, 0)
         for place, value, *numbers in self._rows(*sql.connected(scope, columns, limit=limit)):
             calls, credits, count = map(_int, numbers)
@@ -210,7 +228,10 @@ class DuckDBSnapshot:
         return {(str(function), str(module)): _int(bucket) for function, module, bucket in rows}
 
     def events(self, scope: Scope, *, limit: int, cursor: Cursor | None = None) -> Listing:
-        return listing(lambda statement: self._rows(*statement), scope, self.watermark, limit, cursor)
+        def ask(statement: sql.Statement) -> list[tuple[object, ...]]:
+            return self._rows(*statement)
+
+        return listing(ask, scope, self.watermark, self._naming.shown, limit, cursor)
 
     def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
         ((calls, credits),) = self._rows(statements.WINDOW, [organization, micros(after), micros(until)])
@@ -222,7 +243,7 @@ class DuckDBSnapshot:
 
     def difference(self, organization: int) -> Difference:
         parameters = {"organization": organization, "watermark": micros(self.watermark)}
-        (row,) = self._execute(statements.DIFFERENCE, parameters).fetchall()
+        (row,) = self._execute(self._naming.difference, parameters).fetchall()
         return Difference(*map(_int, row))
 
 

@@ -105,7 +105,10 @@ function paint(values, connected) {
       // How many values a group has in a column is as connected as the group itself.
       const on = name === undefined ? row.cells[0].classList.contains("on") : connected.get(column)?.has(name);
       cell.classList.toggle("on", Boolean(on));
-      cell.classList.toggle("pinned", pins.some((pin) => same(pin, { column, name })));
+      cell.classList.toggle(
+        "pinned",
+        pins.some((pin) => same(pin, { column, name })),
+      );
       const link = cell.querySelector("a.value");
       if (cell.classList.contains("pinned")) link?.setAttribute("aria-current", "true");
       else link?.removeAttribute("aria-current");
@@ -144,7 +147,11 @@ function offer() {
   ways.append(link("Filter to this", filterAddress("")));
   // What is connected with two values can be kept out by neither of them.
   if (pins.length === 1) ways.append(link("Keep out", filterAddress("!")));
-  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Let go", className: "quiet" });
+  const button = Object.assign(document.createElement("button"), {
+    type: "button",
+    textContent: "Let go",
+    className: "quiet",
+  });
   button.addEventListener("click", letGo);
   ways.append(button);
   htmx.process(ways);

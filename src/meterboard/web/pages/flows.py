@@ -12,6 +12,7 @@ from meterboard.domain.query import DIMENSIONS, NOT, parse_columns, parse_filter
 from meterboard.service.reads import shared
 from meterboard.service.statistics.answers import FlowColumn, FlowsAnswer
 from meterboard.service.statistics.statistics import Reading, Statistics
+from meterboard.web.formatting import plural
 from meterboard.web.page_state import CALLS, FLOWS, TABLE, Address
 from meterboard.web.pages.colours import colours_of
 from meterboard.web.pages.empty_states import nothing
@@ -79,7 +80,7 @@ def flows(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
         }
     links = _links(answer, columns, address)
     return page(
-        "connections.html",
+        "flows.html",
         **values,
         chosen=chosen,
         measure=measure,
@@ -114,8 +115,7 @@ def _columns(reading: Reading, answer: FlowsAnswer, address: Address) -> list[Co
         nodes = []
         for place, (calls, credits) in sorted(sums.items()):
             is_named = place < len(column.names)
-            others = f"{column.others:,} {'other' if column.others == 1 else 'others'}"
-            name = column.names[place] if is_named else others
+            name = column.names[place] if is_named else plural(column.others, "other")
             colour = colours.get(name, 0) if is_named else 0
             doors = _doors(address, answer, _filters(column, place))
             nodes.append(Node(name, calls, credits, colour, *doors))
