@@ -9,7 +9,7 @@ from meterboard.clock import FixedClock, SystemClock
 from meterboard.commands.host.keys import temporary_keys
 from meterboard.errors import Unauthenticated
 from meterboard.services import Accounts
-from tests.proxy.test_passing_on import until
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_running_command_extends_its_keys_until_its_end(data: Path) -> None:
         secrets = [keys.secret(acme, "ingest"), keys.secret(acme, "read")]
         for secret in secrets:
             accounts.keys.extend(secret, -timedelta(days=2))  # as after a night in which the machine slept
-        until(are_valid)
+        eventually(are_valid)
         assert keys.secret(acme, "ingest") == secrets[0]
     assert not any(map(is_valid, secrets))
     accounts.close()
