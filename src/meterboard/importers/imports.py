@@ -50,7 +50,7 @@ def import_files(
 ) -> Tally:
     """
     Deliver the calls of files in order, with a progress bar on `screen` if that is a terminal; then those of a file that
-    grows, until it is told to stop.
+    grows, until following is stopped.
 
     Raises: InvalidParameter: the format is wrong. FileError: a file can't be opened, or is damaged; what came before the
     damage has been counted.
@@ -108,7 +108,7 @@ class _Work:
             ) from self._damage
 
     def _take_file(self, file: str, form: Format, source: Source) -> None:
-        """Import a file that is recognised by itself."""
+        """Import a file that is recognised automatically."""
         recorded = self._files.recognise(source)
         reader = Reader(form, self._delivery.wanted._replace(source=recorded.key))
 
