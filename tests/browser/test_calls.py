@@ -125,7 +125,7 @@ def test_an_estimate_a_given_price_and_a_function_say_so(visit: Open, site: Site
     assert [row[9] for row in shown] == ["1", "40", "≈ estimated: 1", "3"]
     assert shown[2][1] == "Assign function of Workflows"
     assert "an unknown number of records: 1 credit, estimated: from 1 to 10" in shown[2][10]
-    assert shown[1][10] == "the event said its credits itself"
+    assert shown[1][10] == "credits given by the event"
     assert shown[1][1] == "<b>desk</b>"
 
 

@@ -141,7 +141,7 @@ def test_a_sign_in_link_works_once(visit: Open, fresh: Fresh) -> None:
     page.goto(site._link)
     page.get_by_role("button", name="Sign in").click()
 
-    expect(page.locator("main")).to_contain_text("This sign-in link was used before or has expired.")
+    expect(page.locator("main")).to_contain_text("This sign-in link was used or has expired.")
     page.goto(server.sign_in_link())
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#answer")).to_be_visible()

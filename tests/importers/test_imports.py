@@ -81,7 +81,7 @@ class TestSources:
     def test_a_pattern_that_names_nothing_is_told(self, data: Path) -> None:
         done = command_here("import", "acme", "nothing*.log", data=data)
 
-        assert (done.returncode, done.stderr) == (1, "Error: No file is named like nothing*.log.\n")
+        assert (done.returncode, done.stderr) == (1, "Error: No file matches nothing*.log.\n")
 
     def test_the_first_ten_unreadable_lines_are_shown_and_all_are_kept(
         self, data: Path, tmp_path: Path
@@ -92,7 +92,7 @@ class TestSources:
         said = imported(data, str(file), "--rejects", str(rejects)).splitlines()
 
         assert said[1] == "access.log: format combined (guessed)"
-        assert said[2] == "12 lines could not be read; the first, line 4: nonsense 0"
+        assert said[2] == "12 lines could not be parsed; the first, line 4: nonsense 0"
         assert said[3:] == [f"  line {number + 4}: nonsense {number}" for number in range(1, 10)]
         assert rejects.read_bytes() == b"".join(b"nonsense %d\n" % number for number in range(12))
 

@@ -100,7 +100,7 @@ def test_an_array_elsewhere_and_names_by_options(server: Server, upstream: Upstr
     proxy = Proxy(
         server,
         upstream.url,
-        *("--records", "result.items", "--name", f"{known}=Backup", "--user-header", "x-user"),
+        *("--records", "result.items", "--alias", f"{known}=Backup", "--user-header", "x-user"),
         *("--application-header", "X-Client"),
     )
     try:
@@ -258,7 +258,7 @@ def test_another_server_by_its_address_and_key(server: Server, upstream: Upstrea
         (["--upstream", "http://x:y", "--org", "acme"], "The upstream is 'http://x:y'"),
         (["--upstream", "http://x"], "Name the organisation with --org"),
         (["--upstream", "http://x", "--org", "nobody"], "There is no organisation 'nobody'"),
-        (["--upstream", "http://x", "--org", "acme", "--name", "x"], "--name is 'x'"),
+        (["--upstream", "http://x", "--org", "acme", "--alias", "x"], "--alias is 'x'"),
         (["--upstream", "http://x", "--server", "http://m"], "--server needs the key"),
         (["--upstream", "http://x", "--server", "m", "--key", "k"], "The server can't be used: url is 'm'"),
     ],

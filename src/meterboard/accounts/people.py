@@ -88,7 +88,7 @@ class People:
             ).first()
             if link is None:
                 raise Unauthenticated(
-                    "This sign-in link was used before or has expired. Ask for a new one: "
+                    "This sign-in link was used or has expired. Ask for a new one: "
                     "meterboard user create ORG EMAIL"
                 )
             fresh = token_urlsafe(32)

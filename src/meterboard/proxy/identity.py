@@ -38,7 +38,7 @@ def fingerprint_secret(data: Path) -> bytes:
         raise DataFolderError(f"{file} can't be used: {error.strerror or error}.") from error
     if len(secret) != SECRET_BYTES:
         raise DataFolderError(
-            f"{file} is damaged: it holds {len(secret)} bytes, not {SECRET_BYTES}. Delete it."
+            f"{file} is damaged: it has {len(secret)} bytes, not {SECRET_BYTES}. Delete it."
         )
     return secret
 

@@ -60,7 +60,7 @@ class Upstream:
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise SettingError(f"The upstream is {url!r}: use an address such as https://www.zohoapis.com.")
         if parts.username is not None:
-            raise SettingError("The upstream's address holds a password: callers send their own credentials.")
+            raise SettingError("The upstream's URL has a password: callers send their own credentials.")
         self.name = f"{parts.scheme}://{parts.netloc}"
         self.base = parts.path.rstrip("/")
         self.timeout = timeout

@@ -118,7 +118,7 @@ class Exports:
             own = sum(file.organization == organization for file in self._open)
             if own >= MOST_FILES_EACH or len(self._open) >= MOST_FILES:
                 raise Overloaded(
-                    f"{own} exports of this organisation are being written or sent, {len(self._open)} in all. "
+                    f"{own} exports of this organisation are in progress, {len(self._open)} in total. "
                     f"Try again in {RETRY_SECONDS} seconds.",
                     retry_after=RETRY_SECONDS,
                 )

@@ -218,10 +218,10 @@ def read_pattern(text: str, mapping: Mapping[str, str] | None = None, zone: str 
     times = [part.time for part in parts if part.time is not None]
     if not times:
         raise InvalidParameter(
-            "format", f"The format {text!r} says no time: add $time_local, %t or %START_TIME%."
+            "format", f"The format {text!r} has no time: add $time_local, %t or %START_TIME%."
         )
     if not says_a_day(times):
-        raise InvalidParameter("format", f"The format {text!r} says no day: add %Y-%m-%d to its time.")
+        raise InvalidParameter("format", f"The format {text!r} has no date: add %Y-%m-%d to its time.")
     needs_all = any(part.value in (_CLASSES["syslog"], _SPACED_PATH) for part in parts)
     return Pattern(parts, behind, zone, needs_all)
 
@@ -242,7 +242,7 @@ def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> t
         if parts and not before and last not in _OURS and not (parts[-1].time and parts[-1].time.value):
             if name not in _PATHS:
                 raise InvalidParameter(
-                    "format", f"Nothing stands before {found[0]} that tells where it begins."
+                    "format", f"Text is missing before {found[0]} to mark where it begins."
                 )
             parts[-1] = parts[-1]._replace(value=_HOST)
         last = name

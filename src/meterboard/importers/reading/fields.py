@@ -64,7 +64,7 @@ def read_mapping(options: Sequence[str]) -> dict[str, str]:
         if not found or found[1] not in FIELDS:
             raise InvalidParameter(
                 "field",
-                f"The field {option!r} is not understood. Write NAME=SOURCE, where NAME is one of {', '.join(FIELDS)}, "
+                f"The field {option!r} is invalid. Use NAME=SOURCE, where NAME is one of {', '.join(FIELDS)}, "
                 "and SOURCE the name of a variable, a column or a JSON member.",
             )
         mapping[found[1]] = found[2]
