@@ -153,11 +153,9 @@ def test_values_are_counted_without_those_in_texts(value: object, step: int) -> 
     marked = [value, 'a text: "{[,,]}" \\', "\\", '\\"', ",,,,,,,,,"]
     body = json.dumps(marked, ensure_ascii=False).encode(errors="surrogatepass")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("meterboard.formats.json_events.STEP_BYTES", step)
-        check_marks(body, marks_in(marked))
-        with pytest.raises(TooLarge):
-            check_marks(body, marks_in(marked) - 1)
+    check_marks(body, marks_in(marked), step_bytes=step)
+    with pytest.raises(TooLarge):
+        check_marks(body, marks_in(marked) - 1, step_bytes=step)
 
 
 def test_a_batch_of_the_most_values_is_taken() -> None:

@@ -103,15 +103,15 @@ def read_valid_events(body: bytes) -> Sent | None:
     return None
 
 
-def check_marks(body: bytes, most: int) -> None:
+def check_marks(body: bytes, most: int, *, step_bytes: int = STEP_BYTES) -> None:
     """Raises: TooLarge: JSON of more values than `most`, before anything is made of them."""
     if len(body) <= most or sum(map(body.count, MARKS)) <= most:
         return
     # Those in texts don't count. What is left without escapes and all else says where texts begin and end.
     marks_and_quotes = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _OTHER_BYTES)
     marks, in_text = 0, b""
-    for start in range(0, len(marks_and_quotes), STEP_BYTES):
-        step = in_text + marks_and_quotes[start : start + STEP_BYTES]
+    for start in range(0, len(marks_and_quotes), step_bytes):
+        step = in_text + marks_and_quotes[start : start + step_bytes]
         in_text = b'"' if step.count(b'"') % 2 else b""
         marks += len(_TEXT.sub(b"", step))
         if marks > most:
