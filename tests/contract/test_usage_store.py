@@ -15,7 +15,7 @@ from meterboard.domain.period import bucket_number, micros, parse_period
 from meterboard.domain.query import Filters, Order, Scope
 from meterboard.schedule.reason import GIVEN
 from meterboard.usage.duckdb.store import FILE, DuckDBStore
-from meterboard.usage.store import Named, Usage, UsageStore
+from meterboard.usage.store import TopValues, Usage, UsageStore
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -304,10 +304,10 @@ def test_sums_by_day_are_those_of_its_buckets_whenever_a_day_begins(store: Usage
         for filters in questions:
             scope = Scope(ACME, period, filters)
             expected: dict[tuple[int, ...], Counter[str]] = {}
-            for (bucket, *places), usage in snapshot.sums(scope, ["user"], limit=2, grain=1).usage.items():
+            for (bucket, *places), usage in snapshot.sums(scope, ["user"], limit=2, grain=1).amounts.items():
                 key = (bucket - (bucket - first) % 96, *places)
                 expected.setdefault(key, Counter()).update(usage._asdict())
-            days = snapshot.sums(scope, ["user"], limit=2, grain=96).usage
+            days = snapshot.sums(scope, ["user"], limit=2, grain=96).amounts
             assert {key: usage._asdict() for key, usage in days.items()} == expected
 
 
@@ -319,19 +319,19 @@ def test_sums_are_by_steps_and_by_the_names_that_are_told_apart(store: UsageStor
         period = parse_period("last_30_days", zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
         scope = Scope(ACME, period, {})
         users, usage = snapshot.sums(scope, ["user"], limit=2)
-        assert users == [Named("user", [("maria",), ("arjun",)], 3)]
+        assert users == [TopValues("user", [("maria",), ("arjun",)], 3)]
         assert usage == {(0,): (3, 6, 0), (1,): (1, 2, 0), (2,): (1, 2, 0)}
         columns, usage = snapshot.sums(scope, ["user", "caller"], limit=2)
-        assert columns == [*users, Named("caller", [("desk", "application")], 1)]
+        assert columns == [*users, TopValues("caller", [("desk", "application")], 1)]
         assert usage == {(0, 0): (3, 6, 0), (1, 0): (1, 2, 0), (2, 0): (1, 2, 0)}
         _, functions = snapshot.sums(scope, ["function"], limit=2, tasks_only=True)
         assert functions == {(0,): (5, 10, 0)}
         days = snapshot.sums(scope, ["user"], limit=2, grain=96)
         today = bucket_number(period.start) + 29 * 96
-        assert days.usage == {
+        assert days.amounts == {
             (today, 0): (2, 4, 0),
             (today, 1): (1, 2, 0),
             (today - 96, 0): (1, 2, 0),
             (today, 2): (1, 2, 0),
         }
-        assert sum(usage.calls for usage in snapshot.sums(scope, grain=1).usage.values()) == 5
+        assert sum(usage.calls for usage in snapshot.sums(scope, grain=1).amounts.values()) == 5

@@ -1,15 +1,17 @@
 """
-The events behind a number -> SQL and parameters. Only SQL that DuckDB and ClickHouse share.
+The events behind a number -> statements, for every engine.
 
 Times are microseconds since 1970 UTC. What the statistics cover is covered here, and nothing else: what was received,
 and happened, before the watermark.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from meterboard.domain.period import BUCKET_SECONDS
-from meterboard.domain.query import Scope
-from meterboard.usage.sql import DIMENSIONS, Parameter, Statement, bucket_range, filtered
+from meterboard.domain.query import Dimension, Scope
+from meterboard.usage.dialect import Parameter, Statement
+from meterboard.usage.scope_sql import bucket_range, column_list, filter_conditions
 
 BUCKET_MICROS = BUCKET_SECONDS * 1_000_000
 # Events of one time are in the order of their receipt. Those that are alike in all of these can't be told apart, so
@@ -25,17 +27,25 @@ class Stretch(NamedTuple):
 
 
 def covered(scope: Scope, watermark: int) -> Stretch:
-    """The times that a question is about."""
+    """Returns the times that a question is about."""
     first, after = bucket_range(scope)
     return Stretch(first * BUCKET_MICROS, min(after * BUCKET_MICROS, watermark))
 
 
-def page(scope: Scope, stretch: Stretch, watermark: int, *, limit: int, offset: int) -> Statement:
-    """The events of a stretch, newest first."""
+def page(
+    scope: Scope,
+    stretch: Stretch,
+    watermark: int,
+    dimensions: Sequence[Dimension],
+    *,
+    limit: int,
+    offset: int,
+) -> Statement:
+    """Returns the events of a stretch with their values of the dimensions, newest first."""
     events = _events(scope, stretch, watermark, f"time, {REST}")
     order = f"order by time desc, {REST}"
     return Statement(
-        f"select time, {DIMENSIONS}, credits, charged, estimated, records, coalesce(text, '') from ("
+        f"select time, {column_list(dimensions)}, credits, charged, estimated, records, coalesce(text, '') from ("
         f"{events.sql} {order} limit ? offset ?) as event join combination using (combination)"
         f" left join reason on number = reason {order}",
         [*events.parameters, limit, offset],
@@ -43,13 +53,13 @@ def page(scope: Scope, stretch: Stretch, watermark: int, *, limit: int, offset: 
 
 
 def newer(scope: Scope, stretch: Stretch, watermark: int, *, limit: int, offset: int) -> Statement:
-    """The times of the events of a stretch, oldest first."""
+    """Returns the times of the events of a stretch, oldest first."""
     events = _events(scope, stretch, watermark, "time")
     return Statement(f"{events.sql} order by time limit ? offset ?", [*events.parameters, limit, offset])
 
 
 def count(scope: Scope, stretch: Stretch, watermark: int) -> Statement:
-    """How many events a stretch has."""
+    """Returns how many events a stretch has."""
     return _events(scope, stretch, watermark, "count(*)")
 
 
@@ -59,8 +69,8 @@ def _events(scope: Scope, stretch: Stretch, watermark: int, columns: str) -> Sta
     parameters: list[Parameter] = [scope.organization, stretch.since, stretch.until, watermark]
     if not scope.filters:
         return Statement(sql, parameters)
-    let_through = filtered(scope)
-    wanted = f"select combination from combination where organization = ?{let_through.sql}"
+    filters = filter_conditions(scope)
+    wanted = f"select combination from combination where organization = ?{filters.sql}"
     return Statement(
-        f"{sql} and combination in ({wanted})", [*parameters, scope.organization, *let_through.parameters]
+        f"{sql} and combination in ({wanted})", [*parameters, scope.organization, *filters.parameters]
     )

@@ -1,35 +1,43 @@
 """The events behind a number, a page at a time, from any store that answers SQL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import micros
-from meterboard.domain.query import Scope
+from meterboard.domain.query import Dimension, Scope
 from meterboard.usage import events_sql as sql
-from meterboard.usage.sql import Statement
-from meterboard.usage.store import Listed, Listing
+from meterboard.usage.dialect import Statement
+from meterboard.usage.store import EventRow, Listing
 
 FIRST_LOOK = 3_600_000_000
 """Microseconds that are searched for a page at first: an hour."""
 WIDER = 12
 """How many times as much is searched each time that it did not fill the page: 12 hours, 6 days, everything."""
-Ask = Callable[[Statement], list[tuple[Any, ...]]]
+Ask = Callable[[Statement], Sequence[Sequence[Any]]]
 
 
-def listing(ask: Ask, scope: Scope, watermark: datetime, limit: int, cursor: Cursor | None) -> Listing:
-    """See `meterboard.usage.store.Snapshot.events`."""
-    return _Events(ask, scope, micros(watermark)).listing(limit, cursor)
+def listing(
+    ask: Ask,
+    scope: Scope,
+    watermark: datetime,
+    dimensions: Sequence[Dimension],
+    limit: int,
+    cursor: Cursor | None,
+) -> Listing:
+    """Returns what `meterboard.usage.store.Snapshot.events` does, of any store that answers SQL."""
+    return _Events(ask, scope, micros(watermark), dimensions).listing(limit, cursor)
 
 
 class _Events:
     """The events of one scope. A place among them is a time and how many of that time lie before it."""
 
-    def __init__(self, ask: Ask, scope: Scope, watermark: int) -> None:
+    def __init__(self, ask: Ask, scope: Scope, watermark: int, dimensions: Sequence[Dimension]) -> None:
         self._ask = ask
         self._scope = scope
         self._watermark = watermark
+        self._dimensions = dimensions
         self._since, self._until = sql.covered(scope, watermark)
 
     def listing(self, limit: int, cursor: Cursor | None) -> Listing:
@@ -60,25 +68,27 @@ class _Events:
         of_all = min(here, cursor.passed) if first == cursor.time else self._count(first)
         return first, of_all - sum(time == first for time in times[:-1])
 
-    def _older(self, time: int, passed: int, limit: int) -> list[Listed]:
+    def _older(self, time: int, passed: int, limit: int) -> list[EventRow]:
         until = min(time + 1, self._until)
-        rows: list[tuple[Any, ...]] = []
+        rows: Sequence[Sequence[Any]] = []
         for span in _widening(until - self._since):
             stretch = sql.Stretch(until - span, until)
-            rows = self._ask(sql.page(self._scope, stretch, self._watermark, limit=limit, offset=passed))
+            rows = self._ask(
+                sql.page(self._scope, stretch, self._watermark, self._dimensions, limit=limit, offset=passed)
+            )
             if len(rows) == limit:
                 break
-        return [_listed(row) for row in rows]
+        return [_event_row(row) for row in rows]
 
     def _newer(self, time: int, passed: int, limit: int) -> list[int]:
         since = max(time, self._since)
-        rows: list[tuple[Any, ...]] = []
+        rows: Sequence[Sequence[Any]] = []
         for span in _widening(self._until - since):
             stretch = sql.Stretch(since, since + span)
             rows = self._ask(sql.newer(self._scope, stretch, self._watermark, limit=limit, offset=passed))
             if len(rows) == limit:
                 break
-        return [moment for (moment,) in rows]
+        return [int(moment) for (moment,) in rows]
 
     def _count(self, time: int) -> int:
         stretch = sql.Stretch(max(time, self._since), min(time + 1, self._until))
@@ -96,6 +106,6 @@ def _widening(most: int) -> Iterator[int]:
         yield most
 
 
-def _listed(row: tuple[Any, ...]) -> Listed:
+def _event_row(row: Sequence[Any]) -> EventRow:
     time, *values, credits, charged, estimated, records, reason = row
-    return Listed(time, tuple(values), credits, charged, bool(estimated), records, reason)
+    return EventRow(time, tuple(values), credits, charged, bool(estimated), records, reason)

@@ -24,7 +24,7 @@ class Usage(NamedTuple):
     credits: int
 
 
-class Named(Struct, frozen=True):
+class TopValues(Struct, frozen=True):
     """
     The values of a column that have the most calls, those with more first; `count` is how many it has in all.
 
@@ -44,23 +44,23 @@ class Totals(NamedTuple):
     charged: int
 
 
-class Bucket(NamedTuple):
-    """The usage of a stretch of time; `refused` are those of its calls that were (status 429)."""
+class Amount(NamedTuple):
+    """Calls and their credits; `refused` are those of the calls that were (status 429)."""
 
     calls: int
     credits: int
     refused: int
 
 
-class Sums(NamedTuple):
+class BreakdownSums(NamedTuple):
     """
-    Usage by the places that its values have among those named of each column.
+    Amounts by the index that a value has among the top values of each column.
 
-    All other values of a column are one, whose place is behind the last.
+    All other values of a column are one, whose index is behind the last.
     """
 
-    columns: Sequence[Named]
-    usage: dict[tuple[int, ...], Bucket]
+    columns: Sequence[TopValues]
+    amounts: dict[tuple[int, ...], Amount]
 
 
 class Group(NamedTuple):
@@ -85,7 +85,7 @@ class Groups(Struct, frozen=True):
     total: Usage
 
 
-class Listed(NamedTuple):
+class EventRow(NamedTuple):
     """
     An event as it is kept. `time` in microseconds since 1970 UTC, `values` those of DIMENSIONS, `records` -1 where
     nothing says how many, `reason` empty where it was not kept.
@@ -103,14 +103,14 @@ class Listed(NamedTuple):
 class Listing(NamedTuple):
     """A page of events, newest first, and the places before and behind it; None: there is nothing there."""
 
-    rows: list[Listed]
+    rows: list[EventRow]
     newer: Cursor | None
     older: Cursor | None
 
 
-class Section(NamedTuple):
+class GroupSummary(NamedTuple):
     """
-    A value of the default column with the sums of all its combinations, and how many those are.
+    A value of the column that a table is grouped by, with the sums of all its combinations, and how many those are.
 
     `distinct` and `first` are of each other column, in order: how many values occur with it, and the first by name.
     """
@@ -125,17 +125,17 @@ class Section(NamedTuple):
     first: tuple[str, ...]
 
 
-class Sections(Struct, frozen=True):
-    """A page of sections; the other numbers are of all sections, on whatever page."""
+class GroupSummaries(Struct, frozen=True):
+    """A page of summaries; the other numbers are of all, on whatever page."""
 
-    rows: list[Section]
+    rows: list[GroupSummary]
     count: int
     combinations: int
     integration_tasks: int
     total: Usage
 
 
-class Connected(Struct, frozen=True):
+class RelatedValues(Struct, frozen=True):
     """The values of a column, most calls first, as many as were asked for; `count` is of all, `total` their sums."""
 
     rows: list[tuple[str, Usage]]
@@ -185,7 +185,7 @@ class Snapshot(Protocol):
         """
         ...
 
-    def sections(
+    def summaries(
         self,
         scope: Scope,
         columns: Sequence[Dimension],
@@ -194,7 +194,7 @@ class Snapshot(Protocol):
         limit: int | None,
         offset: int,
         in_full: bool = False,
-    ) -> Sections:
+    ) -> GroupSummaries:
         """
         The values of the first of `columns`, each for all its combinations.
 
@@ -202,15 +202,15 @@ class Snapshot(Protocol):
         """
         ...
 
-    def within(
+    def top_rows_per_group(
         self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int
     ) -> list[Group]:
         """The combinations of `columns`, of each value of the first the first `limit`."""
         ...
 
-    def connected(
+    def related_values(
         self, scope: Scope, columns: Sequence[Dimension], *, limit: int
-    ) -> dict[Dimension, Connected]:
+    ) -> dict[Dimension, RelatedValues]:
         """The values of each of `columns`, each column for itself."""
         ...
 
@@ -246,7 +246,7 @@ class Snapshot(Protocol):
         limit: int = 0,
         grain: int | None = None,
         tasks_only: bool = False,
-    ) -> Sums:
+    ) -> BreakdownSums:
         """
         Sums of what there is any of, by the `limit` values of each column that have the most calls.
 

@@ -4,7 +4,10 @@ The statements that DuckDB runs: its tables, and whatever ClickHouse would say o
 Times are microseconds since 1970 UTC, buckets and days their numbers since then; no statement knows a time zone.
 """
 
-from meterboard.usage.sql import DIMENSIONS
+from meterboard.domain import query
+from meterboard.usage.scope_sql import column_list
+
+DIMENSIONS = column_list(query.DIMENSIONS)
 
 # The rollups hold the values themselves: DuckDB keeps each once in a block of rows, so
 # they take less disk than a number for each combination would, and are grouped ten times as fast without a join.
