@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from meterboard.domain.event import NO_ID, Combination, EventBatch, identity
 from meterboard.domain.period import micros
@@ -21,7 +22,7 @@ def batch(
     estimated: bool = False,
     records: int = -1,
     reason: str = GIVEN,
-    **values: str,
+    **values: Any,
 ) -> EventBatch:
     """Returns events that differ in their times and ids alone. `values` are those of dimensions."""
     events = EventBatch()

@@ -13,7 +13,7 @@ MODEL = {"domain", *ALONE}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "clock": ALONE,
-    "settings": ALONE,
+    "settings": MODEL,
     "data_folder": ALONE,
     "domain": ALONE,
     "schedule": MODEL,

@@ -17,6 +17,7 @@ from meterboard.accounts.organizations import Organizations
 from meterboard.accounts.people import People
 from meterboard.clock import Clock, SystemClock
 from meterboard.data_folder import not_usable, prepare_folder
+from meterboard.domain.dimensions import parse_dimensions
 from meterboard.errors import DataFolderError
 from meterboard.service.access import Access
 from meterboard.service.credits import LiveCredits
@@ -65,13 +66,14 @@ class Services:
     """Everything behind the API and the pages. One process at a time can hold a data folder's usage."""
 
     def __init__(self, data: Path, settings: Settings, clock: Clock | None = None) -> None:
-        """Raises: DataFolderError."""
+        """Raises: DataFolderError. SettingError: the dimensions of the settings can't be used."""
         self.clock = clock or SystemClock()
         self.settings = settings
         self.instance_secret = token_hex(32)  # proves to commands that it is this server: see server.json
         self.accounts = Accounts(data, self.clock)
         self.schedules = Schedules(self.accounts.organizations.schedule_text)
-        self.store = DuckDBStore(data, memory=settings.memory)
+        self.dimensions = parse_dimensions(settings.dimensions)
+        self.store = DuckDBStore(data, memory=settings.memory, dimensions=self.dimensions)
         self._add_writing()
         self._add_reading(data)
         self._add_access()
@@ -102,6 +104,7 @@ class Services:
             retention=retention,
             schedule=self.schedules.of,
             organizations=self.accounts.organizations.with_names,
+            dimensions=self.dimensions,
             answered=self.health.received,
         )
 

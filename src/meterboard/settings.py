@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from meterboard.domain.dimensions import parse_dimensions
 from meterboard.errors import SettingError
 
 LONGEST_INTERVAL = timedelta(days=1)
@@ -43,6 +44,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may read /metrics: key (a provider-wide one), local (this machine) or off. Nobody without being asked to."""
     memory: str = "512MB"
     """What the usage store may hold in memory at most, as DuckDB reads it."""
+    dimensions: str = ""
+    """Up to six dimensions of the installation's own, each with a label if wished: environment,region:Region."""
     public_url: str = ""
     """The address that browsers use when a reverse proxy stands in front, such as https://usage.example.com."""
 
@@ -124,3 +127,4 @@ def _check(settings: Settings) -> None:
         raise SettingError(f"metrics is {settings.metrics!r}: use one of {', '.join(METRICS)}.")
     if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", settings.memory):
         raise SettingError(f"memory is {settings.memory!r}: use a size such as 512MB.")
+    parse_dimensions(settings.dimensions)

@@ -7,7 +7,7 @@ from inspect import getmembers, isfunction
 from pathlib import Path
 from random import Random
 from types import FrameType, ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterboard.domain.cursor import Cursor
-from meterboard.domain.event import Combination, EventBatch
+from meterboard.domain.event import EventBatch
 from meterboard.domain.period import parse_period
 from meterboard.domain.query import DIMENSIONS, NOT, Breakdown, Dimension, Filters, Order, Scope
 from meterboard.usage import dialect, events_sql, scope_sql, sql
@@ -24,7 +24,7 @@ from meterboard.usage.dialect import Statement, with_names
 from meterboard.usage.duckdb.store import FILE, DuckDBStore
 from meterboard.usage.snapshot import SqlSnapshot
 from meterboard.usage.store import Snapshot
-from tests.batches import batch, joined
+from tests.batches import CALL, batch, joined
 from tests.usage.clickhouse import ClickHouse, ClickHouseSnapshot
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
@@ -45,13 +45,13 @@ VALUES: dict[str, Sequence[str]] = {
 def random_batch(random: Random, organization: int, received_at: datetime) -> EventBatch:
     made = []
     for _ in range(60):
-        values = {name: random.choice(values) for name, values in VALUES.items()}
+        values: dict[str, Any] = {name: random.choice(values) for name, values in VALUES.items()}
         time = received_at - timedelta(seconds=random.choice((0, 40, 900, 86_400 * 6)) * random.random())
         credits = random.choice((0, 1, 1, 25))
         made += [
             batch(
                 *[time] * random.choice((1, 1, 3)),
-                combination=Combination(organization, **values),
+                combination=CALL._replace(**values),
                 organization=organization,
                 credits=credits,
                 charged=0 if values["function"] else credits,

@@ -56,13 +56,16 @@ class UsageEvent(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     records: Annotated[int, Meta(ge=0, le=MAX_RECORDS)] | None = None
     credits: Annotated[int, Meta(ge=0, le=MAX_CREDITS)] | None = None
     status: Annotated[int, Meta(ge=100, le=599)] | None = None
+    dimensions: dict[str, Text] | None = None
+    """Values of the installation's own dimensions, by name."""
 
 
 class Combination(NamedTuple):
     """
     The dimensions of an event: what statistics can be asked by.
 
-    Every value is text; the empty string means that the event did not say.
+    Every value is text; the empty string means that the event did not say. `own` are the values of the installation's own
+    dimensions, in the order of its settings.
     Events that share a combination differ only in id, time, credits and records, so the store keeps each one once.
     """
 
@@ -75,13 +78,20 @@ class Combination(NamedTuple):
     ip: str
     user: str
     status: str
+    own: tuple[str, ...] = ()
 
-    def digest(self) -> int:
+    def digest(self, own_names: Sequence[str] = ()) -> int:
         """
         64 bits of MD5 over the values, as DuckDB works it out: equal combinations have equal digests; unequal ones nearly
         never.
+
+        Own dimensions count by their names, and only where the event says something of them. So a digest stays the same
+        when dimensions are added, removed or named in another order.
         """
-        values = "\0".join(map(str, self))
+        values = "\0".join(map(str, self[:-1]))
+        if own_names:
+            said = sorted((name, value) for name, value in zip(own_names, self.own, strict=True) if value)
+            values = "\0".join((values, *(text for pair in said for text in pair)))
         return int.from_bytes(md5(values.encode(), usedforsecurity=False).digest()[8:], "little")
 
 
@@ -136,13 +146,13 @@ class CallBatch(Struct, frozen=True):
     Accepted calls of one organisation as columns, ready for the store: a million of them are few deeds of few callers.
 
     `whats` says what calls are and cost; its ids and times are of no account, and who called from where is empty there.
-    `whos` are applications with users, `ips` addresses. `what`, `who` and `whence` are the places of each call among
+    `whos` are applications with users and the values of own dimensions, `ips` addresses. `what`, `who` and `whence` are the places of each call among
     them. `times` are as in EventBatch; `id_lows` and `id_highs` are the first eight bytes and the last four of each id,
     as numbers, little-endian.
     """
 
     whats: EventBatch
-    whos: Sequence[tuple[str, str]]
+    whos: Sequence[tuple[str, ...]]
     ips: Sequence[str]
     what: "array[int]"
     who: "array[int]"

@@ -9,21 +9,32 @@ from meterboard.domain.event import UNKNOWN, canonical_ip
 from meterboard.domain.period import Period
 from meterboard.errors import InvalidParameter
 
-Dimension = Literal["application", "function", "module", "method", "version", "ip", "user", "status"]
-DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
-
-Breakdown = Literal[Dimension, "caller"]
+DimensionName = str
+"""A name of `meterboard.domain.dimensions`."""
+Breakdown = str
+"""One of those, or caller: applications and functions together."""
+Dimension = DimensionName
+DIMENSIONS: tuple[Dimension, ...] = (
+    "application",
+    "function",
+    "module",
+    "method",
+    "version",
+    "ip",
+    "user",
+    "status",
+)
 BREAKDOWNS: tuple[Breakdown, ...] = (*DIMENSIONS, "caller")
 
 Measure = Literal["calls", "credits", "integration_tasks"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 NOT = "!"
+"""What a filter's name ends with that keeps its values out: `application!`."""
 FILTERS: tuple[str, ...] = (*DIMENSIONS, *(f"{dimension}{NOT}" for dimension in DIMENSIONS))
-"""The names of filters: `application` lets values through, `application!` keeps them out."""
 
 Filters = Mapping[str, tuple[str, ...]]
-"""A name of FILTERS -> values, any of which it lets through or all of which it keeps out; empty: "did not say"."""
+"""A filter's name -> values, any of which it lets through or all of which it keeps out; empty: "did not say"."""
 
 
 class Order(Struct, frozen=True):
@@ -76,7 +87,7 @@ def parse_columns(text: str) -> tuple[Dimension, ...]:
             "columns",
             f"columns is {text!r}: use some of {', '.join(DIMENSIONS)}, each once, with commas between.",
         )
-    return tuple(dimension for column in columns for dimension in DIMENSIONS if dimension == column)
+    return columns
 
 
 def parse_filters(given: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -88,7 +99,7 @@ def parse_filters(given: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]
     filters: dict[str, tuple[str, ...]] = {}
     for name, value in given:
         if name in FILTERS:
-            filters[name] = (*filters.get(name, ()), _canonical(name.removesuffix(NOT), value))
+            filters[name] = (*filters.get(name, ()), canonical(name.removesuffix(NOT), value))
     return filters
 
 
@@ -102,7 +113,8 @@ def value_of(name: str) -> str:
     return "" if name == UNKNOWN else name
 
 
-def _canonical(dimension: str, value: str) -> str:
+def canonical(dimension: DimensionName, value: str) -> str:
+    """Returns a value to filter by as it is stored. Raises: InvalidParameter: an IP address is none."""
     value = value_of(value)
     if dimension == "ip" and value:
         try:

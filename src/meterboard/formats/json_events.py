@@ -26,11 +26,11 @@ EXPECTED = {
     "records": f"a whole number from 0 to {MAX_RECORDS:,}",
     "credits": f"a whole number from 0 to {MAX_CREDITS:,}",
     "status": "an HTTP status, a whole number from 100 to 599",
+    "dimensions": 'an object of strings such as {"environment": "production"}',
 }
 EXPECTED_TEXT = f"a string of at most {MAX_TEXT:,} characters"
 HOW_TO_SEND = "Send one usage event as an object, an array of them, or one a line with Content-Type: application/x-ndjson."
 UTF8_MARK = b"\xef\xbb\xbf"
-FIELDS = ", ".join(UsageEvent.__struct_fields__)
 
 MAX_SHOWN = 80
 """Characters of a value in a message."""
@@ -173,6 +173,13 @@ class Fault(Exception):
         self.code = code
 
 
+def unknown_field(name: str, known: Sequence[str]) -> Fault:
+    """Why an event can't be accepted that has a field of another name than those that are known at its place."""
+    name = name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 3]}..."
+    named = f"The fields are {', '.join(known)}." if known else "No dimensions are set here."
+    return Fault("unknown_field", f"{name} is no field of a usage event. {named}")
+
+
 def _event_of(item: bytes | object) -> UsageEvent:
     try:
         return _one.decode(item) if isinstance(item, bytes) else msgspec.convert(item, UsageEvent)
@@ -204,6 +211,8 @@ def check_text(event: UsageEvent) -> None:
     values = {name: getattr(event, name) for name in UsageEvent.__struct_fields__}
     if event.request:
         values |= {"request.method": event.request.method, "request.path": event.request.path}
+    for name, value in (event.dimensions or {}).items():
+        values[f"dimensions.{name}"] = value
     for name, value in values.items():
         if isinstance(value, str):
             if "\0" in value:
@@ -261,19 +270,28 @@ def _fault(message: str, value: dict[str, object]) -> tuple[str, str]:
     """Code and message for what msgspec says is wrong with `value`."""
     found = _path.search(message)
     path = found["path"] if found else ""
+    if path.startswith("dimensions["):
+        path = _wrong_dimension(value)
     unknown = _unknown.search(message)
     if unknown:
         name = f"{path}.{unknown['name']}" if path else unknown["name"]
-        known = "method, path" if path else FIELDS
-        name = name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 3]}..."
-        return "unknown_field", f"{name} is no field of a usage event. The fields are {known}."
+        fault = unknown_field(name, ("method", "path") if path else UsageEvent.__struct_fields__)
+        return fault.code, str(fault)
     if "missing required field" in message:
         return "missing_field", f"{path} is {_at(value, path)}: expected {EXPECTED.get(path, EXPECTED_TEXT)}."
     return "invalid_value", f"{path} is {_at(value, path)}: expected {EXPECTED.get(path, EXPECTED_TEXT)}."
 
 
+def _wrong_dimension(event: dict[str, object]) -> str:
+    """The path of the first value of a dimension that is no text or too long, which msgspec doesn't name."""
+    given = event["dimensions"]
+    assert isinstance(given, dict)
+    name = next(name for name, value in given.items() if not isinstance(value, str) or len(value) > MAX_TEXT)
+    return f"dimensions.{name}"
+
+
 def _at(value: object, path: str) -> str:
-    for name in path.split("."):
+    for name in path.split(".", 1):
         value = value.get(name) if isinstance(value, dict) else None
     return shown(value)
 

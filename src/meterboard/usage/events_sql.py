@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from meterboard.domain.period import BUCKET_SECONDS
-from meterboard.domain.query import Dimension, Scope
+from meterboard.domain.query import DimensionName, Scope
 from meterboard.usage.dialect import Parameter, Statement
 from meterboard.usage.scope_sql import bucket_range, column_list, filter_conditions
 
@@ -36,7 +36,7 @@ def page(
     scope: Scope,
     stretch: Stretch,
     watermark: int,
-    dimensions: Sequence[Dimension],
+    dimensions: Sequence[DimensionName],
     *,
     limit: int,
     offset: int,

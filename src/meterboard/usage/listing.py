@@ -6,7 +6,7 @@ from typing import Any
 
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import micros
-from meterboard.domain.query import Dimension, Scope
+from meterboard.domain.query import DimensionName, Scope
 from meterboard.usage import events_sql as sql
 from meterboard.usage.dialect import Statement
 from meterboard.usage.store import EventRow, Listing
@@ -22,7 +22,7 @@ def listing(
     ask: Ask,
     scope: Scope,
     watermark: datetime,
-    dimensions: Sequence[Dimension],
+    dimensions: Sequence[DimensionName],
     limit: int,
     cursor: Cursor | None,
 ) -> Listing:
@@ -33,7 +33,7 @@ def listing(
 class _Events:
     """The events of one scope. A place among them is a time and how many of that time lie before it."""
 
-    def __init__(self, ask: Ask, scope: Scope, watermark: int, dimensions: Sequence[Dimension]) -> None:
+    def __init__(self, ask: Ask, scope: Scope, watermark: int, dimensions: Sequence[DimensionName]) -> None:
         self._ask = ask
         self._scope = scope
         self._watermark = watermark

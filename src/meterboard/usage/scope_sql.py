@@ -7,15 +7,15 @@ Values are always bound; identifiers come from closed sets of names.
 from collections.abc import Iterable, Sequence
 
 from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY
-from meterboard.domain.query import NOT, Dimension, Scope
+from meterboard.domain.query import NOT, DimensionName, Scope
 from meterboard.usage.dialect import Parameter, Statement
 
 Span = tuple[int, int]
 """Steps of a table from the first to before the second."""
 
 
-def column_list(names: Iterable[Dimension]) -> str:
-    """Returns dimensions as columns."""
+def column_list(names: Iterable[DimensionName]) -> str:
+    """Returns dimensions as columns. An own one may have the name of a word of SQL."""
     return ", ".join(f'"{name}"' for name in names)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from meterboard.domain.cursor import Cursor
-from meterboard.domain.query import Breakdown, Dimension, Order, Scope
+from meterboard.domain.query import Breakdown, DimensionName, Order, Scope
 from meterboard.usage import sql
 from meterboard.usage.dialect import Dialect, Statement
 from meterboard.usage.listing import listing
@@ -34,7 +34,7 @@ class SqlSnapshot(ABC):
     """See `meterboard.usage.store.Snapshot`. An engine supplies `ask` and what it keeps in a way of its own."""
 
     dialect: Dialect
-    dimensions: Sequence[Dimension]
+    dimensions: Sequence[DimensionName]
     watermark: datetime
 
     @abstractmethod
@@ -68,7 +68,7 @@ class SqlSnapshot(ABC):
     def groups(
         self,
         scope: Scope,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         *,
         order: Sequence[Order],
         limit: int | None,
@@ -107,7 +107,7 @@ class SqlSnapshot(ABC):
     def summaries(
         self,
         scope: Scope,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         *,
         order: Sequence[Order],
         limit: int | None,
@@ -126,19 +126,19 @@ class SqlSnapshot(ABC):
         return GroupSummaries(summaries, count, combinations, tasks, Usage(calls, credits))
 
     def top_rows_per_group(
-        self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int
+        self, scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order], limit: int
     ) -> list[Group]:
         return [
             _group(row) for row in self.ask(sql.top_rows_per_group(scope, columns, order=order, limit=limit))
         ]
 
     def related_values(
-        self, scope: Scope, columns: Sequence[Dimension], *, limit: int
-    ) -> dict[Dimension, RelatedValues]:
+        self, scope: Scope, columns: Sequence[DimensionName], *, limit: int
+    ) -> dict[DimensionName, RelatedValues]:
         everything = (1 << len(columns)) - 1
         places = {everything ^ 1 << bit: column for bit, column in enumerate(reversed(columns))}
-        values: dict[Dimension, list[tuple[str, Usage]]] = {column: [] for column in columns}
-        counts: dict[Dimension, int] = dict.fromkeys(columns, 0)
+        values: dict[DimensionName, list[tuple[str, Usage]]] = {column: [] for column in columns}
+        counts: dict[DimensionName, int] = dict.fromkeys(columns, 0)
         total = Usage(0, 0)
         for place, value, *numbers in self.ask(sql.related_values(scope, columns, limit=limit)):
             calls, credits, count = map(int, numbers)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from meterboard.domain.event import REFUSED, UNKNOWN
-from meterboard.domain.query import Breakdown, Dimension, Order, Scope
+from meterboard.domain.query import Breakdown, DimensionName, Order, Scope
 from meterboard.usage.dialect import Dialect, Statement
 from meterboard.usage.scope_sql import bucket_range, bucket_rows, stepped_rows, usage_rows
 
@@ -116,7 +116,7 @@ def _columns_of(by: Breakdown) -> tuple[str, ...]:
 def groups(
     dialect: Dialect,
     scope: Scope,
-    columns: Sequence[Dimension],
+    columns: Sequence[DimensionName],
     *,
     order: Sequence[Order],
     tasks_only: bool = False,
@@ -164,7 +164,7 @@ def _lists(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
     return [first for first, _ in pairs], [second for _, second in pairs]
 
 
-def summaries(scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order]) -> Statement:
+def summaries(scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order]) -> Statement:
     """
     Returns each value of the first column with its sums, its combinations, and the number and the first of the values of
     each other column; then the number of values, the combinations, tasks and sums of all.
@@ -193,7 +193,7 @@ def summaries(scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Ord
 
 
 def top_rows_per_group(
-    scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int
+    scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order], limit: int
 ) -> Statement:
     """Returns each combination of `columns` with its sums, of each value of the first column the first `limit`."""
     names = [f'"{column}"' for column in columns]
@@ -210,7 +210,7 @@ def top_rows_per_group(
     )
 
 
-def related_values(scope: Scope, columns: Sequence[Dimension], *, limit: int) -> Statement:
+def related_values(scope: Scope, columns: Sequence[DimensionName], *, limit: int) -> Statement:
     """
     Returns the values of each column with calls and credits, and the number of the column's values; one row of everything.
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.event import CallBatch, EventBatch
-from meterboard.domain.query import Breakdown, Dimension, Order, Scope
+from meterboard.domain.query import Breakdown, DimensionName, Order, Scope
 
 
 class Usage(NamedTuple):
@@ -87,7 +87,7 @@ class Groups(Struct, frozen=True):
 
 class EventRow(NamedTuple):
     """
-    An event as it is kept. `time` in microseconds since 1970 UTC, `values` those of DIMENSIONS, `records` -1 where
+    An event as it is kept. `time` in microseconds since 1970 UTC, `values` those of all dimensions, `records` -1 where
     nothing says how many, `reason` empty where it was not kept.
     """
 
@@ -168,7 +168,7 @@ class Snapshot(Protocol):
     def groups(
         self,
         scope: Scope,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         *,
         order: Sequence[Order],
         limit: int | None,
@@ -188,7 +188,7 @@ class Snapshot(Protocol):
     def summaries(
         self,
         scope: Scope,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         *,
         order: Sequence[Order],
         limit: int | None,
@@ -203,14 +203,14 @@ class Snapshot(Protocol):
         ...
 
     def top_rows_per_group(
-        self, scope: Scope, columns: Sequence[Dimension], *, order: Sequence[Order], limit: int
+        self, scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order], limit: int
     ) -> list[Group]:
         """The combinations of `columns`, of each value of the first the first `limit`."""
         ...
 
     def related_values(
-        self, scope: Scope, columns: Sequence[Dimension], *, limit: int
-    ) -> dict[Dimension, RelatedValues]:
+        self, scope: Scope, columns: Sequence[DimensionName], *, limit: int
+    ) -> dict[DimensionName, RelatedValues]:
         """The values of each of `columns`, each column for itself."""
         ...
 

@@ -44,7 +44,7 @@ def old(tmp_path: Path) -> Path:
     with duckdb.connect(str(tmp_path / FILE)) as connection:
         connection.execute(LAYOUT_1)
         connection.execute(
-            "insert into combination values (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [OTHER_DIGEST, *DESK]
+            "insert into combination values (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [OTHER_DIGEST, *DESK[:-1]]
         )
         moment = micros(NOW)
         connection.execute("insert into event values (1, ?, ?, 0, 0, 0, 3, 2, 0, -1)", [moment, moment])

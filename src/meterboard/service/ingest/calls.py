@@ -9,9 +9,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from meterboard.clock import Clock
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import UNKNOWN, CallBatch, EventBatch, UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import EPOCH, INSTANT
+from meterboard.domain.query import DimensionName
+from meterboard.errors import InvalidParameter
 from meterboard.formats.json_events import Fault
 from meterboard.schedule.credit_schedule import CreditSchedule
 from meterboard.service.ingest.meter import Meter
@@ -32,13 +35,14 @@ class Calls(Struct, frozen=True):
     """
     Calls as columns. What they did is apart from who did it and from where, since each alone has few values.
 
-    All calls of a What are between two changes of prices. `whos` are applications with users. `what`, `who` and `whence`
+    All calls of a What are between two changes of prices. `whos` are applications with users and the values of the own
+    dimensions that `own_names` names. `what`, `who` and `whence`
     are the places of each call among `whats`, `whos` and `ips`; `times` are microseconds since 1970 UTC, `id_lows` and
     `id_highs` as in CallBatch; `ids` works out what those are of.
     """
 
     whats: Sequence[What]
-    whos: Sequence[tuple[str | None, str | None]]
+    whos: Sequence[tuple[str | None, ...]]
     ips: Sequence[str | None]
     what: "array[int]"
     who: "array[int]"
@@ -47,14 +51,21 @@ class Calls(Struct, frozen=True):
     id_lows: "array[int]"
     id_highs: "array[int]"
     ids: Callable[[], list[str]]
+    own_names: Sequence[DimensionName] = ()
 
     def events(self) -> list[UsageEvent]:
         """Each call by itself, with its id and time."""
         made: list[UsageEvent] = []
         codes = zip(self.what, self.who, self.whence, strict=True)
         for (what, who, whence), time, name in zip(codes, self.times, self.ids(), strict=True):
-            application, user = self.whos[who]
-            own = {"id": name, "time": EPOCH + INSTANT * time, "ip": self.ips[whence]}
+            application, user, *values = self.whos[who]
+            said = {key: value for key, value in zip(self.own_names, values, strict=True) if value}
+            own = {
+                "id": name,
+                "time": EPOCH + INSTANT * time,
+                "ip": self.ips[whence],
+                "dimensions": said or None,
+            }
             made.append(replace(self.whats[what].event, application=application, user=user, **own))
         return made
 
@@ -88,12 +99,14 @@ class CallIntake:
         schedule: CreditSchedule,
         *,
         retention: timedelta,
+        dimensions: Dimensions,
     ) -> None:
         self._meter = meter
         self._clock = clock
         self._organization = organization
         self._schedule = schedule
         self._retention = retention
+        self._dimensions = dimensions
 
     def accept(self, calls: Calls) -> Outcome:
         """
@@ -106,7 +119,7 @@ class CallIntake:
         what, who, whence, times, lows, highs = (_only(column, timely) for column in own) if refusal else own
         batch = CallBatch(
             whats=self._priced(calls.whats),
-            whos=[(_said(application), _said(user)) for application, user in calls.whos],
+            whos=self._whos(calls),
             ips=[ip or "" for ip in calls.ips],
             what=what,
             who=who,
@@ -119,10 +132,32 @@ class CallIntake:
         accepted = sum(new)
         return Outcome(accepted, len(new) - accepted, len(calls.times) - len(timely), refusal)
 
+    def _whos(self, calls: Calls) -> list[tuple[str, ...]]:
+        """
+        The callers, with a value for each own dimension of the installation.
+
+        Raises: InvalidParameter: the calls have a dimension that the installation has not.
+        """
+        unknown = [name for name in calls.own_names if name not in self._dimensions.own_names]
+        if unknown:
+            raise InvalidParameter("dimensions", f"There is no dimension {unknown[0]!r} here.")
+        places = [
+            calls.own_names.index(name) + 2 if name in calls.own_names else None
+            for name in self._dimensions.own_names
+        ]
+        return [
+            (
+                _said(who[0]),
+                _said(who[1]),
+                *("" if place is None else _said(who[place]) for place in places),
+            )
+            for who in calls.whos
+        ]
+
     def _priced(self, whats: Sequence[What]) -> EventBatch:
         batch = EventBatch()
         for event, time in whats:
-            add_priced(batch, time, event, self._organization, self._schedule)
+            add_priced(batch, time, event, self._organization, self._schedule, self._dimensions)
         return batch
 
     def _timely(self, times: "array[int]") -> tuple[Sequence[int], str]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from meterboard.clock import Clock
 from meterboard.domain.access import ApiKey
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import EventBatch, Rejection
 from meterboard.domain.organization import Organization
 from meterboard.errors import Forbidden
@@ -50,6 +51,7 @@ class Ingest:
         retention: timedelta,
         schedule: Callable[[str], CreditSchedule],
         organizations: Callable[[Collection[str]], dict[str, Organization]],
+        dimensions: Dimensions,
         answered: Callable[[Receipt], None] = lambda _: None,
     ) -> None:
         """`schedule` finds one by its name, `organizations` those that have one of many. `answered` hears of receipts."""
@@ -58,6 +60,7 @@ class Ingest:
         self._retention = retention
         self._schedule = schedule
         self._organizations = organizations
+        self._dimensions = dimensions
         self._answered = answered
         self._compiled: set[str] = set()
         """Names of the schedules that have priced events."""
@@ -97,7 +100,14 @@ class Ingest:
         if key.scope == "read" or key.organization is None:
             raise Forbidden("Calls are imported with a key of one organisation that may send.")
         schedule = self._schedule(key.organization.schedule)
-        return CallIntake(self._meter, self._clock, key.organization, schedule, retention=self._retention)
+        return CallIntake(
+            self._meter,
+            self._clock,
+            key.organization,
+            schedule,
+            retention=self._retention,
+            dimensions=self._dimensions,
+        )
 
     def price(self, key: ApiKey, sent: Sent) -> Priced:
         """
@@ -121,6 +131,7 @@ class Ingest:
             sent,
             Acceptance(self._clock.now(), self._retention),
             lambda name: self._whose(key, name, known),
+            self._dimensions,
         )
 
     def _whose(
@@ -168,11 +179,13 @@ class Pricing:
         sent: Sent,
         acceptance: Acceptance,
         whose: Callable[[str | None], tuple[Organization, CreditSchedule] | Fault],
+        dimensions: Dimensions,
     ) -> None:
         """`whose` finds the organisation and the schedule of the events that name it."""
         self._left = zip(sent.positions, sent.events, strict=True)
         self._acceptance = acceptance
         self._whose = whose
+        self._dimensions = dimensions
         self._names: dict[str | None, tuple[Organization, CreditSchedule] | Fault] = {}
         self._batch = EventBatch()
         self._rejected = list(sent.rejected)
@@ -180,7 +193,7 @@ class Pricing:
     def go_on(self, seconds: float = inf) -> bool:
         """Price events for about so many seconds. Returns whether all are priced."""
         until = perf_counter() + seconds
-        acceptance, batch, names = self._acceptance, self._batch, self._names
+        acceptance, batch, names, dimensions = self._acceptance, self._batch, self._names, self._dimensions
         for done, (position, event) in enumerate(self._left, 1):
             name = event.organization
             if name not in names:
@@ -190,7 +203,7 @@ class Pricing:
                 if isinstance(found, Fault):
                     raise Fault(found.code, str(found))
                 time = acceptance.now if event.time is None else acceptance.checked(event.time)
-                add_priced(batch, time, event, *found)
+                add_priced(batch, time, event, *found, dimensions)
             except Fault as fault:
                 self._rejected.append(Rejection(position, fault.code, str(fault)))
             if not done % EVENTS_BETWEEN_LOOKS and perf_counter() > until:

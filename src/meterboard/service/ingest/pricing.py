@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import (
     MAX_AHEAD,
     NO_ID,
@@ -14,7 +15,7 @@ from meterboard.domain.event import (
 )
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import EPOCH, INSTANT, micros
-from meterboard.formats.json_events import EXPECTED, Fault, shown
+from meterboard.formats.json_events import EXPECTED, Fault, shown, unknown_field
 from meterboard.schedule.credit_schedule import CreditSchedule
 from meterboard.schedule.reason import GIVEN
 
@@ -52,10 +53,15 @@ def _shown(moment: int) -> str:
 
 
 def add_priced(
-    batch: EventBatch, time: int, event: UsageEvent, organization: Organization, schedule: CreditSchedule
+    batch: EventBatch,
+    time: int,
+    event: UsageEvent,
+    organization: Organization,
+    schedule: CreditSchedule,
+    dimensions: Dimensions,
 ) -> None:
     """
-    Add what an event is and costs to a batch. `time` in microseconds since 1970 UTC.
+    Adds what an event is and costs to a batch. `time` in microseconds since 1970 UTC.
 
     Raises: Fault: the event can't be accepted.
     """
@@ -72,12 +78,11 @@ def add_priced(
             method = found.method if method is None else method
             certain, tariff = found.records, None
         records = certain if records is None else records
-    combination = _combination(organization, event, version, module, method)
+    combination = _combination(organization, event, version, module, method, dimensions)
     credits, estimated, reason = event.credits, False, GIVEN
     if credits is None:
         if tariff is None:
-            _, _, _, module, method, version, *_ = combination
-            tariff = schedule.tariff(version, module, method)
+            tariff = schedule.tariff(combination.version, combination.module, combination.method)
         credits, _, _, estimated, reason = tariff.price(records, event.status, address, time)
     batch.times.append(time)
     batch.ids.append(NO_ID if event.id is None else identity(organization.id, event.id))
@@ -89,8 +94,21 @@ def add_priced(
     batch.reasons.append(reason)
 
 
+def _own_values(given: dict[str, str], dimensions: Dimensions) -> tuple[str, ...]:
+    try:
+        return dimensions.own_values(given)
+    except KeyError as error:
+        (name,) = error.args
+        raise unknown_field(f"dimensions.{shown(name)[1:-1]}", dimensions.own_names) from None
+
+
 def _combination(
-    organization: Organization, event: UsageEvent, version: str | None, module: str | None, method: str | None
+    organization: Organization,
+    event: UsageEvent,
+    version: str | None,
+    module: str | None,
+    method: str | None,
+    dimensions: Dimensions,
 ) -> Combination:
     combination = Combination(
         organization.id,
@@ -102,6 +120,7 @@ def _combination(
         "" if not event.ip else _checked_ip(event.ip),
         event.user or "",
         _STATUS[event.status],
+        _own_values(event.dimensions, dimensions) if event.dimensions else dimensions.no_values,
     )
     return _without_unknown(combination) if UNKNOWN in combination else combination
 
@@ -118,5 +137,5 @@ def _checked_ip(text: str) -> str:
 
 def _without_unknown(combination: Combination) -> Combination:
     """Statistics call what was not said "(unknown)"; whoever says just that has not said it either."""
-    organization, *values = combination
-    return Combination(organization, *("" if value == UNKNOWN else value for value in values))
+    said = ("" if value == UNKNOWN else value for value in combination[1:-1])
+    return Combination._make((combination.organization, *said, combination.own))

@@ -7,9 +7,12 @@ from threading import Condition, get_ident
 
 import duckdb
 
+from meterboard.domain.dimensions import Dimensions
+from meterboard.domain.query import DimensionName
 from meterboard.errors import DataFolderError, StoreFailed
 from meterboard.usage.duckdb import statements
 from meterboard.usage.duckdb.snapshot import DuckDBSnapshot, first_line, why_not_opened
+from meterboard.usage.duckdb.statements import Statements
 
 READERS_SECONDS = 5
 """How long reads that have begun may go on before the database is opened again. DuckDB can't close it under them."""
@@ -28,7 +31,38 @@ class Database:
         self._readers = 0
         self._open: list[tuple[int, DuckDBSnapshot]] = []
         self._readers_changed = Condition()
+        self.naming = Statements(Dimensions(), ())
+        """The statements that name dimensions; see `set_dimensions`."""
         self.connection = self._connect()
+
+    def set_dimensions(self, dimensions: Dimensions) -> None:
+        """
+        Gives the file columns of an installation's own dimensions, and takes those away that nothing is kept of.
+
+        What is kept of a dimension that is removed from the settings stays, hidden, until retention deletes it.
+        """
+        names = [name for (name,) in self.connection.execute(statements.ALL_COMBINATION_COLUMNS).fetchall()]
+        in_file = [name for name in names if name not in statements.COMBINATION_COLUMNS]
+        unused = [name for name in in_file if name not in dimensions.own_names and not self._is_used(name)]
+        missing = [name for name in dimensions.own_names if name not in in_file]
+        if unused or missing:
+            self.connection.begin()
+            for table in statements.TABLES_OF_DIMENSIONS:
+                for name in unused:
+                    self.connection.execute(f'alter table {table} drop column "{name}"').fetchall()
+                for name in missing:
+                    added = f"alter table {table} add column \"{name}\" varchar default ''"
+                    self.connection.execute(added).fetchall()
+            self.connection.commit()
+            self.connection.execute("checkpoint").fetchall()
+        self.naming = Statements(dimensions, [*(name for name in in_file if name not in unused), *missing])
+
+    def _is_used(self, name: DimensionName) -> bool:
+        """Does the file say anything of an own dimension?"""
+        found = " union all ".join(
+            f"select 1 from {table} where \"{name}\" <> ''" for table in statements.TABLES_OF_DIMENSIONS
+        )
+        return bool(self.connection.execute(f"{found} limit 1").fetchall())
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         # A checkpoint stalls the commits behind it, so `tidy` chooses its moment, not DuckDB.
@@ -80,7 +114,10 @@ class Database:
             reader = self._reader
             self._readers += 1
         try:
-            with reader.cursor().begin() as connection, self._listed(DuckDBSnapshot(connection)) as snapshot:
+            with (
+                reader.cursor().begin() as connection,
+                self._listed(DuckDBSnapshot(connection, self.naming)) as snapshot,
+            ):
                 yield snapshot
         except _NOT_READABLE as error:
             raise StoreFailed(f"The usage store can't be read: {first_line(error)}") from error

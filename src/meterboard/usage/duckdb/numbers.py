@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import duckdb
 
+from meterboard.domain.dimensions import BUILT_IN
 from meterboard.domain.event import Combination
 from meterboard.usage.duckdb import statements
+from meterboard.usage.duckdb.statements import Statements
 
 CACHED_CHARACTERS = 16_000_000
 """The text of the combinations whose numbers are cached, with OVERHEAD for each."""
@@ -21,14 +23,15 @@ class Numbers:
     What a transaction numbers is cached before it is committed, so after a failed one another `Numbers` is made.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, naming: Statements) -> None:
         self._connection = connection
+        self._naming = naming
         ((self.next,),) = connection.execute(statements.NEXT_NUMBER).fetchall()
         self.combinations: dict[Combination, int] = {}
         """The numbers that are cached."""
         self._cached_characters = 0
-        rows = connection.execute(statements.NEWEST_COMBINATIONS, [RECALLED]).fetchall()
-        self._cache((number, Combination(*values)) for number, *values in rows)
+        rows = connection.execute(naming.newest_combinations, [RECALLED]).fetchall()
+        self._cache((number, _combination(*values)) for number, *values in rows)
         self.reasons: dict[str, int] = dict(connection.execute("select text, number from reason").fetchall())
         """All numbers of reasons: those are as few as the rows of price lists, and none is deleted."""
 
@@ -38,12 +41,13 @@ class Numbers:
         if self._cached_characters > CACHED_CHARACTERS:
             self.combinations, self._cached_characters = {}, 0
             missing = set(combinations)
-        digests = {combination: combination.digest() for combination in missing}
-        known = self._connection.execute(statements.KNOWN_COMBINATIONS, [list(digests.values())]).fetchall()
-        self._cache((number, Combination(*values)) for number, *values in known)
+        digests = {combination: combination.digest(self._naming.own_shown) for combination in missing}
+        known = self._connection.execute(self._naming.known_combinations, [list(digests.values())]).fetchall()
+        self._cache((number, _combination(*values)) for number, *values in known)
         new = sorted(combination for combination in missing if combination not in self.combinations)
         numbered = list(enumerate(new, self.next))
-        self._append("combination", [(number, digests[values], *values) for number, values in numbered])
+        rows = [(number, digests[values], *self._in_columns(values)) for number, values in numbered]
+        self._append("combination", rows)
         self.next += len(new)
         self._cache(numbered)
         return [self.combinations[combination] for combination in combinations]
@@ -56,6 +60,11 @@ class Numbers:
         self.reasons.update((text, number) for number, text in numbered)
         return [self.reasons[reason] for reason in reasons]
 
+    def _in_columns(self, combination: Combination) -> Sequence[object]:
+        """The values of a combination in the order of the table's columns; nothing is said of what is hidden."""
+        said = dict(zip(self._naming.own_shown, combination.own, strict=True))
+        return (*combination[:-1], *(said.get(name, "") for name in self._naming.own_in_file))
+
     def _append(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
         appender = self._connection.appender(table)
         appender.append_rows(list(rows))
@@ -64,4 +73,9 @@ class Numbers:
     def _cache(self, numbered: Iterable[tuple[int, Combination]]) -> None:
         for number, combination in numbered:
             self.combinations[combination] = number
-            self._cached_characters += OVERHEAD + sum(map(len, combination[1:]))
+            self._cached_characters += OVERHEAD + sum(map(len, (*combination[1:-1], *combination.own)))
+
+
+def _combination(organization: int, *values: str) -> Combination:
+    built_in = len(BUILT_IN)
+    return Combination._make((organization, *values[:built_in], values[built_in:]))

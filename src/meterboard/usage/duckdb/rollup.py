@@ -5,13 +5,14 @@ import duckdb
 from meterboard.domain.event import MAX_AHEAD
 from meterboard.domain.period import BUCKETS_A_DAY, INSTANT
 from meterboard.usage.duckdb import statements
+from meterboard.usage.duckdb.statements import Statements
 
 AHEAD = MAX_AHEAD // INSTANT
 MOST_PIECES = 1.25
 """Rows to a step of time and combination, on average, past which merging them is worth the writing."""
 
 
-def roll_up(connection: duckdb.DuckDBPyConnection, since: int, until: int) -> list[int]:
+def roll_up(connection: duckdb.DuckDBPyConnection, naming: Statements, since: int, until: int) -> list[int]:
     """
     Add the events received from `since` to `until`, in microseconds since 1970 UTC, to the statistics.
 
@@ -19,8 +20,8 @@ def roll_up(connection: duckdb.DuckDBPyConnection, since: int, until: int) -> li
     """
     execute = connection.execute
     execute(statements.FRESH, {"since": since, "until": until, "ahead": AHEAD}).fetchall()
-    execute(statements.ROLL_UP).fetchall()
-    execute(statements.ROLL_UP_DAYS).fetchall()
+    execute(naming.roll_up).fetchall()
+    execute(naming.roll_up_days).fetchall()
     days = [day for (day,) in execute(statements.TOUCHED_DAYS).fetchall()]
     execute("drop table fresh").fetchall()  # it would be held in memory until the next time
     return days
@@ -32,7 +33,7 @@ def set_watermark(connection: duckdb.DuckDBPyConnection, moment: int) -> None:
     connection.execute("insert into watermark values (?)", [moment]).fetchall()
 
 
-def delete_before(connection: duckdb.DuckDBPyConnection, bucket: int) -> int:
+def delete_before(connection: duckdb.DuckDBPyConnection, naming: Statements, bucket: int) -> int:
     """Delete the events and statistics of the buckets before one; return how many events were deleted."""
     execute = connection.execute
     day = bucket // BUCKETS_A_DAY
@@ -40,17 +41,19 @@ def delete_before(connection: duckdb.DuckDBPyConnection, bucket: int) -> int:
     if gone:  # else the rollups, which are made of the events, hold nothing so old either
         execute("delete from rollup where bucket < ?", [bucket]).fetchall()
         execute("delete from daily where day <= ?", [day]).fetchall()
-        execute(statements.DAY_OF_BUCKETS, [day]).fetchall()
+        execute(naming.day_of_buckets, [day]).fetchall()
         execute(statements.UNUSED_COMBINATIONS).fetchall()
     return int(gone)
 
 
-def merge(connection: duckdb.DuckDBPyConnection, table: str, step: str, first: int, last: int) -> None:
+def merge(
+    connection: duckdb.DuckDBPyConnection, naming: Statements, table: str, step: str, first: int, last: int
+) -> None:
     """Join the pieces of statistics that refreshes left from a first step to a last."""
     execute, span = connection.execute, [first, last]
-    execute(statements.MERGED.format(table=table, step=step), span).fetchall()
+    execute(naming.merged.format(table=table, step=step), span).fetchall()
     ((pieces, whole),) = execute(statements.PIECES.format(table=table, step=step), span).fetchall()
     if pieces > whole * MOST_PIECES:
         execute(f"delete from {table} where {step} between ? and ?", span).fetchall()
-        execute(f"insert into {table} select * from merged").fetchall()
+        execute(f"insert into {table} by name select * from merged").fetchall()
     execute("drop table merged").fetchall()

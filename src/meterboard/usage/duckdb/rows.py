@@ -13,6 +13,8 @@ import nanoarrow as na
 from nanoarrow.c_array import c_array_from_buffers
 from nanoarrow.c_array_stream import CArrayStream
 
+from meterboard.domain.query import DimensionName
+
 EVENT = {
     "organization": ("i", na.int32()),
     "received_at": ("q", na.int64()),
@@ -42,7 +44,13 @@ WHAT = {
 }
 """What calls are and cost; `same` is the first of them with the same values of dimensions."""
 WHO = {"who": _CODE, "same": _CODE, "application": _TEXT, "user": _TEXT}
+"""Who called; the values of own dimensions stand beside it."""
 WHENCE = {"whence": _CODE, "same": _CODE, "ip": _TEXT}
+
+
+def who_columns(own: Sequence[DimensionName]) -> dict[str, tuple[str, na.Schema]]:
+    """Returns the columns of WHO with those of own dimensions."""
+    return WHO | dict.fromkeys(own, _TEXT)
 
 
 class Rows:

@@ -7,10 +7,10 @@ from typing import Any
 import duckdb
 
 from meterboard.domain.period import EPOCH, INSTANT, micros
-from meterboard.domain.query import DIMENSIONS
 from meterboard.errors import Overloaded
 from meterboard.usage.dialect import DUCKDB, Statement
 from meterboard.usage.duckdb import statements
+from meterboard.usage.duckdb.statements import Statements
 from meterboard.usage.snapshot import SqlSnapshot
 from meterboard.usage.sql import page
 from meterboard.usage.store import Difference, Usage
@@ -23,10 +23,11 @@ class DuckDBSnapshot(SqlSnapshot):
     """See `meterboard.usage.store.Snapshot`. One connection in one transaction."""
 
     dialect = DUCKDB
-    dimensions = DIMENSIONS
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, naming: Statements) -> None:
         self._connection = connection
+        self._naming = naming
+        self.dimensions = naming.shown
         self._is_ended = False
         self._cached: dict[tuple[str, str], str] = {}
         self.watermark = EPOCH + INSTANT * watermark_of(connection)
@@ -76,7 +77,7 @@ class DuckDBSnapshot(SqlSnapshot):
 
     def difference(self, organization: int) -> Difference:
         parameters = {"organization": organization, "watermark": micros(self.watermark)}
-        (numbers,) = self._rows(statements.DIFFERENCE, parameters)
+        (numbers,) = self._rows(self._naming.difference, parameters)
         return Difference(*numbers)
 
 

@@ -4,19 +4,20 @@ The statements that DuckDB runs: its tables, and whatever ClickHouse would say o
 Times are microseconds since 1970 UTC, buckets and days their numbers since then; no statement knows a time zone.
 """
 
-from meterboard.domain import query
+from collections.abc import Sequence
+
+from meterboard.domain.dimensions import BUILT_IN, Dimensions
 from meterboard.usage.scope_sql import column_list
 
-DIMENSIONS = column_list(query.DIMENSIONS)
-
+_BUILT_IN = [dimension.name for dimension in BUILT_IN]
 # The rollups hold the values themselves: DuckDB keeps each once in a block of rows, so
 # they take less disk than a number for each combination would, and are grouped ten times as fast without a join.
-_DIMENSION_COLUMNS = "".join(f"    {name} varchar not null,\n" for name in DIMENSIONS.split(", "))
+_DIMENSION_COLUMNS = "".join(f'    "{name}" varchar not null,\n' for name in _BUILT_IN)
 
 LAYOUT = 4
 """Goes up whenever the tables below change in a way that older files don't have."""
-DIGEST = f"md5_number_lower(concat_ws(chr(0), organization, {DIMENSIONS}))"
-"""What `Combination.digest` answers."""
+DIGEST = f"md5_number_lower(concat_ws(chr(0), organization, {column_list(_BUILT_IN)}{{said}}))"
+"""What `Combination.digest` answers; `said`: what is said of own dimensions, where anything is."""
 FROM_LAYOUT_3 = (
     "alter table combination alter column combination type bigint",
     "alter table event alter column combination type bigint",
@@ -28,7 +29,7 @@ What makes of a file of layout 3 one of today's.
 Numbers of combinations had 32 bits: an API whose calls nearly all differ, a thousand of them a second, would have used
 them up within a month.
 """
-FROM_LAYOUT_2 = (f"update combination set digest = {DIGEST}", *FROM_LAYOUT_3)
+FROM_LAYOUT_2 = (f"update combination set digest = {DIGEST.format(said='')}", *FROM_LAYOUT_3)
 """What makes of a file of layout 2 one of today's."""
 FROM_LAYOUT_1 = (
     "alter table event add column reason integer default -1",
@@ -84,6 +85,11 @@ create table if not exists daily (
 create table if not exists watermark (moment bigint not null);
 """
 
+TABLES_OF_DIMENSIONS = ("combination", "rollup", "daily")
+"""Which have a column for each dimension."""
+COMBINATION_COLUMNS = ("combination", "digest", "organization", *_BUILT_IN)
+"""Of every file; further ones are of own dimensions."""
+
 ROWS_OF_EVENTS = "select coalesce(max(rowid), -1) + 1 from event"
 IDS_OF_ROWS = """
 select coalesce(list(id_low), []), coalesce(min(received_at), 0), coalesce(max(received_at), 0)
@@ -102,33 +108,6 @@ KNOWN_CALLS = """
 select id_low, id_high from event
 semi join (select id_low, id_high from calls where id_low <> 0) using (id_low, id_high)
 """
-KNOWN_COMBINATIONS = """
-select * exclude (digest) from combination where digest in (select unnest($1::ubigint[]))
-"""
-# An import's calls: the combinations that they have, those of them that are known, the others with new numbers, and then
-# the calls themselves. `calls`, `whats`, `whos` and `whences` are rows of Python's.
-MET = f"""
-create or replace temp table met as
-select what, who, whence, place, organization, {DIMENSIONS}, {DIGEST} as digest
-from (
-    select *, row_number() over (order by who, what, whence) - 1 as place from (
-        select distinct whats.same as what, whos.same as who, whences.same as whence
-        from calls join whats using (what) join whos using (who) join whences using (whence)
-    )
-) join whats using (what) join whos using (who) join whences using (whence)
-"""
-NUMBERED = f"""
-create or replace temp table numbered as
-select met.*, combination is null as is_new,
-       coalesce(combination, $next + row_number() over (partition by combination is null order by place) - 1)
-           as combination
-from met left join (
-    select * from combination where digest in (select digest from met)
-) using (digest, organization, {DIMENSIONS})
-"""
-ADD_COMBINATIONS = f"""
-insert into combination select combination, digest, organization, {DIMENSIONS} from numbered where is_new
-"""
 ADD_CALLS = """
 insert into event
 select whats.organization, $received, time, id_low, id_high, numbered.combination, credits, charged, estimated, records,
@@ -139,9 +118,11 @@ join numbered on numbered.what = whats.same and numbered.who = whos.same and num
 DELETE_EVENTS_BEFORE = "delete from event where time < ?::bigint * 900000000"
 DELETE_RECEIVED = "delete from event where received_at in (select unnest($1::bigint[]))"
 FORGET_MET = ("drop table met", "drop table numbered")
+ALL_COMBINATION_COLUMNS = """
+select column_name from duckdb_columns() where table_name = 'combination' order by column_index
+"""
 LATEST = "select coalesce(max(greatest(received_at, time)), 0) from event"
 NEXT_NUMBER = "select coalesce(max(combination), -1) + 1 from combination"
-NEWEST_COMBINATIONS = "select * exclude (digest) from combination order by combination desc limit ?"
 UNUSED_COMBINATIONS = (
     "delete from combination where combination not in (select distinct combination from event)"
 )
@@ -167,36 +148,7 @@ from (
 ) as counted join combination using (combination)
 order by organization, bucket, combination
 """
-# Combinations stand for their values until the last: numbers are grouped and ordered several times as fast as text.
-ROLL_UP = f"""
-insert into rollup
-select organization, bucket, {DIMENSIONS}, calls, credits, estimated, charged
-from fresh join (select combination, {DIMENSIONS} from combination) using (combination)
-"""
-# A range of days is asked for far more often than it is refreshed, and has a fraction of the rows by day.
-ROLL_UP_DAYS = f"""
-insert into daily
-select organization, day, {DIMENSIONS}, calls, credits, estimated, charged
-from (
-    select organization, bucket // 96 as day, combination, sum(calls) as calls, sum(credits) as credits,
-           sum(estimated) as estimated, sum(charged) as charged
-    from fresh group by organization, day, combination order by organization, day, combination
-) join (select combination, {DIMENSIONS} from combination) using (combination)
-"""
 TOUCHED_DAYS = "select distinct bucket // 96 from fresh"
-DAY_OF_BUCKETS = f"""
-insert into daily
-select organization, bucket // 96 as day, {DIMENSIONS}, sum(calls), sum(credits), sum(estimated), sum(charged)
-from rollup where bucket // 96 = ? group by organization, day, {DIMENSIONS}
-"""
-
-MERGED = f"""
-create or replace temp table merged as
-select organization, {{step}}, {DIMENSIONS}, sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated,
-       sum(charged) as charged
-from {{table}} where {{step}} between ? and ?
-group by organization, {{step}}, {DIMENSIONS} order by organization, {{step}}, {DIMENSIONS}
-"""
 PIECES = "select count(*), (select count(*) from merged) from {table} where {step} between ? and ?"
 
 WINDOW = """
@@ -206,10 +158,76 @@ RETURNS = """
 select time // 900000000 as bucket, count(*), sum(charged) from event
 where organization = ? and time > ? and time <= ? group by bucket
 """
+
+# The statements that name dimensions. `shown` are those of the settings; `kept` are those that the file has columns of,
+# which may be more: what is removed from the settings is kept until retention deletes it.
+
+_KNOWN_COMBINATIONS = """
+select combination, organization, {shown} from combination
+where digest in (select unnest($1::ubigint[])){nothing_hidden}
+"""
+_NEWEST_COMBINATIONS = """
+select combination, organization, {shown} from combination where true{nothing_hidden} order by combination desc limit ?
+"""
+# An import's calls: the combinations that they have, those of them that are known, the others with new numbers, and then
+# the calls themselves. `calls`, `whats`, `whos` and `whences` are rows of Python's.
+_MET = """
+create or replace temp table met as
+select what, who, whence, place, organization, {shown}, {digest} as digest
+from (
+    select *, row_number() over (order by who, what, whence) - 1 as place from (
+        select distinct whats.same as what, whos.same as who, whences.same as whence
+        from calls join whats using (what) join whos using (who) join whences using (whence)
+    )
+) join whats using (what) join whos using (who) join whences using (whence)
+"""
+_NUMBERED = """
+create or replace temp table numbered as
+select met.*, combination is null as is_new,
+       coalesce(combination, $next + row_number() over (partition by combination is null order by place) - 1)
+           as combination
+from met left join (
+    select combination, digest, organization, {shown} from combination
+    where digest in (select digest from met){nothing_hidden}
+) using (digest, organization, {shown})
+"""
+_ADD_COMBINATIONS = """
+insert into combination (combination, digest, organization, {shown})
+select combination, digest, organization, {shown} from numbered where is_new
+"""
+# Combinations stand for their values until the last: numbers are grouped and ordered several times as fast as text.
+_ROLL_UP = """
+insert into rollup (organization, bucket, {kept}, calls, credits, estimated, charged)
+select organization, bucket, {kept}, calls, credits, estimated, charged
+from fresh join (select combination, {kept} from combination) using (combination)
+"""
+# A range of days is asked for far more often than it is refreshed, and has a fraction of the rows by day.
+_ROLL_UP_DAYS = """
+insert into daily (organization, day, {kept}, calls, credits, estimated, charged)
+select organization, day, {kept}, calls, credits, estimated, charged
+from (
+    select organization, bucket // 96 as day, combination, sum(calls) as calls, sum(credits) as credits,
+           sum(estimated) as estimated, sum(charged) as charged
+    from fresh group by organization, day, combination order by organization, day, combination
+) join (select combination, {kept} from combination) using (combination)
+"""
+_DAY_OF_BUCKETS = """
+insert into daily (organization, day, {kept}, calls, credits, estimated, charged)
+select organization, bucket // 96 as day, {kept}, sum(calls), sum(credits), sum(estimated), sum(charged)
+from rollup where bucket // 96 = ? group by organization, day, {kept}
+"""
+
+_MERGED = """
+create or replace temp table merged as
+select organization, {{step}}, {kept}, sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated,
+       sum(charged) as charged
+from {{table}} where {{step}} between ? and ?
+group by organization, {{step}}, {kept} order by organization, {{step}}, {kept}
+"""
 # The hash stands for the dimensions' values, whose text would take gigabytes in a join of this size.
-DIFFERENCE = f"""
+_DIFFERENCE = """
 with events as (
-    select bucket, hash({DIMENSIONS}) as combination,
+    select bucket, hash({kept}) as combination,
            sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated, sum(charged) as charged
     from (
         select time // 900000000 as bucket, combination,
@@ -224,10 +242,10 @@ with events as (
     select 'day', bucket // 96, combination, sum(calls), sum(credits), sum(estimated), sum(charged)
     from events group by bucket // 96, combination
 ), kept as (
-    select 'bucket' as step, bucket as number, hash({DIMENSIONS}) as combination, calls, credits, estimated, charged
+    select 'bucket' as step, bucket as number, hash({kept}) as combination, calls, credits, estimated, charged
     from rollup where organization = $organization
     union all
-    select 'day', day, hash({DIMENSIONS}), calls, credits, estimated, charged
+    select 'day', day, hash({kept}), calls, credits, estimated, charged
     from daily where organization = $organization
 ), counted as (
     select step, number, combination,
@@ -241,3 +259,34 @@ select (select coalesce(sum(calls), 0) from events),
        coalesce(sum(abs(coalesce(counted.charged, 0) - coalesce(expected.charged, 0))), 0)
 from counted full join expected using (step, number, combination)
 """
+
+
+class Statements:
+    """The statements that name dimensions, for an installation's dimensions and the own ones that its file has."""
+
+    def __init__(self, dimensions: Dimensions, in_file: Sequence[str]) -> None:
+        self.shown = dimensions.names
+        self.own_shown = dimensions.own_names
+        self.own_in_file = tuple(in_file)
+        """The own dimensions that the file has columns of, in the order of these."""
+        said = "".join(
+            f", case when \"{name}\" <> '' then '{name}' || chr(0) || \"{name}\" end"
+            for name in sorted(dimensions.own_names)
+        )
+        hidden = [name for name in in_file if name not in dimensions.own_names]
+        texts = {
+            "shown": column_list(dimensions.names),
+            "kept": column_list([*_BUILT_IN, *in_file]),
+            "digest": DIGEST.format(said=said),
+            "nothing_hidden": "".join(f" and \"{name}\" = ''" for name in hidden),
+        }
+        self.known_combinations = _KNOWN_COMBINATIONS.format(**texts)
+        self.newest_combinations = _NEWEST_COMBINATIONS.format(**texts)
+        self.met = _MET.format(**texts)
+        self.numbered = _NUMBERED.format(**texts)
+        self.add_combinations = _ADD_COMBINATIONS.format(**texts)
+        self.roll_up = _ROLL_UP.format(**texts)
+        self.roll_up_days = _ROLL_UP_DAYS.format(**texts)
+        self.day_of_buckets = _DAY_OF_BUCKETS.format(**texts)
+        self.merged = _MERGED.format(**texts)
+        self.difference = _DIFFERENCE.format(**texts)

@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import MAX_AHEAD, CallBatch, EventBatch
 from meterboard.domain.period import BUCKETS_A_DAY, EPOCH, INSTANT, bucket_number, micros
 from meterboard.errors import DataFolderError, OutcomeUnknown, StoreFailed
@@ -25,8 +26,9 @@ from meterboard.usage.duckdb import rollup, statements
 from meterboard.usage.duckdb.database import Database
 from meterboard.usage.duckdb.ids import KnownIds
 from meterboard.usage.duckdb.numbers import Numbers
-from meterboard.usage.duckdb.rows import CALL, WHAT, WHENCE, WHO, Rows
+from meterboard.usage.duckdb.rows import CALL, WHAT, WHENCE, Rows, who_columns
 from meterboard.usage.duckdb.snapshot import DuckDBSnapshot, first_line, watermark_of, why_not_opened
+from meterboard.usage.duckdb.statements import Statements
 
 FILE = "usage.duckdb"
 ONCE, OFTEN = "1MB", "16MB"
@@ -39,8 +41,12 @@ _HALVES = Struct("<QI")
 class DuckDBStore:
     """See `meterboard.usage.store.UsageStore`, whose contract this class keeps."""
 
-    def __init__(self, folder: Path, *, memory: str = "512MB") -> None:
-        """Raises: DataFolderError: the file is in use by another process, damaged, or can't be written."""
+    def __init__(self, folder: Path, *, memory: str = "512MB", dimensions: Dimensions | None = None) -> None:
+        """
+        `dimensions`: those of the installation; without, those built in.
+
+        Raises: DataFolderError: the file is in use by another process, damaged, or can't be written.
+        """
         # DuckDB takes the start of a relative path such as s3: for a protocol.
         path = folder.absolute() / FILE
         self._database = Database(path, memory)
@@ -53,7 +59,8 @@ class DuckDBStore:
         self._touched: set[int] = set()
         try:
             self._check_layout()
-            self._numbers = Numbers(self._connection)
+            self._database.set_dimensions(dimensions or Dimensions())
+            self._numbers = self._stored_numbers()
             self._ids = KnownIds()
             self._database.allow_reading()
             self._database.release_memory(ONCE)
@@ -65,6 +72,13 @@ class DuckDBStore:
     def _connection(self) -> duckdb.DuckDBPyConnection:
         return self._database.connection
 
+    @property
+    def _naming(self) -> Statements:
+        return self._database.naming
+
+    def _stored_numbers(self) -> Numbers:
+        return Numbers(self._connection, self._naming)
+
     def _check_layout(self) -> None:
         """Brings an older file up to date. Raises: DataFolderError: it was written by a newer version of Meterboard."""
         found = self._connection.execute("select version from layout").fetchall()
@@ -74,7 +88,7 @@ class DuckDBStore:
             self._connection.begin()
             self._run(statements.FROM_LAYOUT_1)
             self._connection.execute(statements.SCHEMA).fetchall()
-            rollup.roll_up(self._connection, 0, watermark_of(self._connection))
+            rollup.roll_up(self._connection, self._naming, 0, watermark_of(self._connection))
             self._connection.commit()
             self.checkpoint()  # what the log holds, memory holds
         elif found in ([(2,)], [(3,)]):
@@ -167,9 +181,9 @@ class DuckDBStore:
     def _insert_calls(self, calls: Rows, whats: Rows, whos: Rows, whences: Rows, received: int) -> None:
         # DuckDB finds `calls`, `whats`, `whos` and `whences` by their names in this frame.
         execute = self._connection.execute
-        execute(statements.MET).fetchall()
-        execute(statements.NUMBERED, {"next": self._numbers.next}).fetchall()
-        ((added,),) = execute(statements.ADD_COMBINATIONS).fetchall()
+        execute(self._naming.met).fetchall()
+        execute(self._naming.numbered, {"next": self._numbers.next}).fetchall()
+        ((added,),) = execute(self._naming.add_combinations).fetchall()
         execute(statements.ADD_CALLS, {"received": received}).fetchall()
         self._run(statements.FORGET_MET)
         self._numbers.next += added
@@ -188,9 +202,9 @@ class DuckDBStore:
             "reason": self._numbers.of_reasons(events.reasons),
         }
         yield Rows({"what": range(len(events)), "same": _firsts(combinations), **whats}, WHAT)
-        applications, users = zip(*batch.whos, strict=True)
-        who = {"who": range(len(users)), "same": _firsts(batch.whos)}
-        yield Rows({**who, "application": applications, "user": users}, WHO)
+        columns = who_columns(self._naming.own_shown)
+        who = (range(len(batch.whos)), _firsts(batch.whos), *zip(*batch.whos, strict=True))
+        yield Rows(dict(zip(columns, who, strict=True)), columns)
         yield Rows({"whence": range(len(batch.ips)), "same": _firsts(batch.ips), "ip": batch.ips}, WHENCE)
 
     def _insert(self, rows: Rows) -> None:
@@ -275,14 +289,14 @@ class DuckDBStore:
         if self._refused:
             self._connection.execute(statements.DELETE_RECEIVED, [self._refused]).fetchall()
             self._refused = []
-        self._numbers = Numbers(self._connection)
+        self._numbers = self._stored_numbers()
 
     def refresh(self, watermark: datetime) -> None:
         until = micros(watermark)
         with self._transaction():
             since = watermark_of(self._connection)
             if since < until:
-                self._touched.update(rollup.roll_up(self._connection, since, until))
+                self._touched.update(rollup.roll_up(self._connection, self._naming, since, until))
                 rollup.set_watermark(self._connection, until)
 
     def take_back_watermark(self, moment: datetime) -> bool:
@@ -296,10 +310,10 @@ class DuckDBStore:
     def forget(self, before: datetime) -> int:
         bucket = bucket_number(before)
         with self._transaction():
-            gone = rollup.delete_before(self._connection, bucket)
+            gone = rollup.delete_before(self._connection, self._naming, bucket)
             if not gone:
                 return 0
-            self._numbers = Numbers(self._connection)
+            self._numbers = self._stored_numbers()
             self._touched = {day for day in self._touched if day >= bucket // BUCKETS_A_DAY}
         # An event may be kept whose receipt is a little older than its time.
         self._ids.forget(before - MAX_AHEAD)
@@ -311,8 +325,8 @@ class DuckDBStore:
         day = next(iter(self._touched))
         first = day * BUCKETS_A_DAY
         with self._transaction():
-            rollup.merge(self._connection, "rollup", "bucket", first, first + BUCKETS_A_DAY - 1)
-            rollup.merge(self._connection, "daily", "day", day, day)
+            rollup.merge(self._connection, self._naming, "rollup", "bucket", first, first + BUCKETS_A_DAY - 1)
+            rollup.merge(self._connection, self._naming, "daily", "day", day, day)
         self._touched.remove(day)
         return bool(self._touched)
 

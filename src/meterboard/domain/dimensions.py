@@ -1,0 +1,209 @@
+"""
+The dimensions of usage: what statistics are asked by, and what is said of each.
+
+The event's fields, the store's columns, the parameters of the API, labels, filters, exports and imports are made from this
+table. Eight dimensions are built in; an installation may add up to six of its own, which its settings name.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from meterboard.domain.query import NOT, Breakdown, DimensionName, canonical, value_of
+from meterboard.errors import InvalidParameter, SettingError
+
+MOST_OWN = 6
+MAX_LABEL = 40
+_PARAMETERS = """
+after against all before by caller columns column compare connections cursor dimensions field find format from from_time
+history how id is limit measure none nothing of offset organization out page page_size period place places
+request rows schedule search show sort stack time to to_time unknown where zone
+"""
+_ANSWERS = """
+average calls charged credits estimated estimated_calls formula integration_tasks kind name names others records refused
+result rule share start total value values why
+"""
+_COLUMNS = """
+all_calls all_combinations all_credits all_tasks answer as_of bucket combination combinations count counted daily day digest
+event id_high id_low number rank reason received_at rollup same step text usage watermark what whence who
+"""
+RESERVED = frozenset((_PARAMETERS + _ANSWERS + _COLUMNS).split())
+"""Names that parameters of the API, what stands beside dimensions in answers, and the store's other columns have."""
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class Dimension(Struct, frozen=True):
+    """
+    What calls are distinguished by, under the name that the API has for it.
+
+    `noun` and `plural` stand in sentences, `absent` where an event did not say. `columns` are those of the table that
+    is behind one of its values.
+    """
+
+    name: str
+    label: str
+    noun: str
+    plural: str
+    absent: str
+    columns: tuple[str, ...]
+
+
+BUILT_IN = (
+    Dimension(
+        "application",
+        "Application",
+        "application",
+        "applications",
+        "no application",
+        ("application", "user", "ip"),
+    ),
+    Dimension("function", "Function", "function", "functions", "direct call", ("function", "module")),
+    Dimension(
+        "module", "Module", "module", "modules", "no module", ("module", "method", "application", "user")
+    ),
+    Dimension(
+        "method", "Method", "method", "methods", "no method", ("method", "module", "application", "user")
+    ),
+    Dimension(
+        "version", "Version", "version", "versions", "no version", ("version", "method", "application")
+    ),
+    Dimension("ip", "IP address", "IP address", "IP addresses", "no address", ("ip", "user", "application")),
+    Dimension("user", "User", "user", "users", "no user", ("user", "ip", "method", "module")),
+    Dimension("status", "Status", "status", "statuses", "no status", ("status", "method", "application")),
+)
+CALLER = Dimension(
+    "caller",
+    "Application or function",
+    "application or function",
+    "applications and functions",
+    "no application",
+    ("application", "function", "user"),
+)
+"""Not a dimension, but usage is broken down by it as by one: the function of an integration task, else the application."""
+
+
+class Dimensions:
+    """The dimensions of an installation: those built in, then its own in the order of its settings."""
+
+    def __init__(self, own: Sequence[Dimension] = ()) -> None:
+        self.own = tuple(own)
+        self.all = (*BUILT_IN, *own)
+        self.own_names = tuple(dimension.name for dimension in own)
+        self.names: tuple[DimensionName, ...] = tuple(dimension.name for dimension in self.all)
+        self.breakdowns: tuple[Breakdown, ...] = (*self.names, CALLER.name)
+        self.filters: tuple[str, ...] = (*self.names, *(f"{name}{NOT}" for name in self.names))
+        """The names of filters: `application` lets values through, `application!` keeps them out."""
+        self.no_values = ("",) * len(own)
+        """The values of an event that says nothing of the installation's own dimensions."""
+        self._by_name = {dimension.name: dimension for dimension in (*self.all, CALLER)}
+
+    def __getitem__(self, name: Breakdown) -> Dimension:
+        return self._by_name[name]
+
+    def own_values(self, given: Mapping[str, str]) -> tuple[str, ...]:
+        """
+        Returns an event's values of the installation's own dimensions, as they are stored.
+
+        Raises: KeyError: a name is not one of theirs.
+        """
+        for name in given:
+            if name not in self.own_names:
+                raise KeyError(name)
+        return tuple(value_of(given.get(name, "")) for name in self.own_names)
+
+    def parse_columns(self, text: str) -> tuple[DimensionName, ...]:
+        """
+        `user,ip` -> the columns in that order.
+
+        Raises: InvalidParameter: none, one that does not exist, or one twice.
+        """
+        columns = tuple(text.split(","))
+        wrong = [column for column in columns if column not in self.names]
+        if wrong or len(set(columns)) < len(columns):
+            raise InvalidParameter(
+                "columns",
+                f"columns is {text!r}: use some of {', '.join(self.names)}, each once, with commas between.",
+            )
+        return columns
+
+    def parse_filters(self, given: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+        """
+        Filters from pairs of dimension and value; pairs of other names are left out.
+
+        An empty value and "(unknown)" both mean that the event did not say; an IP address may be in any spelling.
+        Raises: InvalidParameter: an IP address is none.
+        """
+        filters: dict[str, tuple[str, ...]] = {}
+        for name, value in given:
+            if name in self.filters:
+                filters[name] = (*filters.get(name, ()), canonical(name.removesuffix(NOT), value))
+        return filters
+
+
+def parse_dimensions(text: str) -> Dimensions:
+    """
+    `environment,region:Region` -> those built in, and two own ones with the labels Environment and Region.
+
+    Raises: SettingError: a name or label can't be used.
+    """
+    if not text.strip():
+        return Dimensions()
+    own: list[Dimension] = []
+    for part in text.split(","):
+        name, colon, label = (piece.strip() for piece in part.partition(":"))
+        _check_name(name, [dimension.name for dimension in own])
+        if colon and not (0 < len(label) <= MAX_LABEL and label.isprintable()):
+            raise SettingError(
+                f"dimensions has the label {label!r} for {name}: use 1 to {MAX_LABEL} characters, such as {name}:Region."
+            )
+        own.append(_own(name, label or name.replace("_", " ").capitalize()))
+    if len(own) > MOST_OWN:
+        raise SettingError(f"dimensions has {len(own)} names: use at most {MOST_OWN}.")
+    return Dimensions(own)
+
+
+def parse_sources(setting: str, text: str, dimensions: Dimensions) -> dict[str, str]:
+    """
+    `environment=env,region=cloud.region` -> from what in another format each own dimension is taken.
+
+    Raises: SettingError: a part is not of that form, or names no own dimension.
+    """
+    found: dict[str, str] = {}
+    for part in text.split(",") if text.strip() else ():
+        name, equals, source = (piece.strip() for piece in part.partition("="))
+        if not equals or not source:
+            raise SettingError(f"{setting} has {part.strip()!r}: write name=source, such as environment=env.")
+        if name not in dimensions.own_names:
+            own = f"use one of {', '.join(dimensions.own_names)}" if dimensions.own else "none are set"
+            raise SettingError(
+                f"{setting} names {name!r}, which is none of the dimensions of the setting: {own}."
+            )
+        if name in found:
+            raise SettingError(f"{setting} names {name!r} twice: name it once.")
+        found[name] = source
+    return found
+
+
+def _check_name(name: str, before: Sequence[str]) -> None:
+    """Raises: SettingError: an own dimension can't have the name."""
+    if not _NAME.fullmatch(name):
+        raise SettingError(
+            f"dimensions has the name {name!r}: use lower-case letters, digits and _, a letter first, at most 40, "
+            "such as environment,region:Region."
+        )
+    if name in RESERVED or name == CALLER.name or any(name == dimension.name for dimension in BUILT_IN):
+        raise SettingError(f"dimensions has the name {name!r}, which means something else here: use another.")
+    if name in before:
+        raise SettingError(f"dimensions has the name {name!r} twice: name it once.")
+
+
+def _own(name: str, label: str) -> Dimension:
+    noun = label if label[1:2].isupper() else label[:1].lower() + label[1:]
+    return Dimension(name, label, noun, _plural(noun), f"no {noun}", (name, "application", "user"))
+
+
+def _plural(noun: str) -> str:
+    if re.search(r"[^aeiou]y$", noun):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if re.search(r"(s|x|ch|sh)$", noun) else f"{noun}s"
