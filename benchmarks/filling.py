@@ -53,8 +53,9 @@ def _priced(services: Services, acme: Organization, events: list[UsageEvent], br
         services.meter,
         SystemClock(),
         retention=timedelta(days=services.settings.retention_days),
+        dimensions=services.dimensions,
         schedule=builtin_schedule,
-        organization=services.accounts.organizations.named,
+        organizations=services.accounts.organizations.with_names,
     )
     batch = ingest.price(ApiKey(acme, "all"), Sent(events, range(len(events)), [])).batch
     if branch:

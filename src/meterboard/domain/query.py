@@ -5,7 +5,8 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
-from meterboard.domain.event import UNKNOWN, canonical_ip
+from meterboard.domain.caller.ip import canonical_ip
+from meterboard.domain.event import UNKNOWN
 from meterboard.domain.period import Period
 from meterboard.errors import InvalidParameter
 

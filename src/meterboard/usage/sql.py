@@ -105,8 +105,9 @@ def _ranked(number: int, by: Breakdown, tasks_only: bool) -> _Ranked:
         f"{_group_by(own)}) as counted) as numbered where {rank} <= ?)"
     )
     join = f" left join {table} on {' and '.join(f'{value} = {name}' for name, value in own.items())}"
-    keys = [rank, *own, count]
-    return _Ranked(query, join, keys, [f"coalesce({rank}, 0)", *own, count])
+    # Of the others nothing is found; that is no null, which engines and readers of rows take in two ways.
+    chosen = [f"coalesce({rank}, 0)", *(f"coalesce({name}, '')" for name in own), f"coalesce({count}, 0)"]
+    return _Ranked(query, join, [rank, *own, count], chosen)
 
 
 def _columns_of(by: Breakdown) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ DASHBOARD = "/"
 TABLE = "/table"
 TASKS = "/tasks"
 CALLS = "/calls"
-PICTURE = "/connections"
+FLOWS = "/flows"
 QUESTIONS = "/v1/statistics"
 EXPORT_CALLS = "/v1/events"
 PLACES = ("page", "cursor")
@@ -21,15 +21,15 @@ PANELS = ("applications", "time", "modules", "ips", "users")
 SWITCHES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(PANELS, ("graph", "list")),
     "measure": ("calls", "credits"),
-    "stack": ("caller", *DIMENSIONS, "nothing"),
-    "compare": ("nothing", "previous"),
+    "stack": ("caller", *DIMENSIONS, "none"),
+    "compare": ("none", "previous"),
 }
 """How a page shows what: `applications=list` …, `measure=credits`. The first is what is shown unasked."""
-ASKED_FIELD, ASKED_VALUE, ASKED_HOW = "where", "is", "how"
+FILTER_FIELD, VALUE_FIELD, MODE_FIELD = "filter", "value", "mode"
 """The fields of the form that sets the filters of a column; `settled` makes filters of them."""
-OUT = "out"
-"""What ASKED_HOW is when the values are to be kept out."""
-FINDING = (ASKED_FIELD, ASKED_VALUE, ASKED_HOW, "of", "find", "show")
+EXCLUDE = "exclude"
+"""The mode that excludes the values."""
+FILTER_FORM = (FILTER_FIELD, VALUE_FIELD, MODE_FIELD, "of", "find", "show")
 """All fields of that form. With `show` it only asks for values to choose from, and no link carries them on."""
 RANGE_FIELDS = ("from", "from_time", "to", "to_time")
 """The fields of the form that sets a range; `settled` makes a period of them."""
@@ -44,8 +44,8 @@ class Address:
         self.path = path
         self.remembered = dict(remembered or {})
         pairs = list(given)
-        self._pairs = [(n, value) for n, value in pairs if n in FILTERS or (value and n not in FINDING)]
-        self._finding = [(name, value) for name, value in pairs if name in FINDING]
+        self._pairs = [(n, value) for n, value in pairs if n in FILTERS or (value and n not in FILTER_FORM)]
+        self._finding = [(name, value) for name, value in pairs if name in FILTER_FORM]
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of a parameter."""
@@ -109,7 +109,7 @@ class Address:
 
     def choosing(self, dimension: str) -> str:
         """The link to this state with the form open that sets the filters of a column."""
-        return _link(self.path, [*self._pairs, (ASKED_FIELD, dimension), ("show", "values")])
+        return _link(self.path, [*self._pairs, (FILTER_FIELD, dimension), ("show", "values")])
 
     def without(self, dimension: str, value: str) -> str:
         """The link to this state without one filter."""
@@ -157,9 +157,9 @@ class Address:
         """The link to the integration tasks in a module or of a function, in this period and with these filters."""
         return _link(TASKS, [*self._asked(dimension), (dimension, value)])
 
-    def connections(self, columns: Iterable[Dimension]) -> str:
-        """The link to what is connected in this period and with these filters, which the script adds a value to."""
-        return _link(f"{QUESTIONS}/connections", [*self._asked(), ("columns", ",".join(columns))])
+    def related(self, columns: Iterable[Dimension]) -> str:
+        """Returns the link to the values that occur together, under these filters; the script adds a value."""
+        return _link(f"{QUESTIONS}/related", [*self._asked(), ("columns", ",".join(columns))])
 
     def export(self, form: str, columns: Iterable[Dimension], sort: str, rows: str) -> str:
         """The link to the rows on screen, all pages of them, as a file; `rows`: how they are grouped."""
@@ -180,14 +180,14 @@ def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:
     """
     The address that a form means whose fields are parts of a parameter.
 
-    `where=ip&is=::1` -> `ip=::1`; `from=2026-11-03&to=2026-11-09` -> `period=2026-11-03..2026-11-09`.
+    `filter=ip&value=::1` -> `ip=::1`; `from=2026-11-03&to=2026-11-09` -> `period=2026-11-03..2026-11-09`.
 
     None: it was not such a form, or it only asks for values to choose from.
     Raises: InvalidParameter: there is nothing of that name to filter by, or a range lacks one of its ends.
     """
     pairs = list(given)
     names = {name for name, _ in pairs}
-    if ASKED_FIELD in names and "show" not in names:
+    if FILTER_FIELD in names and "show" not in names:
         return _filter_asked(path, pairs)
     if names & set(RANGE_FIELDS):
         return _range_asked(path, pairs)
@@ -195,12 +195,12 @@ def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:
 
 
 def _filter_asked(path: str, pairs: list[tuple[str, str]]) -> str:
-    field = [value for name, value in pairs if name == ASKED_FIELD][-1]
+    field = [value for name, value in pairs if name == FILTER_FIELD][-1]
     if field not in DIMENSIONS:
-        raise InvalidParameter(ASKED_FIELD, f"where is {field!r}: use one of {', '.join(DIMENSIONS)}.")
-    name = f"{field}{NOT}" if (ASKED_HOW, OUT) in pairs else field
-    chosen = [(name, value.strip()) for key, value in pairs if key == ASKED_VALUE]
-    replaced = {*FINDING, *PLACES, field, f"{field}{NOT}"}
+        raise InvalidParameter(FILTER_FIELD, f"filter is {field!r}: use one of {', '.join(DIMENSIONS)}.")
+    name = f"{field}{NOT}" if (MODE_FIELD, EXCLUDE) in pairs else field
+    chosen = [(name, value.strip()) for key, value in pairs if key == VALUE_FIELD]
+    replaced = {*FILTER_FORM, *PLACES, field, f"{field}{NOT}"}
     return _link(path, [*((n, value) for n, value in pairs if n not in replaced), *dict.fromkeys(chosen)])
 
 

@@ -12,6 +12,7 @@ import duckdb
 import nanoarrow as na
 from msgspec import Struct
 
+from meterboard.domain.caller.user_agent import application_of
 from meterboard.domain.event import NOT_HTTP, OF_A_LINE, UsageEvent, identity
 from meterboard.importers.formats.named import Format
 from meterboard.importers.reading import values as words
@@ -180,8 +181,9 @@ class Reader:
             execute(LEFT_OVER).fetchall()
             execute("delete from parsed where n in (select n from left_over)").fetchall()
             execute(f"insert into parsed {layout.query('left_over', self._wanted)}").fetchall()
-        if not lines.ended and not any(layout.is_closed for layout in self._form.layouts):
-            execute("update parsed set time = null").fetchall()
+        if not lines.ended:
+            is_closed = any(layout.is_closed for layout in self._form.layouts)
+            execute(f"update parsed set time = null where is_open or {not is_closed}").fetchall()
         messages: set[int] = set()
         if execute("select count(*) from parsed where time is null").fetchall()[0][0]:
             messages = {n for (n,) in execute(MESSAGES.format(message=self._form.message)).fetchall()}
@@ -227,8 +229,7 @@ class Reader:
         agent, user = said.get("agent", ""), said.get("user", "")
         if self._form.is_escaped:
             agent, user = words.unescaped(agent), words.unescaped(user)
-        product = words.product(agent[: words.LONGEST_AGENT])
-        return words.name(said.get("application", "")) or product, words.name(user)
+        return words.name(said.get("application", "")) or application_of(agent), words.name(user)
 
 
 def is_refused(status: int | None) -> bool:

@@ -29,12 +29,12 @@ def by_parts(
     for part in found.parts:
         row: Row = {default: part.name}
         row |= {column: part.only.get(column) for column in others}
-        row |= {f"{column}_names": part.distinct[column] for column in others}
+        row |= {f"{column}_count": part.distinct[column] for column in others}
         row |= {"combinations": part.combinations}
         rows.append(
             row | {name: value for name, value in part.sums.items() if value or name != "estimated_calls"}
         )
-    counts = [*(f"{column}_names" for column in others), "combinations"]
+    counts = [*(f"{column}_count" for column in others), "combinations"]
     size = len(rows) if page_size is None else page_size
     return TableAnswer(as_of, list(columns), rows, page, size, found.count, found.total, counts)
 

@@ -8,6 +8,7 @@ import duckdb
 
 from meterboard.domain.period import EPOCH, INSTANT, micros
 from meterboard.errors import Overloaded
+from meterboard.usage.answer_length import check_answer_length
 from meterboard.usage.dialect import DUCKDB, Statement
 from meterboard.usage.duckdb import statements
 from meterboard.usage.duckdb.statements import Statements
@@ -15,8 +16,11 @@ from meterboard.usage.snapshot import SqlSnapshot
 from meterboard.usage.sql import page
 from meterboard.usage.store import Difference, Usage
 
+Row = tuple[Any, ...]
 MAX_CACHED_ROWS = 1_000_000_000
 """More than an answer can have."""
+FETCHED_ROWS = 250
+"""Rows that are made at once before their text is counted."""
 
 
 class DuckDBSnapshot(SqlSnapshot):
@@ -37,22 +41,35 @@ class DuckDBSnapshot(SqlSnapshot):
         self._is_ended = True
         self._connection.interrupt()
 
-    def _rows(self, statement: str, parameters: object) -> list[tuple[Any, ...]]:
+    def _execute(self, statement: str, parameters: object) -> duckdb.DuckDBPyConnection:
         if self._is_ended:  # DuckDB forgets an interruption that comes between two statements
             raise duckdb.InterruptException("The read was interrupted.")
         try:
-            return self._connection.execute(statement, parameters).fetchall()
+            return self._connection.execute(statement, parameters)
         except duckdb.OutOfMemoryException as error:
             raise Overloaded(
                 "This question needs more memory than is free now. Ask for a shorter period, or again later."
             ) from error
 
-    def ask(self, statement: Statement) -> list[tuple[Any, ...]]:
+    def _rows(self, statement: str, parameters: object) -> list[Row]:
+        """Raises: AnswerTooLong: before more than that is in memory."""
+        result = self._execute(statement, parameters)
+        rows: list[Row] = result.fetchmany(FETCHED_ROWS)
+        if len(rows) < FETCHED_ROWS:
+            return rows
+        texts = [index for index, value in enumerate(rows[0]) if isinstance(value, str)]
+        fetched, characters = rows, 0
+        while fetched:
+            characters += sum(len(row[index]) for row in fetched for index in texts)
+            check_answer_length(characters)
+            fetched = result.fetchmany(FETCHED_ROWS)
+            rows += fetched
+        return rows
+
+    def ask(self, statement: Statement) -> list[Row]:
         return self._rows(*statement)
 
-    def ask_page(
-        self, whole: Statement, limit: int | None, offset: int, *, in_full: bool
-    ) -> list[tuple[Any, ...]]:
+    def ask_page(self, whole: Statement, limit: int | None, offset: int, *, in_full: bool) -> list[Row]:
         """Where all pages will be asked for, the rows are worked out once and cached on disk, in order."""
         if not in_full:
             return self.ask(page(whole, limit, offset))
@@ -60,12 +77,13 @@ class DuckDBSnapshot(SqlSnapshot):
         if key not in self._cached:
             table = f"cached_{len(self._cached)}"
             numbered = f"select row_number() over () - 1 as place, * from ({whole.sql}) as answer"
-            self._rows(f"create temp table {table} as {numbered}", whole.parameters)
+            self._execute(f"create temp table {table} as {numbered}", whole.parameters).fetchall()
             self._cached[key] = table
-        return self._rows(
+        # Not `_rows`: the pages of an export are bounded by their rows.
+        return self._execute(
             f"select * exclude (place) from {self._cached[key]} where place >= ? and place < ? order by place",
             [offset, offset + (limit or MAX_CACHED_ROWS)],
-        )
+        ).fetchall()
 
     def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
         (sums,) = self._rows(statements.WINDOW, [organization, micros(after), micros(until)])

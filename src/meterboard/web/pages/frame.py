@@ -14,7 +14,7 @@ from meterboard.errors import InvalidParameter
 from meterboard.service.statistics.answers import Summary
 from meterboard.service.statistics.statistics import Reading
 from meterboard.web import formatting as words
-from meterboard.web.page_state import FINDING, PICTURE, Address, chips
+from meterboard.web.page_state import FILTER_FORM, FLOWS, Address, chips
 from meterboard.web.pages.dashboard.calendar import calendar
 from meterboard.web.pages.picker import picker
 from meterboard.web.preferences import remembered
@@ -26,14 +26,14 @@ def address_of(request: Request[Any, Any, Any], more: Set[str] = frozenset()) ->
 
     Raises: InvalidParameter: there is another; a typo must not widen what is shown silently.
     """
-    known = {"period", *FILTERS, *FINDING, *more}
+    known = {"period", *FILTERS, *FILTER_FORM, *more}
     # Litestar's own parameters come in no order; those of an address keep theirs.
     given = parse_qsl(request.url.query, keep_blank_values=True)
     for name, _ in given:
         if name not in known:
             raise InvalidParameter(
                 name,
-                f"There is no parameter {name!r} on this page. Use {', '.join(sorted(known - {*FINDING}))}.",
+                f"There is no parameter {name!r} on this page. Use {', '.join(sorted(known - {*FILTER_FORM}))}.",
             )
     return Address(request.url.path, given, remembered=remembered(request))
 
@@ -46,7 +46,7 @@ def frame(
         "viewer": viewer,
         "address": address,
         "path": address.path,
-        "connections_url": address.among("application,user,module", [], path=PICTURE),
+        "flows_url": address.among("application,user,module", [], path=FLOWS),
         "periods": words.PERIODS,
         "period": address.period,
         "period_name": words.period_name(address.period),

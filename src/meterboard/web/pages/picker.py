@@ -20,7 +20,7 @@ from meterboard.domain.query import (
 from meterboard.errors import InvalidParameter
 from meterboard.service.reads import shared
 from meterboard.service.statistics.statistics import Reading, Statistics
-from meterboard.web.page_state import ASKED_FIELD, ASKED_HOW, ASKED_VALUE, FINDING, OUT, Address
+from meterboard.web.page_state import EXCLUDE, FILTER_FIELD, FILTER_FORM, MODE_FIELD, VALUE_FIELD, Address
 from meterboard.web.render import page
 
 VALUES = 20
@@ -51,15 +51,15 @@ def picker(reading: Reading, period: Period, filters: Filters, address: Address)
 
     Raises: InvalidParameter: there is nothing of that name to filter by.
     """
-    given = address.finding(ASKED_FIELD)
+    given = address.finding(FILTER_FIELD)
     if not given:
         return Picker(DIMENSIONS[0], "", False, None, 0)
     column = next((dimension for dimension in DIMENSIONS if dimension == given[-1]), None)
     if column is None:
-        raise InvalidParameter(ASKED_FIELD, f"where is {given[-1]!r}: use one of {', '.join(DIMENSIONS)}.")
+        raise InvalidParameter(FILTER_FIELD, f"filter is {given[-1]!r}: use one of {', '.join(DIMENSIONS)}.")
     search = "".join(address.finding("find"))
     if column in address.finding("of"):  # ticks of another column mean nothing here
-        ticked, is_out = address.finding(ASKED_VALUE), OUT in address.finding(ASKED_HOW)
+        ticked, is_out = address.finding(VALUE_FIELD), EXCLUDE in address.finding(MODE_FIELD)
     else:
         ticked = [*(filters.get(column) or filters.get(f"{column}{NOT}") or ())]
         is_out = column not in filters and f"{column}{NOT}" in filters
@@ -67,7 +67,7 @@ def picker(reading: Reading, period: Period, filters: Filters, address: Address)
     calls = {row.name: row.calls for row in found.rows}
     names = list(dict.fromkeys([*map(name_of, ticked), *calls]))
     choices = [Choice(name, value_of(name), calls.get(name), value_of(name) in ticked) for name in names]
-    return Picker(column, search, is_out, choices, found.names)
+    return Picker(column, search, is_out, choices, found.value_count)
 
 
 @get("/values", include_in_schema=False)
@@ -78,11 +78,11 @@ def values(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statisti
 
     It comes with every field of the page that the form is on; those that are of no account here are passed over.
     """
-    known = {"period", *FILTERS, *FINDING}
+    known = {"period", *FILTERS, *FILTER_FORM}
     given = [(name, value) for name, value in request.query_params.multi_items() if name in known]
     address = Address(request.url.path, given)
-    if not address.finding(ASKED_FIELD):
-        raise InvalidParameter(ASKED_FIELD, f"where is missing: use one of {', '.join(DIMENSIONS)}.")
+    if not address.finding(FILTER_FIELD):
+        raise InvalidParameter(FILTER_FIELD, f"filter is missing: use one of {', '.join(DIMENSIONS)}.")
     with statistics.read(viewer.organization) as reading:
         filters = parse_filters(address.pairs())
         found = picker(reading, reading.period(address.period), filters, address)
