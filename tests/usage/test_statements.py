@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterboard.domain.cursor import Cursor
-from meterboard.domain.event import EventBatch
 from meterboard.domain.period import parse_period
 from meterboard.domain.query import DIMENSIONS, NOT, Breakdown, Dimension, Filters, Order, Scope
 from meterboard.usage import dialect, events_sql, scope_sql, sql
+from meterboard.usage.batch import EventBatch
 from meterboard.usage.dialect import Statement, with_names
 from meterboard.usage.duckdb.store import FILE, DuckDBStore
 from meterboard.usage.snapshot import SqlSnapshot
@@ -28,6 +28,7 @@ from tests.batches import CALL, batch, joined
 from tests.usage.clickhouse import ClickHouse, ClickHouseSnapshot
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
+WATERMARK = NOW - timedelta(minutes=1)
 ZONES = ("UTC", "Asia/Kolkata", "America/Chicago", "Pacific/Kiritimati")
 ORGANIZATIONS = (1, 2, 3)
 VALUES: dict[str, Sequence[str]] = {
@@ -140,7 +141,7 @@ def _by_sums(question: Question) -> list[Order]:
 def questions(draw: st.DrawFn) -> Question:
     zone = ZoneInfo(draw(st.sampled_from(ZONES)))
     texts = ("last_24_hours", "today", "yesterday", "last_30_days", "2026-11-20..2026-11-23", "2026-11-24")
-    period = parse_period(draw(st.sampled_from(texts)), zone=zone, now=NOW, as_of=NOW - timedelta(minutes=1))
+    period = parse_period(draw(st.sampled_from(texts)), zone=zone, now=NOW, as_of=WATERMARK)
     filtered = st.sampled_from([*DIMENSIONS, *(f"{name}{NOT}" for name in DIMENSIONS)])
     filters: Filters = {
         name: tuple(draw(st.lists(st.sampled_from(VALUES[name.removesuffix(NOT)]), min_size=1, max_size=3)))
@@ -150,7 +151,7 @@ def questions(draw: st.DrawFn) -> Question:
     keys = st.sampled_from([*columns, "calls", "credits", "integration_tasks"])
     moment = NOW - timedelta(seconds=draw(st.integers(-100, 90_000)))
     return Question(
-        Scope(draw(st.sampled_from(ORGANIZATIONS)), period, filters),
+        Scope(draw(st.sampled_from(ORGANIZATIONS)), period, filters, WATERMARK),
         columns,
         draw(st.lists(st.sampled_from([*DIMENSIONS, "caller"]), max_size=3, unique=True)),
         draw(st.lists(st.builds(Order, keys, st.booleans()), max_size=3)),
@@ -201,7 +202,7 @@ def test_the_questions_run_every_function_that_makes_statements(
             ran.add(frame.f_code.co_name)
 
     period = parse_period("last_30_days", zone=ZoneInfo("Asia/Kolkata"), now=NOW, as_of=NOW)
-    scope = Scope(1, period, {f"user{NOT}": ("zoe",)})
+    scope = Scope(1, period, {f"user{NOT}": ("zoe",)}, WATERMARK)
     orders = [Order("user", True)]
     newer = Cursor(int((NOW - timedelta(hours=2)).timestamp() * 1_000_000), 0, newer=True)
     question = Question(scope, ["user", "ip"], ["caller", "user"], orders, 2, 0, 96, False, "a", newer)

@@ -8,7 +8,7 @@ and happened, before the watermark.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from meterboard.domain.period import BUCKET_SECONDS
+from meterboard.domain.period import BUCKET_SECONDS, micros
 from meterboard.domain.query import DimensionName, Scope
 from meterboard.usage.dialect import Parameter, Statement
 from meterboard.usage.scope_sql import bucket_range, column_list, filter_conditions
@@ -26,23 +26,22 @@ class Stretch(NamedTuple):
     until: int
 
 
-def covered(scope: Scope, watermark: int) -> Stretch:
+def covered(scope: Scope) -> Stretch:
     """Returns the times that a question is about."""
     first, after = bucket_range(scope)
-    return Stretch(first * BUCKET_MICROS, min(after * BUCKET_MICROS, watermark))
+    return Stretch(first * BUCKET_MICROS, min(after * BUCKET_MICROS, micros(scope.watermark)))
 
 
 def page(
     scope: Scope,
     stretch: Stretch,
-    watermark: int,
     dimensions: Sequence[DimensionName],
     *,
     limit: int,
     offset: int,
 ) -> Statement:
     """Returns the events of a stretch with their values of the dimensions, newest first."""
-    events = _events(scope, stretch, watermark, f"time, {REST}")
+    events = _events(scope, stretch, f"time, {REST}")
     order = f"order by time desc, {REST}"
     return Statement(
         f"select time, {column_list(dimensions)}, credits, charged, estimated, records, coalesce(text, '') from ("
@@ -52,21 +51,21 @@ def page(
     )
 
 
-def newer(scope: Scope, stretch: Stretch, watermark: int, *, limit: int, offset: int) -> Statement:
+def newer(scope: Scope, stretch: Stretch, *, limit: int, offset: int) -> Statement:
     """Returns the times of the events of a stretch, oldest first."""
-    events = _events(scope, stretch, watermark, "time")
+    events = _events(scope, stretch, "time")
     return Statement(f"{events.sql} order by time limit ? offset ?", [*events.parameters, limit, offset])
 
 
-def count(scope: Scope, stretch: Stretch, watermark: int) -> Statement:
+def count(scope: Scope, stretch: Stretch) -> Statement:
     """Returns how many events a stretch has."""
-    return _events(scope, stretch, watermark, "count(*)")
+    return _events(scope, stretch, "count(*)")
 
 
-def _events(scope: Scope, stretch: Stretch, watermark: int, columns: str) -> Statement:
-    """Where the organisation comes into every statement, and the filters."""
+def _events(scope: Scope, stretch: Stretch, columns: str) -> Statement:
+    """Where the organisation comes into every statement, the watermark and the filters."""
     sql = f"select {columns} from event where organization = ? and time >= ? and time < ? and received_at < ?"
-    parameters: list[Parameter] = [scope.organization, stretch.since, stretch.until, watermark]
+    parameters: list[Parameter] = [scope.organization, stretch.since, stretch.until, micros(scope.watermark)]
     if not scope.filters:
         return Statement(sql, parameters)
     filters = filter_conditions(scope)

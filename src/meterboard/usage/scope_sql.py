@@ -6,7 +6,7 @@ Values are always bound; identifiers come from closed sets of names.
 
 from collections.abc import Iterable, Sequence
 
-from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY
+from meterboard.domain.period import BUCKET_SECONDS, BUCKETS_A_DAY, micros
 from meterboard.domain.query import NOT, DimensionName, Scope
 from meterboard.usage.dialect import Parameter, Statement
 
@@ -85,15 +85,25 @@ def _whole_days(scope: Scope) -> tuple[Span | None, list[Span]]:
 def _table_rows(
     scope: Scope, table: str, spans: Sequence[Span], columns: Sequence[str], condition: str = ""
 ) -> Statement:
-    """Where the organisation comes into every statistic, and the filters. Spans are of the table's own steps."""
+    """
+    Where the organisation comes into every statistic, the watermark and the filters. Spans are of the table's own steps.
+
+    Rows of later refreshes than the watermark's are left out, so that all statements of a watermark read the same, even
+    where no transaction holds them together.
+    """
     step = "day" if table == "daily" else "bucket"
     times = " or ".join(f"{step} >= ? and {step} < ?" for _ in spans)
-    conditions = ["organization = ?", f"({times})", *([condition] if condition else [])]
+    conditions = ["organization = ?", f"({times})", "as_of <= ?", *([condition] if condition else [])]
     filters = filter_conditions(scope)
     chosen = ", ".join([*columns, "calls", "credits", "estimated"])
     return Statement(
         f"select {chosen} from {table} where {' and '.join(conditions)}{filters.sql}",
-        [scope.organization, *(bound for span in spans for bound in span), *filters.parameters],
+        [
+            scope.organization,
+            *(bound for span in spans for bound in span),
+            micros(scope.watermark),
+            *filters.parameters,
+        ],
     )
 
 

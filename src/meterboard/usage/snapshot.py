@@ -169,7 +169,7 @@ class SqlSnapshot(ABC):
         return _breakdown_sums(rows, columns, steps=0 if grain is None else 1)
 
     def events(self, scope: Scope, *, limit: int, cursor: Cursor | None = None) -> Listing:
-        return listing(self.ask, scope, self.watermark, self.dimensions, limit, cursor)
+        return listing(self.ask, scope, self.dimensions, limit, cursor)
 
 
 def _group(row: Row) -> Group:

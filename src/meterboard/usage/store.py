@@ -1,5 +1,5 @@
 """
-The usage store's contract: events, the 15-minute rollup, the watermark.
+The usage store's contract: events, the statistics by 15 minutes and by day, the watermark.
 
 One writer, any number of readers. A reader works on a snapshot: everything it reads is of one moment.
 All times are aware UTC. The same test suite, `tests/contract`, runs against every store.
@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from meterboard.domain.cursor import Cursor
-from meterboard.domain.event import CallBatch, EventBatch
 from meterboard.domain.query import Breakdown, DimensionName, Order, Scope
+from meterboard.usage.batch import Batch
 
 
 class Usage(NamedTuple):
@@ -278,22 +278,20 @@ class Snapshot(Protocol):
 
 
 class UsageStore(Protocol):
-    """Everything that is written is durable when the call returns. Writing calls come from one thread."""
+    """
+    Everything that is written is durable when the call returns.
 
-    def latest(self) -> datetime:
-        """The latest receipt or watermark stored; no later one may be earlier than this."""
+    Writing calls come from one thread, but for `snapshot` and `interrupt`, which any thread may call. How a store lays its
+    data out, gives memory back or shortens its log is its own business, which it does in `maintain`.
+    """
+
+    def warm_up(self) -> None:
+        """Gets ready for `append`, which else does so when it is first called: seconds, at ten million events."""
         ...
 
-    def receipt_hours(self) -> list[datetime]:
-        """The beginnings of the hours in which the stored events were received, in order."""
-        ...
-
-    def expect_events(self) -> None:
-        """Get ready for `append`, which else does so when it is first called: seconds, at ten million events."""
-
-    def append(self, batch: EventBatch, *, received_at: datetime) -> list[bool]:
+    def append(self, batch: Batch, *, received_at: datetime) -> list[bool]:
         """
-        Store the events of a batch whose ids are new; one flag per event says which were.
+        Stores the events of a batch whose ids are new. Returns which were, one flag per event.
 
         `received_at` is later than in every call before, so that a watermark means the same to every panel and a batch that
         failed can be found by it. An event that is more than MAX_AHEAD later than its receipt is stored with that time.
@@ -302,48 +300,36 @@ class UsageStore(Protocol):
         """
         ...
 
-    def append_calls(self, batch: CallBatch, *, received_at: datetime) -> list[bool]:
-        """`append` for calls of which many are alike: the same promises at a fraction of the work."""
-        ...
-
     def refresh(self, watermark: datetime) -> None:
-        """Bring the rollup up to the watermark in one transaction, at a cost in proportion to what is new."""
-        ...
-
-    def take_back_watermark(self, moment: datetime) -> bool:
         """
-        Move a watermark that is later than `moment` back to it, unless an event was received or happened since.
+        Brings the statistics up to the watermark, all of them or none, at a cost in proportion to what is new.
 
-        Statistics cover the same events as before. Returns whether it was moved.
+        An earlier watermark than the last changes nothing.
         """
         ...
 
-    def forget(self, before: datetime) -> int:
-        """Delete the events and statistics of the buckets before `before`; answers how many events went."""
+    def delete_before(self, moment: datetime) -> int:
+        """Deletes the events and statistics of the buckets before the one of `moment`. Returns how many events went."""
         ...
 
-    def merge(self) -> bool:
+    def maintain(self) -> bool:
         """
-        Join the pieces that refreshes have left in one of the days that they added to; is there another such day?
+        Does a step of housekeeping, which is short and changes no answer. Returns whether there is more to do.
 
-        Changes no answer.
+        Called each minute, and until there is nothing more to do.
         """
         ...
 
-    def tidy(self) -> None:
-        """Fold the store's log into its file when it has grown long. Changes no answer."""
+    def last_timestamp(self) -> datetime:
+        """Returns the latest receipt or watermark stored; no later one may be earlier than this."""
         ...
 
-    def checkpoint(self) -> None:
-        """Fold the log into the file now, so that the space of what was deleted is used again."""
-        ...
-
-    def rest(self) -> None:
-        """Give back memory that nobody uses at the moment. Changes no answer."""
+    def receipt_hours(self) -> list[datetime]:
+        """Returns the beginnings of the hours in which the stored events were received, in order."""
         ...
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """A consistent view, to be closed soon: it holds back the reuse of deleted space."""
+        """Returns a view of one moment, to be closed soon: it may hold back the reuse of deleted space."""
         ...
 
     def interrupt(self, thread: int) -> None:
@@ -351,5 +337,5 @@ class UsageStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Leave the store whole and free."""
+        """Leaves the store whole and free."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from meterboard.domain.query import MOST_CALLS_FIRST, Dimension, Order, Scope, name_of
 from meterboard.service.statistics.answers import Total
@@ -115,7 +116,7 @@ def outline(
     rows: dict[str, list[Group]] = {}
     if open_values:
         default = columns[0]
-        narrowed = Scope(scope.organization, scope.period, {**scope.filters, default: tuple(open_values)})
+        narrowed = replace(scope, filters={**scope.filters, default: tuple(open_values)})
         for group in snapshot.top_rows_per_group(narrowed, columns, order=order, limit=within):
             rows.setdefault(group.values[0], []).append(group)
     return Outline(
