@@ -1,6 +1,7 @@
 """A question to the statistics, as a value: whose usage, which period, which filters, by what, in which order."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -49,11 +50,15 @@ MOST_CALLS_FIRST = (Order("calls", descending=True),)
 
 
 class Scope(Struct, frozen=True):
-    """What every question has: one organisation, one period, the filters. Each read is built from one."""
+    """
+    What every question has: one organisation, one period, the filters, and the watermark of the statistics that it is to
+    be answered from. Each read is built from one, so that all answers to questions of one watermark are of one moment.
+    """
 
     organization: int
     period: Period
     filters: Filters
+    watermark: datetime
 
 
 def parse_order(text: str, *, allowed: tuple[str, ...]) -> tuple[Order, ...]:

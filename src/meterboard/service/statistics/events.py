@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.schedule.reason import Why, explained
-from meterboard.usage.store import Listed, Listing
+from meterboard.usage.store import EventRow, Listing
 
 MOST_EVENTS = 10_000
 """Events of one answer."""
@@ -56,7 +56,7 @@ def events_answer(listing: Listing, *, as_of: datetime, zone: ZoneInfo) -> Event
     )
 
 
-def _event(row: Listed, zone: ZoneInfo) -> Event:
+def _event(row: EventRow, zone: ZoneInfo) -> Event:
     application, function, module, method, version, ip, user, status_text = row.values
     status = int(status_text) if status_text else None
     records = None if row.records < 0 else row.records
