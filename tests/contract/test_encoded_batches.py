@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from meterboard.domain.query import DIMENSIONS, MOST_CALLS_FIRST
+from meterboard.domain.dimensions import Dimensions
+from meterboard.domain.query import MOST_CALLS_FIRST
 from meterboard.usage.batch import EncodedBatch, EventBatch, id_halves
 from meterboard.usage.store import Group, UsageStore
 from tests.batches import batch, joined
@@ -72,7 +73,7 @@ def counted(store: UsageStore) -> list[Group]:
     store.refresh(NOW + timedelta(days=1))
     with store.snapshot() as snapshot:
         whole = scope(snapshot, now=NOW)
-        return snapshot.groups(whole, DIMENSIONS, order=MOST_CALLS_FIRST, limit=None).rows
+        return snapshot.groups(whole, Dimensions().names, order=MOST_CALLS_FIRST, limit=None).rows
 
 
 @given(st.lists(calls, min_size=1, max_size=12))

@@ -12,9 +12,10 @@ import pyarrow.parquet
 import pytest
 
 from meterboard.api.statistics.responses import respond
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import MAX_TEXT, Combination
 from meterboard.domain.organization import Organization
-from meterboard.domain.query import parse_columns, parse_order
+from meterboard.domain.query import parse_order
 from meterboard.errors import AnswerTooLong, Overloaded
 from meterboard.service import export
 from meterboard.service.export import FOLDER, MOST_FILES_EACH, Exports, FileFormat, write_in_full
@@ -187,7 +188,7 @@ def test_long_names_fit_in_a_file(services: Services, acme: Organization) -> Non
     store(services, acme, long_names(2_100, 2_000))
     with services.statistics.read(acme) as reading:
         day = reading.period("last_30_days")
-        columns = parse_columns("application,module,method,user")
+        columns = Dimensions().parse_columns("application,module,method,user")
         forms: tuple[FileFormat, ...] = ("csv", "parquet")
 
         def ask(limit: int, offset: int) -> TableAnswer:
@@ -215,7 +216,7 @@ def test_an_answer_in_memory_has_a_limit_of_text(services: Services, acme: Organ
     store(services, acme, long_names(600, 9_900))
     with services.statistics.read(acme) as reading:
         month = reading.period("last_30_days")
-        columns = parse_columns("application,module,method,user")
+        columns = Dimensions().parse_columns("application,module,method,user")
         questions: list[Callable[[], object]] = [
             lambda: reading.table(month, FILTERS, columns=columns, page_size=JSON_ROWS),
             lambda: reading.events(month, FILTERS, limit=MOST_EVENTS),

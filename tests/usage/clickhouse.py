@@ -8,8 +8,8 @@ import duckdb
 import msgspec
 from chdb.session import Session
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.period import EPOCH
-from meterboard.domain.query import DIMENSIONS
 from meterboard.usage.dialect import CLICKHOUSE, Bound, Parameter, Statement, with_names
 from meterboard.usage.snapshot import SqlSnapshot
 from meterboard.usage.store import Difference, Usage
@@ -58,7 +58,7 @@ class ClickHouseSnapshot(SqlSnapshot):
     """The statements of every engine, asked of ClickHouse's. There is no store behind it."""
 
     dialect = CLICKHOUSE
-    dimensions = DIMENSIONS
+    dimensions = Dimensions().names
 
     def __init__(self, engine: ClickHouse) -> None:
         self._engine = engine

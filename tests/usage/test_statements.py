@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterboard.domain.cursor import Cursor
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.period import parse_period
-from meterboard.domain.query import DIMENSIONS, NOT, Breakdown, Dimension, Filters, Order, Scope
+from meterboard.domain.query import NOT, Breakdown, DimensionName, Filters, Order, Scope
 from meterboard.usage import dialect, events_sql, scope_sql, sql
 from meterboard.usage.batch import EventBatch
 from meterboard.usage.dialect import Statement, with_names
@@ -41,6 +42,8 @@ VALUES: dict[str, Sequence[str]] = {
     "user": ("maria", "arjun", "zoe", "", "MARIA", "Ωmega"),
     "status": ("200", "429", ""),
 }
+
+DIMENSIONS = Dimensions().names
 
 
 def random_batch(random: Random, organization: int, received_at: datetime) -> EventBatch:
@@ -90,7 +93,7 @@ class Question(NamedTuple):
     """What every question is made of; each takes what it needs."""
 
     scope: Scope
-    columns: Sequence[Dimension]
+    columns: Sequence[DimensionName]
     by: Sequence[Breakdown]
     order: Sequence[Order]
     limit: int

@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from meterboard.domain.query import MOST_CALLS_FIRST, Dimension, Order, Scope, name_of
+from meterboard.domain.query import MOST_CALLS_FIRST, DimensionName, Order, Scope, name_of
 from meterboard.service.statistics.answers import Total
 from meterboard.usage.store import Group, GroupSummary, Snapshot
 
@@ -71,7 +71,7 @@ class Outline(Struct, frozen=True):
 
 
 def values(
-    snapshot: Snapshot, scope: Scope, column: Dimension, *, as_of: datetime, search: str, limit: int
+    snapshot: Snapshot, scope: Scope, column: DimensionName, *, as_of: datetime, search: str, limit: int
 ) -> ValuesAnswer:
     """The values of a column that have `search` within, whatever the case."""
     found = snapshot.groups(scope, [column], order=MOST_CALLS_FIRST, limit=limit, search=search)
@@ -80,7 +80,7 @@ def values(
 
 
 def related(
-    snapshot: Snapshot, scope: Scope, columns: Sequence[Dimension], *, as_of: datetime, limit: int
+    snapshot: Snapshot, scope: Scope, columns: Sequence[DimensionName], *, as_of: datetime, limit: int
 ) -> RelatedAnswer:
     """The values of each column that occur, each column for itself."""
     found = snapshot.related_values(scope, columns, limit=limit)
@@ -97,7 +97,7 @@ def related(
 def outline(
     snapshot: Snapshot,
     scope: Scope,
-    columns: Sequence[Dimension],
+    columns: Sequence[DimensionName],
     *,
     order: Sequence[Order],
     limit: int | None,
@@ -128,7 +128,7 @@ def outline(
     )
 
 
-def _part(summary: GroupSummary, others: Sequence[Dimension], rows: list[Group]) -> Part:
+def _part(summary: GroupSummary, others: Sequence[DimensionName], rows: list[Group]) -> Part:
     first = zip(others, summary.distinct, summary.first, strict=True)
     return Part(
         name_of(summary.value),
