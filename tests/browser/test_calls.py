@@ -148,14 +148,14 @@ def test_on_a_phone_the_calls_scroll_in_their_own_frame(visit: Open, demo: Site)
 def test_nothing_found_shows_the_way_back(visit: Open, site: Site, filled: Server) -> None:
     page = visit(site, "/calls?user=nobody")
     expect(page.locator(".nothing")).to_contain_text("No calls in this period with these filters.")
-    page.get_by_role("link", name="Show it without filters").click()
+    page.get_by_role("link", name="Show without filters").click()
 
     expect(page.locator("#rows tbody tr")).to_have_count(4)
 
 
 def test_a_page_past_the_end_leads_to_the_newest(visit: Open, site: Site, filled: Server) -> None:
     page = visit(site, "/calls?cursor=o0.0")
-    page.get_by_role("link", name="To the newest calls").click()
+    page.get_by_role("link", name="Go to the newest calls").click()
 
     expect(page.locator("#rows tbody tr")).to_have_count(4)
 

@@ -236,7 +236,7 @@ def test_a_panel_s_numbers_are_taken_along_with_its_period_and_filters(
 def test_the_dashboard_is_shared_by_a_link_that_stays_the_same(visit: Open, demo: Site) -> None:
     page = visit(demo, "/?users=list")
     page.locator(".share summary").click()
-    now = page.locator(".share").get_by_role("link", name="as it is now")
+    now = page.locator(".share").get_by_role("link", name="Fixed link")
     calls = page.locator("#usage dd").nth(2).inner_text()
     now.click()
     page.wait_for_url("**period=2**")

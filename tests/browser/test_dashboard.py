@@ -80,7 +80,7 @@ def test_the_page_says_how_old_its_statistics_are(visit: Open, demo: Site) -> No
 
 def test_the_counter_of_the_demo_moves_by_itself(visit: Open, demo: Site) -> None:
     page = visit(demo)
-    expect(page.locator("[data-line]")).to_have_text("● live")
+    expect(page.locator("[data-connection]")).to_have_text("● live")
     before = page.locator("#answer .detail").inner_text()
 
     expect(page.locator("#answer .detail")).not_to_have_text(before, timeout=30_000)
@@ -260,7 +260,7 @@ def test_the_time_chart_as_a_list_says_every_step(visit: Open, demo: Site) -> No
 def test_a_filter_holds_in_every_panel_and_in_the_address(visit: Open, demo: Site) -> None:
     page = visit(demo, MONTH)
     page.locator("summary", has_text="+ Filter").click()
-    page.get_by_label("Where").select_option("module")
+    page.get_by_label("Field").select_option("module")
     page.get_by_role("checkbox", name="Leads").check()
     page.get_by_role("button", name="Filter", exact=True).click()
     page.wait_for_url("**module=Leads**")
@@ -303,7 +303,7 @@ def test_going_back_shows_what_was_there(visit: Open, demo: Site) -> None:
 
 def test_the_footer_proves_the_numbers(visit: Open, demo: Site) -> None:
     page = visit(demo)
-    page.get_by_role("link", name="Check these numbers").click()
+    page.get_by_role("link", name="Verify these numbers").click()
     expect(page.locator("#proof")).to_contain_text(re.compile(r"Difference 0 over [\d,]+ calls, checked at"))
     page.get_by_role("link", name="Check again").click()
     expect(page.locator("#proof")).to_contain_text("Difference 0")

@@ -15,7 +15,7 @@ def open_form(page: Page, column: str = "") -> None:
     page.locator("summary", has_text="+ Filter").click()
     expect(choices(page)).not_to_have_count(0)
     if column:
-        page.get_by_label("Where").select_option(column)
+        page.get_by_label("Field").select_option(column)
         # The values of the column before stay until those of this one have come.
         expect(page.locator("#picker-values input[name=of]")).to_have_value(column)
 
@@ -53,7 +53,7 @@ def test_a_value_is_kept_out(visit: Open, demo: Site) -> None:
     page = visit(demo, f"/?{MONTH}")
     open_form(page)
     page.get_by_role("checkbox", name="Nightly sync").check()
-    page.get_by_role("radio", name="Leave these out").check()
+    page.get_by_role("radio", name="Exclude").check()
     page.get_by_role("button", name="Filter", exact=True).click()
 
     expect(page.locator(".chip")).to_contain_text("Application is not Nightly sync")
@@ -81,7 +81,7 @@ def test_a_chip_opens_the_form_with_what_is_set(visit: Open, demo: Site) -> None
     page.get_by_role("link", name="Change the filter Application is not Nightly sync").click()
     ticked = page.get_by_role("checkbox", name="Nightly sync")
     expect(ticked).to_be_checked()
-    expect(page.get_by_role("radio", name="Leave these out")).to_be_checked()
+    expect(page.get_by_role("radio", name="Exclude")).to_be_checked()
     ticked.uncheck()
     page.get_by_role("button", name="Filter", exact=True).click()
 
@@ -91,7 +91,7 @@ def test_a_chip_opens_the_form_with_what_is_set(visit: Open, demo: Site) -> None
 def test_without_script_the_form_works(visit: Open, demo: Site) -> None:
     page = visit(demo, f"/table?{MONTH}", java_script_enabled=False)
     page.locator("summary", has_text="+ Filter").click()
-    page.get_by_label("Where").select_option("user")
+    page.get_by_label("Field").select_option("user")
     page.get_by_label("Search").fill("mehta")
     page.get_by_role("button", name="Show values").click()
     expect(page.locator("#picker-values legend")).to_contain_text("with “mehta”")

@@ -27,7 +27,7 @@ def test_from_no_calls_to_the_first_one(visit: Open, fresh: Fresh) -> None:
 def test_the_counter_moves_without_a_reload(visit: Open, site: Site, server: Server) -> None:
     server.post(json={"credits": 1})
     page = visit(site)
-    expect(page.locator("[data-line]")).to_have_text("● live")
+    expect(page.locator("[data-connection]")).to_have_text("● live")
     page.evaluate("window.stayed = true")
     used = server.get("/v1/credits").json()["used"]
 
@@ -64,7 +64,7 @@ def test_nothing_found_shows_the_way_back(visit: Open, site: Site, server: Serve
     server.post(json={"module": "Leads"})
     page = visit(site, "/?module=Nowhere")
     expect(page.locator(".nothing")).to_contain_text("No calls in this period with these filters.")
-    page.get_by_role("link", name="Show it without filters").click()
+    page.get_by_role("link", name="Show without filters").click()
 
     expect(page.locator("#modules")).to_contain_text("Leads")
 
@@ -89,9 +89,9 @@ def test_long_and_right_to_left_names_break_nothing(visit: Open, fresh: Fresh) -
 def test_a_page_that_can_t_be_shown_says_why(visit: Open, site: Site) -> None:
     page = visit(site, "/?period=someday", quiet=False)
 
-    expect(page.locator("h1")).to_have_text("This can't be shown")
+    expect(page.locator("h1")).to_have_text("Bad request")
     expect(page.locator("[data-message]")).to_contain_text("period is 'someday': use last_24_hours")
-    page.get_by_role("link", name="To the dashboard").click()
+    page.get_by_role("link", name="Go to the dashboard").click()
     expect(page.locator("#answer")).to_be_visible()
 
 
@@ -104,23 +104,23 @@ def test_what_can_t_be_shown_is_told_in_place(visit: Open, site: Site) -> None:
     expect(page.locator("#failure")).to_contain_text("There is no parameter 'nothing' on this page.")
 
 
-def test_a_cut_line_says_so_and_mends_itself(visit: Open, fresh: Fresh) -> None:
+def test_a_lost_connection_is_shown_and_restored(visit: Open, fresh: Fresh) -> None:
     server, site = fresh("--allowance", "100")
     server.post(json={"credits": 1})
     page = visit(site, quiet=False)
-    expect(page.locator("[data-line]")).to_have_text("● live")
+    expect(page.locator("[data-connection]")).to_have_text("● live")
 
     server.kill()
-    expect(page.locator("[data-line]")).to_contain_text(
-        re.compile(r"live line cut at \d\d:\d\d, trying again"), timeout=15_000
+    expect(page.locator("[data-connection]")).to_contain_text(
+        re.compile(r"Disconnected since \d\d:\d\d, reconnecting"), timeout=15_000
     )
     page.get_by_role("link", name="Yesterday").click()
-    expect(page.locator("#failure")).to_have_text("The server does not answer. Try again in a moment.")
+    expect(page.locator("#failure")).to_have_text("The server does not respond. Try again in a moment.")
 
     port = server.port
     server.start(port=port)
     server.post(json={"credits": 1})
-    expect(page.locator("[data-line]")).to_have_text("● live", timeout=15_000)
+    expect(page.locator("[data-connection]")).to_have_text("● live", timeout=15_000)
     expect(page.locator("h1")).to_have_text("98 credits left")
 
 

@@ -79,9 +79,9 @@ def test_names_are_sorted_in_both_directions(visit: Open, demo: Site) -> None:
 
 def test_any_column_is_made_the_default_column(visit: Open, demo: Site) -> None:
     page = visit(demo, MONTH)
-    page.get_by_role("link", name="Make IP address the default column").click()
+    page.get_by_role("link", name="Group by IP address").click()
     expect(page.locator("h1")).to_have_text("Usage by IP address")
-    page.get_by_label("Default column").select_option(label="Application")
+    page.get_by_label("Group by").select_option(label="Application")
     expect(page.locator("h1")).to_have_text("Usage by application")
 
     assert page.locator("table.usage thead th").first.inner_text().startswith("Application")
@@ -142,7 +142,7 @@ def test_pages_follow_each_other(visit: Open, demo: Site) -> None:
 
 def test_a_page_past_the_last_leads_back(visit: Open, demo: Site) -> None:
     page = visit(demo, f"{MONTH}&page=999")
-    page.get_by_role("link", name="To its last page").click()
+    page.get_by_role("link", name="Go to the last page").click()
 
     expect(page.locator("table.usage tbody tr")).not_to_have_count(0)
 
@@ -181,7 +181,7 @@ def test_on_a_phone_the_table_scrolls_in_its_own_frame(visit: Open, demo: Site) 
 
 def test_without_script_the_table_works(visit: Open, demo: Site) -> None:
     page = visit(demo, MONTH, java_script_enabled=False)
-    page.get_by_label("Default column").select_option(label="Application")
+    page.get_by_label("Group by").select_option(label="Application")
     page.locator("form.group-by button").click()
     expect(page.locator("h1")).to_have_text("Usage by application")
     head(page, "Credits").click()
