@@ -256,7 +256,7 @@ def test_another_server_by_its_address_and_key(server: Server, upstream: Upstrea
         (["--upstream", "ftp://x", "--org", "acme"], "The upstream is 'ftp://x'"),
         (["--upstream", "http://u:p@x", "--org", "acme"], "callers send their own credentials"),
         (["--upstream", "http://x:y", "--org", "acme"], "The upstream is 'http://x:y'"),
-        (["--upstream", "http://x"], "Name the organisation with --org"),
+        (["--upstream", "http://x"], "Name the organisation to charge with --org"),
         (["--upstream", "http://x", "--org", "nobody"], "There is no organisation 'nobody'"),
         (["--upstream", "http://x", "--org", "acme", "--alias", "x"], "--alias is 'x'"),
         (["--upstream", "http://x", "--server", "http://m"], "--server needs the key"),
