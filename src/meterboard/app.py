@@ -34,11 +34,11 @@ HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosnif
 
 def asgi(services: Services) -> ASGIApp:
     """The application on running services, which it does not close."""
-    services.meter.run(lambda store, _: store.expect_events()).result()
+    services.meter.run(lambda store, _: store.warm_up()).result()
     bodies, unsent = Bodies(), Unsent()
     own: dict[str, Callable[[HTTPScope, Receive, Send], Awaitable[None]]] = {
-        EVENTS_PATH: EventsApp(services.access, services.ingest, bodies),
-        TRACES_PATH: TracesApp(services.access, services.ingest, bodies),
+        EVENTS_PATH: EventsApp(services.access, services.ingest, bodies, services.dimension_extensions),
+        TRACES_PATH: TracesApp(services.access, services.ingest, bodies, services.dimension_attributes),
     }
     others = litestar(services)
     door = asyncio.Lock()
@@ -83,6 +83,7 @@ def litestar(services: Services) -> Litestar:
     """The routes that the framework answers: all but those that take events."""
     held = {
         "access": services.access,
+        "dimensions": services.dimensions,
         "counters": Counters(services.live_credits, services.reads),
         "exports": services.exports,
         "health": services.health,
@@ -94,11 +95,14 @@ def litestar(services: Services) -> Litestar:
         "verify": services.verify,
     }
     return Litestar(
-        route_handlers=[*api(), *pages()],
+        route_handlers=[*api(), *pages(services.dimensions)],
         dependencies={name: _provide(value) for name, value in held.items()},
         exception_handlers={**PROBLEMS, HTTPException: _on_http_exception},
         openapi_config=OpenAPIConfig(
-            title="Meterboard", version=__version__, path="/schema", render_plugins=[EventSchema(path="/")]
+            title="Meterboard",
+            version=__version__,
+            path="/schema",
+            render_plugins=[EventSchema(services.dimensions, path="/")],
         ),
         request_max_body_size=None,
         state=State({PUBLIC_URL: services.settings.public_url}),

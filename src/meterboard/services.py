@@ -17,7 +17,7 @@ from meterboard.accounts.organizations import Organizations
 from meterboard.accounts.people import People
 from meterboard.clock import Clock, SystemClock
 from meterboard.data_folder import not_usable, prepare_folder
-from meterboard.domain.dimensions import parse_dimensions
+from meterboard.domain.dimensions import parse_dimensions, parse_sources
 from meterboard.errors import DataFolderError
 from meterboard.service.access import Access
 from meterboard.service.credits import LiveCredits
@@ -84,16 +84,22 @@ class Services:
         self.accounts = Accounts(data, self.clock)
         self.schedules = Schedules(self.accounts.organizations.schedule_text)
         self.dimensions = parse_dimensions(settings.dimensions)
-        self.store = DuckDBStore(data, memory=settings.memory, dimensions=self.dimensions)
+        self.dimension_attributes = self._dimension_sources("dimension_attributes")
+        self.dimension_extensions = self._dimension_sources("dimension_extensions")
+        self.store = DuckDBStore(
+            data, memory=settings.memory, dimensions=self.dimensions, now=self.clock.now()
+        )
         self._add_writing()
         self._add_reading(data)
         self.access = _access(self.accounts)
+
+    def _dimension_sources(self, setting: str) -> dict[str, str]:
+        return parse_sources(setting, getattr(self.settings, setting), self.dimensions)
 
     def _add_writing(self) -> None:
         settings, clock, store = self.settings, self.clock, self.store
         retention = timedelta(days=settings.retention_days)
         receipts = store.receipt_hours()
-        store.take_back_watermark(clock.now())  # an earlier start may have had a clock that was ahead
         self.health = Health(__version__, clock)
         self.meter = Meter(
             store,
@@ -126,7 +132,12 @@ class Services:
         self.exports = Exports(data)
         self.live_credits = LiveCredits(self.store, self.meter, self.clock, allowances=allowances)
         self.statistics = Statistics(
-            self.store, self.refresh, self.clock, retention=retention, allowances=allowances
+            self.store,
+            self.refresh,
+            self.clock,
+            retention=retention,
+            allowances=allowances,
+            dimensions=self.dimensions,
         )
         self.verify = Verify(self.store, self.refresh, self.clock)
 
@@ -148,8 +159,7 @@ class Services:
             if refresh.interval
             else Job("refresh", refresh.run, minute),
             Job("retention", lambda _: retention.enforce(), hour),
-            Job("merge", lambda _: retention.merge(), hour),
-            Job("rest", lambda _: retention.rest(), minute),
+            Job("maintain", lambda _: retention.maintain(), minute),
         ]
         return [self.health.watched(job) for job in jobs]
 

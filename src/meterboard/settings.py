@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from meterboard.domain.dimensions import parse_dimensions
+from meterboard.domain.dimensions import parse_dimensions, parse_sources
 from meterboard.errors import SettingError
 
 LONGEST_INTERVAL = timedelta(days=1)
@@ -32,7 +32,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The values in force."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. Loopback, since until full sign-in exists nobody else should reach the door."""
+    """Address to listen on. Loopback, since until full sign-in exists no other machine should reach it."""
     port: int = 8000
     refresh_interval: timedelta = timedelta(minutes=15)
     """How often statistics are brought up to date: a number with s, m or h. 0s: on every read."""
@@ -41,13 +41,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue_events: int = 200_000
     """Events that may wait for a commit before senders are asked to come back: about a second's work, 200 MB at most."""
     metrics: str = "key"
-    """Who may read /metrics: key (a provider-wide one), local (this machine) or off. Nobody without being asked to."""
+    """Who may read /metrics: key (a provider-wide one), local (this machine) or off. Never public by default."""
     memory: str = "512MB"
     """What the usage store may hold in memory at most, as DuckDB reads it."""
     dimensions: str = ""
     """Up to six dimensions of the installation's own, each with a label if wished: environment,region:Region."""
+    dimension_attributes: str = ""
+    """The attributes of OpenTelemetry that own dimensions are taken from: environment=deployment.environment.name."""
+    dimension_extensions: str = ""
+    """The extensions of CloudEvents that own dimensions are taken from: environment=env."""
+    dimension_fields: str = ""
+    """The members and variables of logs that own dimensions are taken from when they are imported: environment=env."""
     public_url: str = ""
-    """The address that browsers use when a reverse proxy stands in front, such as https://usage.example.com."""
+    """The address that browsers use behind a reverse proxy, such as https://usage.example.com."""
 
 
 def read_settings(
@@ -127,4 +133,6 @@ def _check(settings: Settings) -> None:
         raise SettingError(f"metrics is {settings.metrics!r}: use one of {', '.join(METRICS)}.")
     if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", settings.memory):
         raise SettingError(f"memory is {settings.memory!r}: use a size such as 512MB.")
-    parse_dimensions(settings.dimensions)
+    dimensions = parse_dimensions(settings.dimensions)
+    for name in ("dimension_attributes", "dimension_extensions", "dimension_fields"):
+        parse_sources(name, getattr(settings, name), dimensions)

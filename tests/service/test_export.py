@@ -2,8 +2,8 @@
 
 import csv
 import io
-import os
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,18 @@ import pyarrow.parquet
 import pytest
 
 from meterboard.api.statistics.responses import respond
-from meterboard.domain.event import MAX_TEXT, Combination, EventBatch
+from meterboard.domain.dimensions import Dimensions
+from meterboard.domain.event import MAX_TEXT, Combination
 from meterboard.domain.organization import Organization
-from meterboard.domain.period import micros
-from meterboard.domain.query import parse_columns, parse_order
+from meterboard.domain.query import parse_order
 from meterboard.errors import AnswerTooLong, Overloaded
-from meterboard.schedule.reason import GIVEN
 from meterboard.service import export
 from meterboard.service.export import FOLDER, MOST_FILES_EACH, Exports, FileFormat, write_in_full
 from meterboard.service.statistics.answers import TableAnswer
 from meterboard.service.statistics.events import MOST_EVENTS
 from meterboard.service.table_data import Paged
 from meterboard.services import Services
+from tests.batches import batch, joined
 from tests.conftest import NOW
 from tests.service.test_reads import client, run
 
@@ -35,17 +35,17 @@ FILTERS: dict[str, tuple[str, ...]] = {}
 
 def store(services: Services, organization: Organization, combinations: list[Combination]) -> None:
     """An event of each combination, every third of them with an estimated price."""
-    batch = EventBatch()
-    for number, combination in enumerate(combinations):
-        batch.times.append(micros(NOW) - number % 7 * 3_600_000_000 - 1)
-        batch.ids.append(os.urandom(12))
-        batch.combinations.append(combination._replace(organization=organization.id))
-        batch.credits.append(number % 5)
-        batch.charged.append(number % 5)
-        batch.estimated.append(int(number % 3 == 0))
-        batch.records.append(-1)
-        batch.reasons.append(GIVEN)
-    services.meter.submit(batch).result()
+    events = [
+        batch(
+            NOW - timedelta(hours=number % 7, microseconds=1),
+            combination=combination,
+            organization=organization.id,
+            credits=number % 5,
+            estimated=number % 3 == 0,
+        )
+        for number, combination in enumerate(combinations)
+    ]
+    services.meter.submit(joined(*events)).result()
     services.refresh.now()
 
 
@@ -188,7 +188,7 @@ def test_long_names_fit_in_a_file(services: Services, acme: Organization) -> Non
     store(services, acme, long_names(2_100, 2_000))
     with services.statistics.read(acme) as reading:
         day = reading.period("last_30_days")
-        columns = parse_columns("application,module,method,user")
+        columns = Dimensions().parse_columns("application,module,method,user")
         forms: tuple[FileFormat, ...] = ("csv", "parquet")
 
         def ask(limit: int, offset: int) -> TableAnswer:
@@ -216,7 +216,7 @@ def test_an_answer_in_memory_has_a_limit_of_text(services: Services, acme: Organ
     store(services, acme, long_names(600, 9_900))
     with services.statistics.read(acme) as reading:
         month = reading.period("last_30_days")
-        columns = parse_columns("application,module,method,user")
+        columns = Dimensions().parse_columns("application,module,method,user")
         questions: list[Callable[[], object]] = [
             lambda: reading.table(month, FILTERS, columns=columns, page_size=JSON_ROWS),
             lambda: reading.events(month, FILTERS, limit=MOST_EVENTS),

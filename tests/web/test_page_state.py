@@ -4,6 +4,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.errors import InvalidParameter
 from meterboard.web.page_state import Address, chips, settled
 
@@ -18,7 +19,7 @@ def parsed(link: str) -> tuple[str, Pairs]:
 
 
 def settled_pairs(*given: tuple[str, str], path: str = "/") -> Pairs:
-    link = settled(path, given)
+    link = settled(path, given, Dimensions())
     assert link is not None
     found, pairs = parsed(link)
     assert found == path
@@ -54,12 +55,12 @@ def test_the_filter_form_replaces_the_filters_of_its_column(form: Pairs, expecte
 
 
 def test_the_filter_form_that_only_asks_for_values_changes_nothing() -> None:
-    assert settled("/", [("filter", "user"), ("find", "mehta"), ("show", "values")]) is None
+    assert settled("/", [("filter", "user"), ("find", "mehta"), ("show", "values")], Dimensions()) is None
 
 
 def test_a_filter_of_an_unknown_column_is_refused() -> None:
     with pytest.raises(InvalidParameter, match="filter is 'colour': use one of application, function"):
-        settled("/", [("filter", "colour"), ("value", "red")])
+        settled("/", [("filter", "colour"), ("value", "red")], Dimensions())
 
 
 @pytest.mark.parametrize(
@@ -103,23 +104,23 @@ def test_the_range_form_becomes_a_period(form: dict[str, str], period: str) -> N
 )
 def test_a_range_without_two_dates_is_refused(form: dict[str, str]) -> None:
     with pytest.raises(InvalidParameter, match="use two dates"):
-        settled("/", form.items())
+        settled("/", form.items(), Dimensions())
 
 
 def test_a_range_up_to_the_last_date_there_is_is_refused() -> None:
     with pytest.raises(InvalidParameter, match="use two dates"):
-        settled("/", [("from", "2026-11-03"), ("to", "9999-12-31")])
+        settled("/", [("from", "2026-11-03"), ("to", "9999-12-31")], Dimensions())
 
 
 def test_other_addresses_are_no_such_form() -> None:
-    assert settled("/", [MONTH, ("user", "wei")]) is None
+    assert settled("/", [MONTH, ("user", "wei")], Dimensions()) is None
 
 
 # -- Links ----------------------------------------------------------------------------------------------------------------
 
 
 def address(*pairs: tuple[str, str], path: str = "/table") -> Address:
-    return Address(path, pairs)
+    return Address(path, pairs, Dimensions())
 
 
 def test_a_change_sets_and_removes_parameters_and_starts_at_the_first_page() -> None:
@@ -223,9 +224,9 @@ def test_data_and_files_are_of_the_period_and_the_filters_alone() -> None:
 def test_the_link_to_the_dashboard_shows_it_as_it_was_chosen() -> None:
     chosen = {"users": "list"}
 
-    table = Address("/table", [MONTH, ("sort", "calls")], remembered=chosen)
+    table = Address("/table", [MONTH, ("sort", "calls")], Dimensions(), remembered=chosen)
     assert parsed(table.dashboard()) == ("/", [MONTH, ("users", "list")])
-    assert Address("/", [MONTH], remembered=chosen).dashboard() == "/"
+    assert Address("/", [MONTH], Dimensions(), remembered=chosen).dashboard() == "/"
 
 
 def test_a_switch_has_a_default_and_refuses_other_values() -> None:

@@ -53,7 +53,7 @@ class People:
             return self._link(session, person.id, organization.id)
 
     def link_for_first_owner(self) -> str | None:
-        """A sign-in link's secret for the longest-standing owner; None: nobody was added yet."""
+        """A sign-in link's secret for the longest-standing owner; None: there is none yet."""
         owners = select(MembershipRow).where(MembershipRow.role == "owner")
         with self._database.transaction() as session:
             first = session.scalar(owners.order_by(MembershipRow.organization_id, MembershipRow.person_id))

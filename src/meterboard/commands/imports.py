@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from meterboard.commands.host.accounts import open_accounts
 from meterboard.commands.host.following import deliver_while_following
 from meterboard.commands.host.host import open_host
 from meterboard.commands.options import data_option
+from meterboard.domain.dimensions import parse_dimensions, parse_sources
 from meterboard.importers.following import Following
 from meterboard.importers.formats.named import NAMES
 from meterboard.importers.formats.times import read_zone
@@ -18,6 +20,7 @@ from meterboard.importers.imports import Import, import_files
 from meterboard.importers.reading.fields import FIELDS, read_mapping
 from meterboard.importers.sources import STANDARD_INPUT
 from meterboard.importers.tally import Tally
+from meterboard.settings import Settings, read_settings
 
 
 @click.command("import")
@@ -35,7 +38,8 @@ from meterboard.importers.tally import Tally
     "fields",
     metavar="NAME=SOURCE",
     multiple=True,
-    help=f"Map a field to a variable, a column or a JSON member (client.ip). Fields: {', '.join(FIELDS)}.",
+    help=f"Where a field is: a variable, a column or a JSON member (client.ip). Fields: {', '.join(FIELDS)}, "
+    "and the dimensions of the settings.",
 )
 @click.option(
     "--time-zone",
@@ -73,7 +77,7 @@ def import_calls(
     FILE may be a pattern such as 'access.log*', or - for standard input. Idempotent: calls that were
     imported before are duplicates. May run beside the server.
     """
-    mapping = read_mapping(fields)
+    mapping, own = _mapping(read_settings(data), fields)
     if follow and (len(files) > 1 or files[0] == STANDARD_INPUT):
         raise click.UsageError("--follow takes one file. Run the command once for each.")
     if follow and source is not None:
@@ -90,11 +94,23 @@ def import_calls(
             host = stack.enter_context(open_host(data, "import"))
             delivery = stack.enter_context(host.bulk_import(owner))
         kept = stack.enter_context(rejects.open("wb")) if rejects else None
-        asked = Import(files, form, mapping, kept, read_zone(zone), source)
+        asked = Import(files, form, mapping, kept, read_zone(zone), source, own=own)
         tally = import_files(asked, accounts.import_files.of(owner.id), delivery, sys.stderr, following)
     click.echo(tally.describe())
     if tally.is_unreadable:
         raise click.ClickException(_advice(tally, form))
+
+
+def _mapping(settings: Settings, fields: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """
+    Returns where fields are, by the settings and by the options, which win; and the names of own dimensions.
+
+    Raises: InvalidParameter: an option is not understood.
+    """
+    dimensions = parse_dimensions(settings.dimensions)
+    usual = parse_sources("dimension_fields", settings.dimension_fields, dimensions)
+    options = [*(f"{name}={source}" for name, source in usual.items()), *fields]
+    return read_mapping(options, dimensions), dimensions.own_names
 
 
 def _advice(tally: Tally, form: str | None) -> str:

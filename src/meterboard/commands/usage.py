@@ -11,10 +11,11 @@ import click
 from meterboard.commands.host.accounts import open_accounts
 from meterboard.commands.host.host import open_host
 from meterboard.commands.options import data_option
+from meterboard.domain.dimensions import parse_dimensions
 from meterboard.domain.period import EPOCH
-from meterboard.domain.query import DIMENSIONS, parse_columns
 from meterboard.service.export import FileFormat
 from meterboard.service.verify import Verification
+from meterboard.settings import read_settings
 
 
 @click.command("export")
@@ -22,12 +23,12 @@ from meterboard.service.verify import Verification
 @click.option(
     "--period", default="last_30_days", show_default=True, help="Period: today, 2026-11-03, last_30_days …"
 )
-@click.option("--columns", default=",".join(DIMENSIONS), show_default=True, help="Comma-separated.")
+@click.option("--columns", help="Comma-separated dimensions. [default: all of the installation]")
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: standard output]")
 @data_option
 def export(
-    organization: str, period: str, columns: str, form: FileFormat, output: Path | None, data: Path
+    organization: str, period: str, columns: str | None, form: FileFormat, output: Path | None, data: Path
 ) -> None:
     """Export the usage of ORG: calls, credits and integration tasks of each combination."""
     with TemporaryFile() as whole:  # so that nothing is written where it fails
@@ -41,8 +42,11 @@ def export(
                 copyfileobj(whole, file)
 
 
-def _export(data: Path, name: str, period: str, columns: str, form: FileFormat, output: IO[bytes]) -> None:
-    chosen = parse_columns(columns)
+def _export(
+    data: Path, name: str, period: str, columns: str | None, form: FileFormat, output: IO[bytes]
+) -> None:
+    dimensions = parse_dimensions(read_settings(data).dimensions)
+    chosen = dimensions.names if columns is None else dimensions.parse_columns(columns)
     with open_accounts(data) as accounts:
         organization = accounts.organizations.named(name)
     with open_host(data, "export") as host:

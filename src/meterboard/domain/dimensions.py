@@ -16,20 +16,22 @@ from meterboard.errors import InvalidParameter, SettingError
 MOST_OWN = 6
 MAX_LABEL = 40
 _PARAMETERS = """
-after against all before by caller columns exclude filter include mode column compare connections cursor dimensions field find format from from_time
-history how id is limit measure none nothing of offset organization out page page_size period place places
-request rows schedule search show sort stack time to to_time unknown where zone
+after against all before by caller column columns compare connections cursor dimensions exclude field filter find format
+from from_time history how id include is limit measure mode none nothing of offset open organization out page page_size
+period request rows search show sort stack time to to_time unknown value where zone
 """
 _ANSWERS = """
 average calls charged credits estimated estimated_calls formula integration_tasks kind name names others records refused
 result rule share start total value values why
 """
 _COLUMNS = """
-all_calls all_combinations all_credits all_tasks answer bucket combination combinations count counted daily day digest
-event id_high id_low number rank reason received_at rollup same step text usage watermark what whence who
+all_calls all_combinations all_credits all_tasks answer as_of bucket combination combinations count counted daily day
+digest event id_high id_low moment number rank reason received_at rollup same step text usage watermark what whence who
 """
 RESERVED = frozenset((_PARAMETERS + _ANSWERS + _COLUMNS).split())
 """Names that parameters of the API, what stands beside dimensions in answers, and the store's other columns have."""
+COUNT_SUFFIX = "_count"
+"""What the number of a column's values is called in rows of the table, behind the column's name."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -192,7 +194,8 @@ def _check_name(name: str, before: Sequence[str]) -> None:
             f"dimensions has the name {name!r}: use lower-case letters, digits and _, a letter first, at most 40, "
             "such as environment,region:Region."
         )
-    if name in RESERVED or name == CALLER.name or any(name == dimension.name for dimension in BUILT_IN):
+    taken = name in RESERVED or name.endswith(COUNT_SUFFIX) or any(name == each.name for each in BUILT_IN)
+    if taken:
         raise SettingError(f"dimensions has the name {name!r}, which means something else here: use another.")
     if name in before:
         raise SettingError(f"dimensions has the name {name!r} twice: name it once.")

@@ -35,7 +35,7 @@ UTF8_MARK = b"\xef\xbb\xbf"
 MAX_SHOWN = 80
 """Characters of a value in a message."""
 MARKS = (b",", b"{", b"[")
-"""What stands in front of a value in JSON: counting them bounds the objects that reading makes, before it makes any."""
+"""What precedes a value in JSON: counting them bounds the objects that reading makes, before it makes any."""
 MAX_MARKS = 50 * MAX_EVENTS
 """In a body. A batch of the most and largest events, as CloudEvents, has half of that; reading takes 100 MB at most."""
 MAX_EVENT_MARKS = 150_000

@@ -154,7 +154,7 @@ def open_file(name: str, *, buffered: bool = True) -> BinaryIO:
 
 
 def is_compressed(raw: BinaryIO, name: str) -> bool:
-    """By the first bytes rather than by the name: logs are renamed more often than compressed anew."""
+    """By the first bytes rather than by the name: logs are renamed more often than compressed again."""
     beginning = cast(io.BufferedReader, raw).peek(4)
     return beginning.startswith((_GZIP, _ZSTD)) or name.endswith((".gz", ".zst"))
 

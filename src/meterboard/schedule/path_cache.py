@@ -1,5 +1,5 @@
 """
-What was worked out for one request, at hand for all of its shape: paths that differ in their ids alone.
+A cache of what was worked out for one request, for all requests of its shape: paths that differ in their ids alone.
 
 An API's clients name a record by an id that hardly any other call names, so that nearly every path is new, and nearly
 no shape is.

@@ -103,7 +103,7 @@ def _one_of(value: object) -> str:
 
 
 def format_bounds(price: Price) -> str:
-    """What stands behind the credits of an estimate; empty where the price is certain."""
+    """Returns the range of an estimate; empty where the price is certain."""
     if not price.estimated:
         return ""
     most = "any number" if price.most is None else f"{price.most:,}"

@@ -14,8 +14,10 @@ from weakref import WeakSet
 
 import duckdb
 
+from meterboard.domain.query import DimensionName
 from meterboard.errors import AnswerTooLong, Overloaded
-from meterboard.service.table_data import Answer, Paged, Value, table_data
+from meterboard.service.statistics.events import EventsAnswer
+from meterboard.service.table_data import Answer, Paged, Value, events_data, table_data
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a spreadsheet run a cell, by OWASP's rule against CSV injection; the last four are full-width forms."""
@@ -96,9 +98,9 @@ def write_in_full(
     )
 
 
-def to_bytes(answer: Answer, form: FileFormat) -> bytes:
-    """Returns an answer of few rows as a file."""
-    columns, rows = table_data(answer)
+def to_bytes(answer: Answer, form: FileFormat, own: Sequence[DimensionName] = ()) -> bytes:
+    """Returns an answer of few rows as a file; `own` are the own dimensions that events are listed with."""
+    columns, rows = events_data(answer, own) if isinstance(answer, EventsAnswer) else table_data(answer)
     return to_csv(columns, rows) if form == "csv" else to_parquet(columns, rows)
 
 

@@ -1,8 +1,11 @@
 """The rows of every answer of the statistics, as files have them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from meterboard.domain.dimensions import BUILT_IN
+from meterboard.domain.query import DimensionName
 from meterboard.service.statistics.answers import (
     BreakdownAnswer,
     FlowsAnswer,
@@ -15,30 +18,26 @@ from meterboard.service.statistics.events import Event, EventsAnswer
 from meterboard.service.statistics.linked import RelatedAnswer, ValuesAnswer
 
 Value = str | int | float | datetime | None
-Answer = (
+Statistic = (
     Summary
     | BreakdownAnswer
     | SeriesAnswer
     | TableAnswer
     | FlowsAnswer
     | TasksAnswer
-    | EventsAnswer
     | RelatedAnswer
     | ValuesAnswer
 )
+Answer = Statistic | EventsAnswer
 Paged = BreakdownAnswer | TableAnswer | TasksAnswer
 """The answers that may be of any length."""
 OTHERS = "(others)"
 """The name of the rest in files."""
 ESTIMATED = "estimated_calls"
 """A column of the table that is there when the price of any of its calls is an estimate."""
-EVENT_COLUMNS: dict[str, type] = {
-    "time": datetime,
-    **dict.fromkeys(("application", "function", "user", "ip", "version", "module", "method"), str),
-    **dict.fromkeys(("status", "records", "credits", "charged"), int),
-    "estimated": bool,
-    **dict.fromkeys(("schedule", "rule", "formula", "result"), str),
-}
+_BUILT_IN = tuple(dimension.name for dimension in BUILT_IN)
+_COSTS: dict[str, type] = {**dict.fromkeys(("records", "credits", "charged"), int), "estimated": bool}
+_WHY: dict[str, type] = dict.fromkeys(("schedule", "rule", "formula", "result"), str)
 
 
 class TableData(NamedTuple):
@@ -48,7 +47,7 @@ class TableData(NamedTuple):
     rows: list[list[Value]]
 
 
-def table_data(answer: Answer, *, with_estimates: bool = False) -> TableData:
+def table_data(answer: Statistic, *, with_estimates: bool = False) -> TableData:
     """Returns the rows of an answer; a table's have the column of estimates if asked, or if any row has one."""
     if isinstance(answer, Summary):
         return _summary(answer)
@@ -75,8 +74,6 @@ def table_data(answer: Answer, *, with_estimates: bool = False) -> TableData:
         related_columns = {"column": str, "name": str, "calls": int, "credits": int}
         pairs = [(of.column, value) for of in answer.columns for value in of.rows]
         return TableData(related_columns, [[column, v.name, v.calls, v.credits] for column, v in pairs])
-    if isinstance(answer, EventsAnswer):
-        return TableData(EVENT_COLUMNS, [_event(event) for event in answer.events])
     names: dict[str, type] = dict.fromkeys(answer.columns, str)
     columns = (
         names | dict.fromkeys(answer.counts, int) | {"calls": int, "credits": int, "integration_tasks": int}
@@ -86,24 +83,21 @@ def table_data(answer: Answer, *, with_estimates: bool = False) -> TableData:
     return TableData(columns, [[row.get(column, 0) for column in columns] for row in answer.rows])
 
 
-def _event(event: Event) -> list[Value]:
+def events_data(answer: EventsAnswer, own: Sequence[DimensionName]) -> TableData:
+    """Returns the rows of events; `own` are the own dimensions of the installation."""
+    said: dict[str, type] = dict.fromkeys((*_BUILT_IN, *own), str) | {"status": int}
+    rows = [_event(event, own) for event in answer.events]
+    return TableData({"time": datetime} | said | _COSTS | _WHY, rows)
+
+
+def _event(event: Event, own: Sequence[DimensionName]) -> list[Value]:
     why = event.why
-    said = [why.schedule, why.rule, why.formula, why.result] if why else [None] * 4
     return [
         event.time,
-        event.application,
-        event.function,
-        event.user,
-        event.ip,
-        event.version,
-        event.module,
-        event.method,
-        event.status,
-        event.records,
-        event.credits,
-        event.charged,
-        event.estimated,
-        *said,
+        *(getattr(event, name) for name in _BUILT_IN),
+        *(event.dimensions.get(name) for name in own),
+        *(getattr(event, name) for name in _COSTS),
+        *(getattr(why, name) if why else None for name in _WHY),
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from meterboard.clock import FixedClock
 from meterboard.domain.access import Viewer
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.organization import Organization
 from meterboard.services import Services
 from meterboard.settings import Settings
@@ -34,7 +35,7 @@ def shown(
     with services.statistics.read(acme) as reading:
         chosen = reading.period(period)
         summary = reading.summary(chosen, {})
-        address = Address("/", [("period", period), *filters])
+        address = Address("/", [("period", period), *filters], Dimensions())
         return nothing(reading, chosen, summary, address, counted=counted)
 
 

@@ -1,7 +1,7 @@
 """An answer of the statistics as JSON, CSV or Parquet."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -9,6 +9,7 @@ from litestar import Response
 from litestar.response import Stream
 
 from meterboard.domain.organization import Organization
+from meterboard.domain.query import DimensionName
 from meterboard.service.export import ExportFile, Exports, FileFormat, to_bytes, write_in_full
 from meterboard.service.table_data import Answer, Paged
 
@@ -19,11 +20,11 @@ PIECE_BYTES = 256 * 1024
 """What of a file is in memory while it is sent."""
 
 
-def respond(answer: Answer, *, form: Format, name: str) -> Response[bytes]:
-    """`name` is the downloaded file's, without its ending."""
+def respond(answer: Answer, *, form: Format, name: str, own: Sequence[DimensionName] = ()) -> Response[bytes]:
+    """`name` is the downloaded file's, without its ending; `own` are the own dimensions that events are listed with."""
     if form == "json":
         return Response(msgspec.json.encode(answer), media_type="application/json")
-    content = to_bytes(answer, form)
+    content = to_bytes(answer, form, own)
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
     return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
 

@@ -9,7 +9,7 @@ from meterboard.commands.host.keys import TemporaryKeys, temporary_keys
 from meterboard.commands.host.local import OPEN_SECONDS, LocalHost
 from meterboard.commands.host.remote import RemoteHost
 from meterboard.domain.organization import Organization
-from meterboard.domain.query import Dimension
+from meterboard.domain.query import DimensionName
 from meterboard.importers.delivery import Delivery
 from meterboard.network.running_server import running_server
 from meterboard.service.export import FileFormat
@@ -47,7 +47,7 @@ class Host(AbstractContextManager["Host"], Protocol):
         organization: Organization,
         *,
         period: str,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         form: FileFormat,
         output: IO[bytes],
     ) -> None:

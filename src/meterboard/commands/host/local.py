@@ -10,7 +10,7 @@ from typing import IO, Self
 
 from meterboard.domain.access import ApiKey
 from meterboard.domain.organization import Organization
-from meterboard.domain.query import Dimension
+from meterboard.domain.query import DimensionName
 from meterboard.errors import DataFolderError
 from meterboard.importers.delivery import Delivery, calls_as_events, calls_to_meter
 from meterboard.network.running_server import address_of_running, free_port, http_address
@@ -107,7 +107,7 @@ class LocalHost:
         organization: Organization,
         *,
         period: str,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         form: FileFormat,
         output: IO[bytes],
     ) -> None:

@@ -19,7 +19,7 @@ from meterboard.commands.host.transport import FolderTransport
 from meterboard.domain.event import MAX_BODY_BYTES, UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import EPOCH, INSTANT
-from meterboard.domain.query import Dimension
+from meterboard.domain.query import DimensionName
 from meterboard.errors import MeterboardError, ServerAway, ServerRefused
 from meterboard.importers.delivery import BATCH_EVENTS, Delivery, outcome_of
 from meterboard.importers.reading.fields import Wanted
@@ -75,7 +75,7 @@ class RemoteHost:
         organization: Organization,
         *,
         period: str,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         form: FileFormat,
         output: IO[bytes],
     ) -> None:
@@ -148,7 +148,7 @@ class RemoteHost:
 def _as_json(calls: Calls) -> list[bytes]:
     """Returns each call as JSON. What calls have in common is encoded once."""
     whats = [_members(event) for event, _ in calls.whats]
-    whos = [_members(UsageEvent(application=application, user=user)) for application, user in calls.whos]
+    whos = [_members(UsageEvent(**caller)) for caller in calls.callers()]
     ips = [_members(UsageEvent(ip=ip)) for ip in calls.ips]
     quoted = msgspec.json.encode
     codes = zip(calls.what, calls.who, calls.whence, strict=True)

@@ -30,7 +30,7 @@ UTC = "UTC"
 _REST = r"([ \t\r].*)?$"
 _QUOTES = r'^(?:(?:[^"\\]|\\.)*"){6}(.*)$'
 """
-A line with six quotes, as the combined format has. What stands behind them says nothing of the call, so the id does not
+A line with six quotes, as the combined format has. What follows them says nothing of the call, so the id does not
 depend on it: a line that is read before its end is written has the same id later. Every other line's id depends on all of
 it. Neither depends on the format that the line is read in.
 """
@@ -120,7 +120,7 @@ _BARE_TIME = re.compile(r"%[<>]?(?:\{(?:begin|end):?\})?t")
 
 class FormatPart(NamedTuple):
     """
-    What stands in front of a variable, the variable's field if it has one, and what its value looks like.
+    The text before a variable, the variable's field if it has one, and what its value looks like.
 
     `time`: which part of the line's time it is, if it is one.
     """
@@ -133,7 +133,7 @@ class FormatPart(NamedTuple):
 
 class Pattern(NamedTuple):
     """
-    A format: its parts, what stands behind the last, and the zone of times without an offset.
+    A format: its parts, the text after the last, and the zone of times without an offset.
 
     `needs_all`: where a part ends can't be known from what follows it alone.
     """
@@ -227,7 +227,7 @@ def read_pattern(text: str, mapping: Mapping[str, str] | None = None, zone: str 
 
 
 def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> tuple[list[FormatPart], str]:
-    """The parts of a format, and what stands behind the last. `chosen`: the fields of variables, by their names."""
+    """The parts of a format, and the text after the last. `chosen`: the fields of variables, by their names."""
     parts: list[FormatPart] = []
     seen = set(chosen.values())
     end = 0

@@ -13,14 +13,14 @@ import nanoarrow as na
 from msgspec import Struct
 
 from meterboard.domain.caller.user_agent import application_of
-from meterboard.domain.event import NOT_HTTP, OF_A_LINE, UsageEvent, identity
+from meterboard.domain.event import NOT_HTTP, OF_A_LINE, UsageEvent
 from meterboard.importers.formats.named import Format
 from meterboard.importers.reading import values as words
-from meterboard.importers.reading.fields import Wanted
+from meterboard.importers.reading.fields import OWN, Wanted, own_fields
 from meterboard.importers.reading.lines import GIVEN, Lines, Table
 from meterboard.importers.reading.numbering import LOW, REMEMBERED, Numbering
 from meterboard.schedule.price import FAILED
-from meterboard.service.ingest.calls import Calls, What
+from meterboard.service.ingest.calls import Calls, What, halves_of_id
 
 LEFT_OVER = f"""
 create or replace temp table left_over as
@@ -47,7 +47,7 @@ OWN_IDS = "select id from parsed where time is not null order by n"
 NAMES = ("function", "version", "module", "method")
 PARTS = (("whats", "what"), ("whos", "who"), ("whences", "whence"))
 WHO, WHENCE = ("user", "agent", "application"), ("ip",)
-"""The fields that say who called, and from where; the others say what."""
+"""The fields that say who called, as own dimensions do, and from where; the others say what."""
 
 
 class Read(Struct):
@@ -100,9 +100,11 @@ class Reader:
         """Reads what follows in this format."""
         self._form = form
         self._wanted = self._wanted._replace(shared=form.shared)
+        own = own_fields(form.shared)
+        self._own_names = [name.removeprefix(OWN) for name in own]
         self._fields = {
-            "whats": [name for name in form.shared if name not in WHO + WHENCE],
-            "whos": [name for name in form.shared if name in WHO],
+            "whats": [name for name in form.shared if name not in (*WHO, *WHENCE, *own)],
+            "whos": [name for name in form.shared if name in WHO or name in own],
             "whences": [name for name in form.shared if name in WHENCE],
         }
         self._keys = {
@@ -164,6 +166,7 @@ class Reader:
             id_lows=parsed.id_lows,
             id_highs=parsed.id_highs,
             ids=ids.texts,
+            own_names=self._own_names,
         )
         return Read(calls, parsed.lines.total, _unreadable(parsed), len(parsed.messages))
 
@@ -223,13 +226,15 @@ class Reader:
             status=status,
         )
 
-    def _caller(self, row: Sequence[Any]) -> tuple[str | None, str | None]:
-        """Application and user."""
+    def _caller(self, row: Sequence[Any]) -> tuple[str | None, ...]:
+        """Application, user, and the values of own dimensions."""
         said = self._said("whos", row)
-        agent, user = said.get("agent", ""), said.get("user", "")
-        if self._form.is_escaped:
-            agent, user = words.unescaped(agent), words.unescaped(user)
-        return words.name(said.get("application", "")) or application_of(agent), words.name(user)
+        agent, user = (self._written(said.get(field, "")) for field in ("agent", "user"))
+        own = [words.name(self._written(said[f"{OWN}{name}"])) for name in self._own_names]
+        return words.name(said.get("application", "")) or application_of(agent), words.name(user), *own
+
+    def _written(self, field: str) -> str:
+        return words.unescaped(field) if self._form.is_escaped else field
 
 
 def is_refused(status: int | None) -> bool:
@@ -263,9 +268,8 @@ class _Ids:
             other = {bisect_left(parsed.places, n): self._made(n, texts) for n in parsed.repeated}
         other |= {place: own for place, own in enumerate(parsed.own_ids) if own}
         for place, text in other.items():
-            digest = identity(self._wanted.organization, text)
-            parsed.id_lows[place] = int.from_bytes(digest[:8], "little")
-            parsed.id_highs[place] = int.from_bytes(digest[8:], "little")
+            halves = halves_of_id(self._wanted.organization, text)
+            parsed.id_lows[place], parsed.id_highs[place] = halves
 
     def texts(self) -> list[str]:
         """Ids as they are sent over HTTP."""

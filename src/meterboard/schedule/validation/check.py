@@ -21,7 +21,7 @@ HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "T
 UNKEPT = ("key", "id")
 """Placeholders whose part of a path is never kept."""
 SEPARATORS = ("/", "#")
-"""What stands behind a schedule's name where it is referred to: a plan, a number."""
+"""What follows a schedule's name where it is referred to: a plan, a number."""
 
 MAX_WILDCARDS = 2
 """Parts `**` of a path before its last: each is tried at all 50 parts of a request's path."""

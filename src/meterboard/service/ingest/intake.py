@@ -10,7 +10,7 @@ from msgspec import Struct
 from meterboard.clock import Clock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.dimensions import Dimensions
-from meterboard.domain.event import EventBatch, Rejection
+from meterboard.domain.event import Rejection
 from meterboard.domain.organization import Organization
 from meterboard.errors import Forbidden
 from meterboard.formats.json_events import Fault, Sent, shown
@@ -18,6 +18,7 @@ from meterboard.schedule.credit_schedule import CreditSchedule
 from meterboard.service.ingest.calls import CallIntake
 from meterboard.service.ingest.meter import Answer, Meter
 from meterboard.service.ingest.pricing import Acceptance, add_priced
+from meterboard.usage.batch import EventBatch
 
 
 class Receipt(Struct, frozen=True):

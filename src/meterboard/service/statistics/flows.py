@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from meterboard.domain.answer_length import check_answer_length
-from meterboard.domain.query import Dimension, Scope, name_of
+from meterboard.domain.query import DimensionName, Scope, name_of
 from meterboard.errors import InvalidParameter
 from meterboard.service.statistics.answers import FlowColumn, FlowPath, FlowsAnswer, Total
-from meterboard.usage.store import Named, Snapshot
+from meterboard.usage.answer_length import check_answer_length
+from meterboard.usage.store import Snapshot, TopValues
 
 MOST_COLUMNS = 3
 
 
 def flows(
-    snapshot: Snapshot, scope: Scope, columns: Sequence[Dimension], *, as_of: datetime, limit: int
+    snapshot: Snapshot, scope: Scope, columns: Sequence[DimensionName], *, as_of: datetime, limit: int
 ) -> FlowsAnswer:
     """
     The `limit` names with the most calls of each column, all others as one, and what they have in common.
@@ -48,5 +48,5 @@ def flows(
     )
 
 
-def _name(column: Named, place: int) -> str | None:
+def _name(column: TopValues, place: int) -> str | None:
     return name_of(column.values[place][0]) if place < len(column.values) else None

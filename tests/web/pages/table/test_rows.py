@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.organization import Organization
 from meterboard.services import Services
 from meterboard.web.page_state import Address
@@ -33,7 +34,7 @@ def grouped_lines(
     record(services, acme, *CALLS)
     with services.statistics.read(acme) as reading:
         outline = reading.outline(reading.period("today"), {}, columns=COLUMNS, opened=opened, within=within)
-        return grouped(outline, Address("/table", given), COLUMNS)
+        return grouped(outline, Address("/table", given, Dimensions()), COLUMNS)
 
 
 def test_a_group_has_its_sums_and_its_share_of_all_calls(services: Services, acme: Organization) -> None:
@@ -82,7 +83,7 @@ def test_every_combination_is_a_row(services: Services, acme: Organization) -> N
     record(services, acme, *CALLS)
     with services.statistics.read(acme) as reading:
         answer = reading.table(reading.period("today"), {}, columns=COLUMNS)
-        rows = flat(answer, Address("/table", [("sort", "user")]), COLUMNS)
+        rows = flat(answer, Address("/table", [("sort", "user")], Dimensions()), COLUMNS)
 
     assert [[cell.name for cell in row.cells] for row in rows] == [
         ["wei", "Leads", "(unknown)"],
@@ -100,7 +101,7 @@ def test_numbers_link_to_their_calls_and_those_of_integration_tasks_to_functions
     record(services, acme, *CALLS)
     with services.statistics.read(acme) as reading:
         answer = reading.table(reading.period("today"), {}, columns=COLUMNS)
-        without_tasks, with_tasks, *_ = flat(answer, Address("/table", []), COLUMNS)
+        without_tasks, with_tasks, *_ = flat(answer, Address("/table", [], Dimensions()), COLUMNS)
 
     named = [("user", "wei"), ("module", "Leads"), ("function", "")]
     assert query(without_tasks.doors["calls"]) == query(without_tasks.doors["credits"]) == named
@@ -117,6 +118,6 @@ def test_the_details_of_a_table_by_function_are_of_the_function(
     record(services, acme, *CALLS)
     with services.statistics.read(acme) as reading:
         answer = reading.table(reading.period("today"), {}, columns=("function", "module"))
-        rows = flat(answer, Address("/table", []), ("function", "module"))
+        rows = flat(answer, Address("/table", [], Dimensions()), ("function", "module"))
 
     assert [row.details[1] for row in rows if row.details] == ["of Assign"]

@@ -4,12 +4,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.query import Order
 from meterboard.web.page_state import Address
 from meterboard.web.pages.table.sorting import Head, Ordering
 
 COLUMNS = ("user", "ip", "application")
-ADDRESS = Address("/table", [("period", "last_30_days"), ("open", "wei"), ("page", "3")])
+ADDRESS = Address("/table", [("period", "last_30_days"), ("open", "wei"), ("page", "3")], Dimensions())
 
 
 def order(text: str) -> list[Order]:
@@ -17,7 +18,7 @@ def order(text: str) -> list[Order]:
 
 
 def ordering(text: str, *, grouped: bool = False) -> Ordering:
-    return Ordering(COLUMNS, order(text), grouped=grouped)
+    return Ordering(COLUMNS, order(text), Dimensions(), grouped=grouped)
 
 
 def head(name: str, text: str, *, grouped: bool = False) -> Head:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from meterboard.domain.dimensions import CALLER
 from meterboard.domain.period import Period
-from meterboard.domain.query import Breakdown, Dimension, Filters
+from meterboard.domain.query import Breakdown, DimensionName, Filters
 from meterboard.service.statistics.answers import BreakdownAnswer, Share, Total
 from meterboard.service.statistics.statistics import Reading
 from meterboard.web.formatting import plural
@@ -45,6 +46,7 @@ class Panel(Struct, frozen=True):
     total: Total
     all_url: str
     of: Breakdown
+    label: str
 
 
 def applications(reading: Reading, period: Period, filters: Filters, address: Address) -> Panel:
@@ -56,15 +58,27 @@ def applications(reading: Reading, period: Period, filters: Filters, address: Ad
         others = plural(answer.others.names, "other")
         url = everything(address, "caller")
         rows.append(Row(others, "", answer.others.calls, answer.others.credits, share, 0, 0, url))
-    return Panel(rows, answer.total, everything(address, "caller"), "caller")
+    return Panel(rows, answer.total, everything(address, "caller"), "caller", CALLER.label)
 
 
 def top(
-    reading: Reading, period: Period, filters: Filters, address: Address, by: Dimension, *, limit: int = TOP
+    reading: Reading,
+    period: Period,
+    filters: Filters,
+    address: Address,
+    by: DimensionName,
+    *,
+    limit: int = TOP,
 ) -> Panel:
     """The names of a dimension with the most calls."""
     answer, versus = _answer(reading, period, filters, address, by, limit)
-    return Panel(_ranked(answer, address, by, versus), answer.total, everything(address, by), by)
+    return Panel(
+        _ranked(answer, address, by, versus),
+        answer.total,
+        everything(address, by),
+        by,
+        address.dimensions[by].label,
+    )
 
 
 def _answer(
