@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NARROW, Open, Site, answer, figure
-from tests.server import Server, command
+from tests.server import Server, command_here
 
 MONTH = "/calls?period=last_30_days"
 EVENTS = [
@@ -29,7 +29,7 @@ EVENTS = [
 @pytest.fixture(scope="module")
 def filled(server: Server) -> Server:
     """A server with four calls priced by Zoho's list, the last one the newest."""
-    assert command("schedule", "use", "acme", "zoho-crm", data=server.data).returncode == 0
+    assert command_here("schedule", "use", "acme", "zoho-crm", data=server.data).returncode == 0
     for event in EVENTS:
         assert server.post(json=event).json()["accepted"] == 1
     return server

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser.conftest import NARROW, Fresh, Open, Site
-from tests.server import Server, command
+from tests.server import Server, command_here
 
 
 def test_from_no_calls_to_the_first_one(visit: Open, fresh: Fresh) -> None:
@@ -54,7 +54,7 @@ def test_close_to_and_over_the_allowance_are_said_in_words(visit: Open, fresh: F
 def test_a_new_allowance_holds_from_now_on(visit: Open, fresh: Fresh) -> None:
     server, site = fresh("--allowance", "100")
     server.post(json={"credits": 30})
-    changed = command("org", "update", "acme", "--allowance", "50", data=server.data)
+    changed = command_here("org", "update", "acme", "--allowance", "50", data=server.data)
     assert changed.returncode == 0
 
     expect(visit(site).locator("h1")).to_have_text("20 credits left")

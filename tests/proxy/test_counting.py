@@ -15,7 +15,7 @@ import pytest
 from meterboard.proxy.identity import Applications, fingerprint_secret
 from tests.proxy.conftest import Proxy
 from tests.proxy.upstream import Upstream
-from tests.server import Server, command
+from tests.server import Server, command_here
 from tests.waiting import eventually
 
 TOKEN = "1000.4f6e2b0c9a8d7e6f5a4b3c2d1e0f9a8b.7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f"
@@ -266,6 +266,6 @@ def test_another_server_by_its_address_and_key(server: Server, upstream: Upstrea
 def test_what_is_wrong_with_the_options_is_told_in_one_line(
     server: Server, options: list[str], said: str
 ) -> None:
-    done = command("proxy", "--port", "0", *options, data=server.data)
+    done = command_here("proxy", "--port", "0", *options, data=server.data)
     assert (done.returncode, len(done.stderr.strip().splitlines())) == (1, 1), done.stderr
     assert said in done.stderr

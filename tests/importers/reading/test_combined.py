@@ -66,7 +66,7 @@ def read_by(form: Format, data: bytes, wanted: Wanted) -> tuple[Read, list[Usage
     st.lists(st.one_of(lines, st.sampled_from((COMMON + b"\n", COMBINED + b"\n"))), min_size=1, max_size=40),
     st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_line_is_the_same_call_whichever_way_it_is_read(texts: list[bytes], fold: bool) -> None:
     data, wanted = b"".join(texts), Wanted(organization=7, fold=fold)
     short, of_short = read_by(COMBINED_FORMAT, data, wanted)
@@ -82,7 +82,7 @@ def test_a_line_is_the_same_call_whichever_way_it_is_read(texts: list[bytes], fo
 @given(
     st.lists(st.one_of(lines, st.sampled_from((COMMON + b"\n", COMBINED + b"\n"))), min_size=1, max_size=40)
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_an_id_is_the_same_whether_a_server_or_the_store_gets_it(texts: list[bytes]) -> None:
     read, _ = read_by(COMBINED_FORMAT, b"".join(texts), Wanted(organization=7))
 
