@@ -29,7 +29,8 @@ class Dialect(Struct, frozen=True):
     The words of an engine.
 
     `lower`: the function that makes any letter small. `materialized`: what is said before a query that is read more than
-    once, so that it is run once. `pairs`: the pairs of two lists that are bound, as the right side of `in`.
+    once, so that it is run once; ClickHouse does so with its setting `enable_materialized_cte`. `pairs`: the pairs of two
+    lists that are bound, as the right side of `in`.
     """
 
     lower: str

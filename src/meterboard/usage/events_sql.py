@@ -14,8 +14,8 @@ from meterboard.usage.dialect import Parameter, Statement
 from meterboard.usage.scope_sql import bucket_range, column_list, filter_conditions
 
 BUCKET_MICROS = BUCKET_SECONDS * 1_000_000
-# Events of one time are in the order of their receipt. Those that are alike in all of these can't be told apart, so
-# that their order is of no account.
+# Events of one time are in the order of their receipt. Those that are alike in all of these are alike in every
+# column, so that their order does not matter.
 REST = "received_at, combination, id_low, id_high, credits, charged, estimated, records, reason"
 
 

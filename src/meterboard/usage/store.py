@@ -154,7 +154,11 @@ class Difference(NamedTuple):
 
 
 class Snapshot(Protocol):
-    """The usage of one moment."""
+    """
+    The usage of one moment. Every question is of a scope, whose watermark is this one's or an earlier one.
+
+    `meterboard.usage.snapshot.SqlSnapshot` answers all of them for a store that reads SQL.
+    """
 
     @property
     def watermark(self) -> datetime:
@@ -162,7 +166,7 @@ class Snapshot(Protocol):
         ...
 
     def total(self, scope: Scope) -> Totals:
-        """Sums over the rollup."""
+        """Returns the sums of everything in the scope."""
         ...
 
     def groups(
@@ -178,7 +182,7 @@ class Snapshot(Protocol):
         in_full: bool = False,
     ) -> Groups:
         """
-        The combinations of `columns` that occurred, with their sums; `tasks_only` leaves out direct calls.
+        Returns the combinations of `columns` that occurred, with their sums; `tasks_only` leaves out direct calls.
 
         `in_full`: every page will be asked for, so the answer is worked out once and kept on disk if it is long.
         `search`: those alone whose first name has it within, whatever the case.
@@ -196,7 +200,7 @@ class Snapshot(Protocol):
         in_full: bool = False,
     ) -> GroupSummaries:
         """
-        The values of the first of `columns`, each for all its combinations.
+        Returns the values of the first of `columns`, each for all its combinations.
 
         In order by another column, those come first that occur with the fewest values of it.
         """
@@ -205,25 +209,25 @@ class Snapshot(Protocol):
     def top_rows_per_group(
         self, scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order], limit: int
     ) -> list[Group]:
-        """The combinations of `columns`, of each value of the first the first `limit`."""
+        """Returns the combinations of `columns`: of each value of the first column the first `limit`."""
         ...
 
     def related_values(
         self, scope: Scope, columns: Sequence[DimensionName], *, limit: int
     ) -> dict[DimensionName, RelatedValues]:
-        """The values of each of `columns`, each column for itself."""
+        """Returns the values of each of `columns`, most calls first, `limit` of each."""
         ...
 
     def last_tasks(self, scope: Scope, tasks: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        """The number of the last bucket with an integration task, of each function and module of `tasks`."""
+        """Returns the number of the last bucket with an integration task, of each function and module of `tasks`."""
         ...
 
     def estimated(self, scope: Scope) -> int:
-        """How many calls have an estimated price."""
+        """Returns how many calls have an estimated price."""
         ...
 
     def callers_named(self, scope: Scope, callers: Sequence[tuple[str, str]]) -> list[Group]:
-        """Those of `callers` that there are, each given by name and kind, in no order."""
+        """Returns those of `callers` that there are, each given by name and kind, in no order."""
         ...
 
     def callers(
@@ -235,7 +239,7 @@ class Snapshot(Protocol):
         offset: int = 0,
         in_full: bool = False,
     ) -> Groups:
-        """Applications and functions together: values are (name, kind). An integration task is its function's."""
+        """Returns applications and functions together, as (name, kind). An integration task is its function's."""
         ...
 
     def sums(
@@ -248,7 +252,7 @@ class Snapshot(Protocol):
         tasks_only: bool = False,
     ) -> BreakdownSums:
         """
-        Sums of what there is any of, by the `limit` values of each column that have the most calls.
+        Returns the sums by the `limit` values of each column that have the most calls; what has no calls is left out.
 
         With `grain` the keys begin with a bucket number: of the first of each `grain` buckets, counted from the
         period's first. `tasks_only` names what has an integration task alone; direct calls are among the others.
@@ -257,23 +261,23 @@ class Snapshot(Protocol):
 
     def events(self, scope: Scope, *, limit: int, cursor: Cursor | None = None) -> Listing:
         """
-        The events behind the sums of a scope: exactly those that the rollup counts, newest first.
+        Returns the events behind the sums of a scope: exactly those that the rollup counts, newest first.
 
-        Whoever goes on from cursor to cursor meets each event that was there at the start, and still is, once, whatever
-        is added, refreshed, merged or forgotten meanwhile.
+        From cursor to cursor each event that was there at the start, and still is, is met once, whatever is added,
+        refreshed, compacted or deleted meanwhile.
         """
         ...
 
     def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
-        """Calls and charged credits of the events themselves whose time is in (after, until], refreshed or not."""
+        """Returns calls and charged credits of the events whose time is in (after, until], refreshed or not."""
         ...
 
     def window_buckets(self, organization: int, *, after: datetime, until: datetime) -> dict[int, Usage]:
-        """As `window`, by bucket number."""
+        """Returns the same as `window`, by bucket number."""
         ...
 
     def difference(self, organization: int) -> Difference:
-        """Recompute the statistics from the events and compare, bucket by bucket and combination by combination."""
+        """Recomputes the statistics from the events, and compares them by bucket and combination."""
         ...
 
 

@@ -87,7 +87,7 @@ def test_a_file_of_layout_2_knows_its_combinations(tmp_path: Path) -> None:
         connection.execute("update combination set digest = ?", [OTHER_DIGEST])
 
     store = DuckDBStore(tmp_path)
-    store._numbers.combinations.clear()  # as when there are more than are kept at hand
+    store._numbers.combinations.clear()  # as when there are more than are cached
     assert store.append(batch(NOW, ids=["a"]), received_at=NOW) == [False]
     assert store.append(batch(NOW, ids=["b"]), received_at=NOW) == [True]
     store.close()

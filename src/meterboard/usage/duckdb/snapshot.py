@@ -115,4 +115,4 @@ def why_not_opened(path: Path, error: Exception) -> str:
     text = first_line(error)
     if "conflicting lock" in text.lower() or "set lock" in text.lower():
         return f"{path.parent} is in use by another Meterboard server. Stop that one, or choose another --data folder."
-    return f"{path} can't be opened: {text} Restore it from a backup, or move it away to start anew."
+    return f"{path} can't be opened: {text} Restore it from a backup, or move it away to start again."

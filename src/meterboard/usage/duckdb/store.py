@@ -250,7 +250,7 @@ class DuckDBStore:
         Make the store hold exactly what was acknowledged, and open it again if DuckDB has given it up.
 
         A batch whose commit failed may be in the log, and will be replayed, if the log could not be cut off before it;
-        its events are deleted. After a failure nobody knows what of the log is on the disk, whatever a read shows, and
+        its events are deleted. After a failure it is not known what of the log is on the disk, whatever a read shows, and
         the next commit may be appended to half an entry. So everything is written to the file, and another log begun.
         Raises: StoreFailed: it is not possible yet. It is tried again before whatever is asked of the store next, and
         meanwhile the store can be read if it can be opened.
