@@ -40,8 +40,8 @@ def test_an_organisation_says_what_it_got_and_what_is_next(tmp_path: Path) -> No
     made = command("org", "create", "Acme Corp", "--time-zone", "Asia/Kolkata", data=tmp_path)
 
     assert made.stdout.splitlines() == [
-        "Created Acme Corp: unlimited credits in 24 hours, days of Asia/Kolkata, prices of one-per-call.",
-        "Next, make a key for it: meterboard key create 'Acme Corp'",
+        "Created Acme Corp: unlimited credits in 24 hours, time zone Asia/Kolkata, schedule one-per-call.",
+        "Next, create a key: meterboard key create 'Acme Corp'",
     ]
 
 
@@ -87,7 +87,7 @@ def test_a_log_is_imported_and_again_counts_nothing(tmp_path: Path) -> None:
     assert first.stdout.splitlines() == [
         "6 lines: 5 new, 0 duplicates.",
         "access.log: format combined (guessed)",
-        "1 lines could not be read; the first, line 6: not a line of a log",
+        "1 lines could not be parsed; the first, line 6: not a line of a log",
     ]
     assert "0 new, 5 duplicates" in again.stdout
     assert "acme: 5 events, difference 0" in command("verify", data=data, **LONG_AGO).stdout
@@ -100,7 +100,7 @@ def test_what_is_too_old_is_told_and_a_missing_file_too(tmp_path: Path) -> None:
     command("org", "create", "acme", data=data)
 
     assert (
-        "5 calls refused; the first: time is 2006-11-23"
+        "5 calls rejected; the first: time is 2006-11-23"
         in command("import", "acme", str(log), data=data).stdout
     )
     assert "nothing.log can't be opened" in fails(data, "import", "acme", "nothing.log")
@@ -165,7 +165,7 @@ def test_the_doctor_prints_which_checks_pass(tmp_path: Path) -> None:
     assert broken.returncode == 1
     assert "FAIL  settings  refresh_interval is 'soon'" in broken.stdout
     assert "FAIL  usage" in broken.stdout
-    assert "2 of 6 checks failed" in broken.stderr
+    assert "3 of 6 checks failed" in broken.stderr
 
 
 def test_a_damaged_log_says_how_far_it_came(tmp_path: Path) -> None:

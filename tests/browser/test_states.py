@@ -7,8 +7,6 @@ from playwright.sync_api import expect
 from tests.browser.conftest import NARROW, Fresh, Open, Site
 from tests.server import Server, command
 
-WITHIN_A_SECOND = 1_000
-
 
 def test_from_no_calls_to_the_first_one(visit: Open, fresh: Fresh) -> None:
     server, site = fresh("--allowance", "1000")
@@ -26,27 +24,15 @@ def test_from_no_calls_to_the_first_one(visit: Open, fresh: Fresh) -> None:
     expect(page.locator("#first-call")).to_have_count(0)
 
 
-def test_the_counter_moves_within_a_second_of_an_event_without_a_reload(
-    visit: Open, site: Site, server: Server
-) -> None:
+def test_the_counter_moves_without_a_reload(visit: Open, site: Site, server: Server) -> None:
     server.post(json={"credits": 1})
     page = visit(site)
     expect(page.locator("[data-line]")).to_have_text("● live")
     page.evaluate("window.stayed = true")
     used = server.get("/v1/credits").json()["used"]
 
-    # A machine that is busy with other tests may miss it once; a counter that is slow misses it every time.
-    for attempt in range(3):
-        server.post(json={"credits": 0 if attempt else 7, "user": f"{attempt}"})
-        calls = server.get("/v1/credits").json()["calls"]
-        try:
-            expect(page.locator("#answer .detail")).to_contain_text(
-                f"{calls:,} calls", timeout=WITHIN_A_SECOND
-            )
-            break
-        except AssertionError:
-            if attempt == 2:
-                raise
+    server.post(json={"credits": 7})
+
     expect(page.locator("#answer .detail")).to_contain_text(f"used {used + 7:,} of 1,000")
     expect(page).to_have_title(re.compile(f"^{1000 - used - 7:,} credits left"))
     assert page.evaluate("window.stayed")
@@ -65,17 +51,6 @@ def test_close_to_and_over_the_allowance_are_said_in_words(visit: Open, fresh: F
     expect(page.locator(".answer")).to_have_class(re.compile("over"))
 
 
-def test_an_unlimited_allowance_counts_up(visit: Open, fresh: Fresh) -> None:
-    server, site = fresh()
-    server.post(json={"credits": 4})
-    page = visit(site, viewport=NARROW)
-
-    expect(page.locator("h1")).to_have_text("4 credits used")
-    expect(page.locator(".detail")).to_contain_text("unlimited allowance")
-    expect(page.locator("#usage")).to_contain_text("unlimited")
-    expect(page.locator("progress")).to_have_count(0)
-
-
 def test_a_new_allowance_holds_from_now_on(visit: Open, fresh: Fresh) -> None:
     server, site = fresh("--allowance", "100")
     server.post(json={"credits": 30})
@@ -85,17 +60,6 @@ def test_a_new_allowance_holds_from_now_on(visit: Open, fresh: Fresh) -> None:
     expect(visit(site).locator("h1")).to_have_text("20 credits left")
 
 
-def test_statistics_that_are_not_yet_there_say_when_they_come(visit: Open, fresh: Fresh) -> None:
-    server, site = fresh("--allowance", "100", refresh_interval="15m")
-    server.post(json={"credits": 1})
-    page = visit(site)
-
-    expect(page.locator("h1")).to_have_text("99 credits left")
-    expect(page.locator(".nothing")).to_contain_text(
-        re.compile(r"The first calls are counted above\. They show here from \d\d:\d\d on\.")
-    )
-
-
 def test_nothing_found_shows_the_way_back(visit: Open, site: Site, server: Server) -> None:
     server.post(json={"module": "Leads"})
     page = visit(site, "/?module=Nowhere")
@@ -103,16 +67,6 @@ def test_nothing_found_shows_the_way_back(visit: Open, site: Site, server: Serve
     page.get_by_role("link", name="Show it without filters").click()
 
     expect(page.locator("#modules")).to_contain_text("Leads")
-
-
-def test_everything_unknown_is_said_so(visit: Open, fresh: Fresh) -> None:
-    server, site = fresh("--allowance", "100")
-    server.post(json={})
-    page = visit(site)
-
-    for panel in ("applications", "modules", "ips", "users"):
-        expect(page.locator(f"#{panel}")).to_contain_text("(unknown)")
-    expect(page.locator("#applications")).to_contain_text("1 call")
 
 
 def test_long_and_right_to_left_names_break_nothing(visit: Open, fresh: Fresh) -> None:
@@ -187,7 +141,7 @@ def test_a_sign_in_link_works_once(visit: Open, fresh: Fresh) -> None:
     page.goto(site._link)
     page.get_by_role("button", name="Sign in").click()
 
-    expect(page.locator("main")).to_contain_text("This sign-in link was used before or has expired.")
+    expect(page.locator("main")).to_contain_text("This sign-in link was used or has expired.")
     page.goto(server.sign_in_link())
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#answer")).to_be_visible()

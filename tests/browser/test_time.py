@@ -113,12 +113,6 @@ def test_the_keyboard_s_way_to_zoom_is_a_range_of_days_or_times(visit: Open, dem
     page.wait_for_url(re.compile(rf"period={days_ago(page, 5)}\.\.{day}"))
 
 
-def test_times_between_the_quarters_are_refused_in_words(visit: Open, demo: Site) -> None:
-    page = visit(demo, "/?period=2026-11-03T10:07..2026-11-03T11:00", quiet=False)
-
-    expect(page.locator("[data-message]")).to_contain_text("not on quarters of an hour (00, 15, 30, 45)")
-
-
 # -- The calendar ---------------------------------------------------------------------------------------------------------
 
 

@@ -88,7 +88,7 @@ class TestCompressedLogs:
         said = told(data, file)
 
         assert f"The file {file} can't be read to its end: Compressed file ended before" in said
-        (number,) = re.findall(r" ([\d,]+) calls were counted so far", said)
+        (number,) = re.findall(r" ([\d,]+) calls were imported so far", said)
         counted = int(number.replace(",", ""))
         assert 20_000 // 3 < counted < 20_000
 
@@ -119,7 +119,7 @@ class TestCompressedLogs:
         said = told(data, log_before, file)
 
         assert f"The file {file} can't be read to its end: " in said
-        assert " 100 calls were counted so far" in said
+        assert " 100 calls were imported so far" in said
 
         file.write_bytes(whole)
         assert "20,000 new, 0 duplicates" in imported(data, str(file))

@@ -70,9 +70,8 @@ def filled(services: Services, acme: Organization) -> Services:
 
 @pytest.mark.parametrize("name", ["table", "grouped", "by user", "by caller", "tasks"])
 def test_pages_of_an_export_add_up_to_the_whole_answer(
-    filled: Services, acme: Organization, monkeypatch: pytest.MonkeyPatch, name: str
+    filled: Services, acme: Organization, name: str
 ) -> None:
-    monkeypatch.setattr(export, "PAGE_ROWS", 3)
     order = parse_order("calls,user", allowed=("calls", "user"))
     with filled.statistics.read(acme) as reading:
         day = reading.period("today")
@@ -109,6 +108,7 @@ def test_pages_of_an_export_add_up_to_the_whole_answer(
                 file,
                 form=form,
                 with_estimates=reading.has_estimates(day, FILTERS),
+                page_rows=3,
             )
             written = file.content.read()
             expected = respond(whole, form=form, name="x").content

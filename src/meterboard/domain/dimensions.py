@@ -16,7 +16,7 @@ from meterboard.errors import InvalidParameter, SettingError
 MOST_OWN = 6
 MAX_LABEL = 40
 _PARAMETERS = """
-after against all before by caller columns column compare connections cursor dimensions field find format from from_time
+after against all before by caller columns exclude filter include mode column compare connections cursor dimensions field find format from from_time
 history how id is limit measure none nothing of offset organization out page page_size period place places
 request rows schedule search show sort stack time to to_time unknown where zone
 """

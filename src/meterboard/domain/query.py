@@ -91,7 +91,7 @@ def parse_columns(text: str) -> tuple[Dimension, ...]:
     if wrong or len(set(columns)) < len(columns):
         raise InvalidParameter(
             "columns",
-            f"columns is {text!r}: use some of {', '.join(DIMENSIONS)}, each once, with commas between.",
+            f"columns is {text!r}: use some of {', '.join(DIMENSIONS)}, comma-separated, each once.",
         )
     return columns
 

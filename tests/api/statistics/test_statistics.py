@@ -195,9 +195,9 @@ LARGEST = "with a - before it for the largest first."
         ),
         (
             "table?columns=user,user",
-            f"columns is 'user,user': use some of {COLUMNS}, each once, with commas between.",
+            f"columns is 'user,user': use some of {COLUMNS}, comma-separated, each once.",
         ),
-        ("table?columns=", f"columns is '': use some of {COLUMNS}, each once, with commas between."),
+        ("table?columns=", f"columns is '': use some of {COLUMNS}, comma-separated, each once."),
         (
             "table?sort=-module",
             "sort is '-module': there is no column 'module'. "
@@ -209,7 +209,7 @@ LARGEST = "with a - before it for the largest first."
         ("related?limit=0", "limit is '0': expected a whole number from 1 to 10,000."),
         (
             "related?columns=caller",
-            f"columns is 'caller': use some of {COLUMNS}, each once, with commas between.",
+            f"columns is 'caller': use some of {COLUMNS}, comma-separated, each once.",
         ),
         ("values", f"column is missing: expected one of {COLUMNS}."),
         ("values?column=sort", f"column is 'sort': expected one of {COLUMNS}."),

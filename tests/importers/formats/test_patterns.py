@@ -171,8 +171,8 @@ def test_a_format_of_ones_own_is_read_as_the_server_was_told_to_write_it(form: s
     ("form", "said"),
     [
         ("apache", "There is no format 'apache'"),
-        ("$remote_addr $status", "says no time"),
-        ("[$time_local] $remote_addr$status", "Nothing stands before $status"),
+        ("$remote_addr $status", "has no time"),
+        ("[$time_local] $remote_addr$status", "Text is missing before $status"),
         ("100%", "has no variables"),
     ],
 )
@@ -214,7 +214,7 @@ class TestFieldMapping:
 
     @pytest.mark.parametrize("option", ["ip", "address=x", "ip="])
     def test_a_mapping_that_names_no_field_is_refused(self, option: str) -> None:
-        with pytest.raises(InvalidParameter, match="is not understood"):
+        with pytest.raises(InvalidParameter, match="is invalid"):
             read_mapping([option])
 
 

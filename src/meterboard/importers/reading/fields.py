@@ -64,7 +64,7 @@ def read_mapping(options: Sequence[str]) -> dict[str, str]:
         if not found or found[1] not in FIELDS:
             raise InvalidParameter(
                 "field",
-                f"The field {option!r} is not understood. Write NAME=SOURCE, where NAME is one of {', '.join(FIELDS)}, "
+                f"The field {option!r} is invalid. Use NAME=SOURCE, where NAME is one of {', '.join(FIELDS)}, "
                 "and SOURCE the name of a variable, a column or a JSON member.",
             )
         mapping[found[1]] = found[2]
@@ -140,7 +140,7 @@ def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> s
 
 
 def _asked(given: Mapping[str, str]) -> str:
-    """The request line, or else the HTTP method and the path that stand by themselves."""
+    """The request line, or else the HTTP method and the path that have fields of their own."""
     line, http, path = (given.get(name, "''") for name in ("request", "http", "path"))
     apart = f"upper({http}) || {quoted(PARTS)} || {path}"
     if "http" not in given and "path" not in given:

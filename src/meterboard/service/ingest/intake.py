@@ -99,7 +99,7 @@ class Ingest:
         Raises: Forbidden: the key may only read, or is of no organisation.
         """
         if key.scope == "read" or key.organization is None:
-            raise Forbidden("Calls are imported with a key of one organisation that may send.")
+            raise Forbidden("An import needs a key of one organisation, of scope ingest or all.")
         schedule = self._schedule(key.organization.schedule)
         return CallIntake(
             self._meter,
@@ -165,7 +165,7 @@ class Ingest:
 def check_may_send(key: ApiKey) -> None:
     """Raises: Forbidden: the key may only read."""
     if key.scope == "read":
-        raise Forbidden("This key may only read. Send events with a key made with --scope ingest or all.")
+        raise Forbidden("This key may only read. Use a key of scope ingest or all.")
 
 
 EVENTS_BETWEEN_LOOKS = 32

@@ -111,8 +111,8 @@ class Meter:
             self._refuse_if_closing()
             if self._waiting_events + count > self._most_waiting:
                 raise Overloaded(
-                    f"{self._waiting_events:,} events are waiting to be stored and no more than "
-                    f"{self._most_waiting:,} may wait. Send these again in a second."
+                    f"{self._waiting_events:,} events are waiting to be stored, the limit is "
+                    f"{self._most_waiting:,}. Try again in a second."
                 )
             self._waiting.append(waiting)
             self._waiting_events += count
@@ -135,7 +135,7 @@ class Meter:
 
     def _refuse_if_closing(self) -> None:
         if self._closing:
-            raise Overloaded("Meterboard is shutting down. Send the events again in a moment.", retry_after=2)
+            raise Overloaded("Meterboard is shutting down. Try again in a moment.", retry_after=2)
 
     @property
     def waiting(self) -> int:

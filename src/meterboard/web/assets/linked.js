@@ -124,7 +124,7 @@ function say(values, answer) {
   const of = new Set(values.map(({ column }) => column));
   const counts = answer.columns
     .filter(({ column }) => !of.has(column))
-    .map(({ column, names }) => `${number(names)} ${nouns[column][names === 1 ? 0 : 1]}`);
+    .map(({ column, value_count: count }) => `${number(count)} ${nouns[column][count === 1 ? 0 : 1]}`);
   counts.push(`${number(answer.total.calls)} ${answer.total.calls === 1 ? "call" : "calls"}`);
   counts.push(`${number(answer.total.credits)} ${answer.total.credits === 1 ? "credit" : "credits"}`);
   const way = pins.length ? "Click it again to filter, Esc to let go." : "Click to pin, Esc to let go.";

@@ -50,7 +50,7 @@ def _why_empty(reading: Reading, period: Period, summary: Summary) -> str:
     }
     start, end = summary.period.start, summary.period.end
     if start >= end:
-        if start > summary.next_refresh:
+        if start >= summary.next_refresh:
             return _("%(period)s has not begun yet.") % values
         return _("%(period)s began after the last refresh. Its calls show from %(time)s on.") % values
     if (end - INSTANT).date() < reading.first_day:
