@@ -81,6 +81,7 @@ def litestar(services: Services) -> Litestar:
     """The routes that the framework answers: all but those that take events."""
     held = {
         "access": services.access,
+        "dimensions": services.dimensions,
         "counters": Counters(services.live_credits, services.reads),
         "exports": services.exports,
         "health": services.health,
@@ -92,11 +93,14 @@ def litestar(services: Services) -> Litestar:
         "verify": services.verify,
     }
     return Litestar(
-        route_handlers=[*api(), *pages()],
+        route_handlers=[*api(), *pages(services.dimensions)],
         dependencies={name: _provide(value) for name, value in held.items()},
         exception_handlers={**PROBLEMS, HTTPException: _on_http_exception},
         openapi_config=OpenAPIConfig(
-            title="Meterboard", version=__version__, path="/schema", render_plugins=[EventSchema(path="/")]
+            title="Meterboard",
+            version=__version__,
+            path="/schema",
+            render_plugins=[EventSchema(services.dimensions, path="/")],
         ),
         request_max_body_size=None,
         state=State({PUBLIC_URL: services.settings.public_url}),

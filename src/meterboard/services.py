@@ -115,7 +115,12 @@ class Services:
         self.exports = Exports(data)
         self.live_credits = LiveCredits(self.store, self.meter, self.clock, allowances=allowances)
         self.statistics = Statistics(
-            self.store, self.refresh, self.clock, retention=retention, allowances=allowances
+            self.store,
+            self.refresh,
+            self.clock,
+            retention=retention,
+            allowances=allowances,
+            dimensions=self.dimensions,
         )
         self.verify = Verify(self.store, self.refresh, self.clock)
 

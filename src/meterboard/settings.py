@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from meterboard.domain.dimensions import parse_dimensions
+from meterboard.domain.dimensions import parse_dimensions, parse_sources
 from meterboard.errors import SettingError
 
 LONGEST_INTERVAL = timedelta(days=1)
@@ -46,6 +46,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the usage store may hold in memory at most, as DuckDB reads it."""
     dimensions: str = ""
     """Up to six dimensions of the installation's own, each with a label if wished: environment,region:Region."""
+    dimension_attributes: str = ""
+    """The attributes of OpenTelemetry that own dimensions are taken from: environment=deployment.environment.name."""
+    dimension_extensions: str = ""
+    """The extensions of CloudEvents that own dimensions are taken from: environment=env."""
+    dimension_fields: str = ""
+    """The members and variables of logs that own dimensions are taken from when they are imported: environment=env."""
     public_url: str = ""
     """The address that browsers use when a reverse proxy stands in front, such as https://usage.example.com."""
 
@@ -127,4 +133,6 @@ def _check(settings: Settings) -> None:
         raise SettingError(f"metrics is {settings.metrics!r}: use one of {', '.join(METRICS)}.")
     if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", settings.memory):
         raise SettingError(f"memory is {settings.memory!r}: use a size such as 512MB.")
-    parse_dimensions(settings.dimensions)
+    dimensions = parse_dimensions(settings.dimensions)
+    for name in ("dimension_attributes", "dimension_extensions", "dimension_fields"):
+        parse_sources(name, getattr(settings, name), dimensions)

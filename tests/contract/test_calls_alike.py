@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import CallBatch, Combination, EventBatch, identity
 from meterboard.domain.period import micros, parse_period
-from meterboard.domain.query import DIMENSIONS, MOST_CALLS_FIRST, Scope
+from meterboard.domain.query import MOST_CALLS_FIRST, Scope
 from meterboard.usage.duckdb.store import DuckDBStore
 from meterboard.usage.store import Group, UsageStore
 
@@ -76,7 +77,7 @@ def counted(store: UsageStore) -> list[Group]:
     with store.snapshot() as snapshot:
         period = parse_period("last_30_days", zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
         return list(
-            snapshot.groups(Scope(1, period, {}), DIMENSIONS, order=MOST_CALLS_FIRST, limit=None).rows
+            snapshot.groups(Scope(1, period, {}), Dimensions().names, order=MOST_CALLS_FIRST, limit=None).rows
         )
 
 

@@ -7,7 +7,26 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-DIMENSIONS = ("application", "function", "module", "method", "version", "ip", "user", "status")
+from msgspec.structs import replace
+
+from meterboard.domain.dimensions import parse_dimensions
+from meterboard.domain.event import UsageEvent
+from tests.conftest import LIVE
+
+SETTINGS = replace(LIVE, dimensions="environment,order:Purchase order")
+"""Of an installation with dimensions of its own, one of them called like a word of SQL."""
+OWN = ("environment", "order")
+DIMENSIONS = ("application", "function", "module", "method", "version", "ip", "user", "status", *OWN)
+parse_filters = parse_dimensions(SETTINGS.dimensions).parse_filters
+
+
+def event_of(values: Mapping[str, str], **more: Any) -> UsageEvent:
+    """An event that says these values of dimensions, '' meaning that it does not say."""
+    said: dict[str, Any] = {name: value for name, value in values.items() if value and name not in OWN}
+    if "status" in said:
+        said["status"] = int(said["status"])
+    own = {name: values[name] for name in OWN if values.get(name)}
+    return UsageEvent(**said, dimensions=own or None, **more)
 
 
 @dataclass

@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
-from meterboard.domain.query import BREAKDOWNS, DIMENSIONS, parse_filters
 from meterboard.formats.json_events import Sent
 from meterboard.service.statistics.statistics import Reading
 from meterboard.services import Services
-from tests.conftest import LIVE
-from tests.flows.model import Call, Model
-from tests.flows.test_statistics_equal_a_plain_count import MOMENTS, ZONES, calls, event_of
+from tests.flows.model import DIMENSIONS, SETTINGS, Call, Model, parse_filters
+from tests.flows.test_statistics_equal_a_plain_count import MOMENTS, ZONES, calls, event_at
 
 REFUSED = "429"
+BREAKDOWNS = (*DIMENSIONS, "caller")
 
 
 def caller(call: Call) -> tuple[str, str | None]:
@@ -46,12 +45,12 @@ def test_parts_comparisons_and_connections_equal_a_plain_count(
     )
     clock = FixedClock(now)
     with TemporaryDirectory() as folder:
-        services = Services(Path(folder), LIVE, clock)
+        services = Services(Path(folder), SETTINGS, clock)
         try:
             acme = services.accounts.organizations.create(
                 "acme", allowance=100, time_zone=zone_name, schedule="one-per-call"
             )
-            events = [event_of(call | {"id": None}, now) for call in sent]
+            events = [event_at(call | {"id": None}, now) for call in sent]
             services.ingest.accept_and_wait(ApiKey(acme, "all"), Sent(events, range(len(events)), []))
             clock.advance(timedelta(minutes=data.draw(st.integers(6, 600), label="later")))
             day = (
@@ -75,7 +74,14 @@ def test_parts_comparisons_and_connections_equal_a_plain_count(
                 label="period",
             )
             pairs = data.draw(
-                st.sampled_from([[], [("user", "a")], [("module!", ""), ("user", "a"), ("user", "")]])
+                st.sampled_from(
+                    [
+                        [],
+                        [("user", "a")],
+                        [("module!", ""), ("user", "a"), ("user", "")],
+                        [("order", "a"), ("environment!", "")],
+                    ]
+                )
             )
             with services.statistics.read(acme) as reading:
                 check_parts(reading, model, text, pairs, data)

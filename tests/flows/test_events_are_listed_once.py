@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.cursor import parse_cursor
-from meterboard.domain.event import UsageEvent
 from meterboard.domain.organization import Organization
-from meterboard.domain.query import Filters, parse_filters
+from meterboard.domain.query import Filters
 from meterboard.formats.json_events import Sent
 from meterboard.service.statistics.events import Event, EventsAnswer
 from meterboard.services import Services
-from tests.conftest import LIVE
-from tests.flows.model import Call, Model, period
+from tests.flows.model import SETTINGS, Call, Model, event_of, parse_filters, period
 
 NOW = datetime(2026, 11, 24, 10, 52, 30, 123456, tzinfo=UTC)
 AGO = [
@@ -37,6 +35,7 @@ FILTERS: list[list[tuple[str, str]]] = [
     [("user!", "a")],
     [("user", "")],
     [("user!", ""), ("status", "429")],
+    [("environment!", "test"), ("user", "b")],
     [("user", "a"), ("user", "b"), ("status!", "429")],
 ]
 calls = st.fixed_dictionaries(
@@ -46,6 +45,7 @@ calls = st.fixed_dictionaries(
         "user": st.sampled_from(["", "a", "b"]),
         "credits": st.sampled_from([None, 0, 7]),
         "status": st.sampled_from([None, 200, 429]),
+        "environment": st.sampled_from(["", "test"]),
     }
 )
 batches = st.lists(calls, min_size=1, max_size=30)
@@ -56,7 +56,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.clock = FixedClock(NOW)
-        self.services = Services(folder, LIVE, self.clock)
+        self.services = Services(folder, SETTINGS, self.clock)
         self.acme = self._create("acme")
         self.globex = self._create("globex")
         self.model = Model([])
@@ -68,13 +68,7 @@ class World:
 
     def send(self, batch: list[dict[str, Any]]) -> None:
         events = [
-            UsageEvent(
-                id=call["id"],
-                time=NOW - call["ago"],
-                user=call["user"] or None,
-                credits=call["credits"],
-                status=call["status"],
-            )
+            event_of(_values(call), id=call["id"], time=NOW - call["ago"], credits=call["credits"])
             for call in batch
         ]
         sent = Sent(events, range(len(events)), [])
@@ -82,9 +76,8 @@ class World:
             self.services.ingest.accept_and_wait(ApiKey(organization, "all"), sent)
         for call in batch:
             if call["id"] not in self._known:
-                values = {"user": call["user"], "status": str(call["status"] or "")}
                 cost = 1 if call["credits"] is None else call["credits"]
-                self.model.calls.append(Call(NOW - call["ago"], cost, values))
+                self.model.calls.append(Call(NOW - call["ago"], cost, _values(call)))
             self._known |= {call["id"]} - {None}
 
     def wanted(self, text: str, filters: Filters) -> list[tuple[Any, ...]]:
@@ -100,13 +93,18 @@ class World:
             return reading.events(reading.period(text), filters, limit=limit, cursor=place)
 
 
+def _values(call: dict[str, Any]) -> dict[str, str]:
+    return {name: str(call[name] or "") for name in ("user", "status", "environment")}
+
+
 def _key(call: Call) -> tuple[Any, ...]:
-    return call.time, call.values["user"], call.values["status"], call.credits
+    return call.time, *(call.values[name] for name in ("user", "status", "environment")), call.credits
 
 
 def shown(event: Event) -> tuple[Any, ...]:
     status = "" if event.status is None else str(event.status)
-    return event.time.astimezone(UTC), event.user or "", status, event.credits
+    environment = event.dimensions.get("environment", "")
+    return event.time.astimezone(UTC), event.user or "", status, environment, event.credits
 
 
 @settings(max_examples=60, phases=[Phase.explicit, Phase.reuse, Phase.generate])

@@ -11,11 +11,19 @@ from hypothesis import strategies as st
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
-from meterboard.domain.query import parse_filters
 from meterboard.formats.json_events import Sent
 from meterboard.services import Services
-from tests.conftest import LIVE
-from tests.flows.model import DIMENSIONS, Call, Model, by, by_local_day, period
+from tests.flows.model import (
+    DIMENSIONS,
+    SETTINGS,
+    Call,
+    Model,
+    by,
+    by_local_day,
+    event_of,
+    parse_filters,
+    period,
+)
 
 ZONES = [
     "UTC",
@@ -55,22 +63,16 @@ calls = st.fixed_dictionaries(
                 "ip": st.sampled_from(["", "10.0.0.1", "2001:db8::1"]),
                 "user": names,
                 "status": st.sampled_from(["", "200", "429"]),
+                "environment": names,
+                "order": names,
             }
         ),
     }
 )
 
 
-def event_of(call: dict, now: datetime) -> UsageEvent:  # type: ignore[type-arg]
-    values = {name: value or None for name, value in call["values"].items()}
-    status = values.pop("status")
-    return UsageEvent(
-        id=call["id"],
-        time=now - call["ago"],
-        credits=call["credits"],
-        status=int(status) if status else None,
-        **values,
-    )
+def event_at(call: dict, now: datetime) -> UsageEvent:  # type: ignore[type-arg]
+    return event_of(call["values"], id=call["id"], time=now - call["ago"], credits=call["credits"])
 
 
 @settings(max_examples=100, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # shrinking takes minutes
@@ -91,13 +93,13 @@ def test_every_answer_equals_a_plain_count(
     model = Model([])
     known: set[str] = set()
     with TemporaryDirectory() as folder:
-        services = Services(Path(folder), LIVE, clock)
+        services = Services(Path(folder), SETTINGS, clock)
         try:
             acme = services.accounts.organizations.create(
                 "acme", allowance=100, time_zone=zone_name, schedule="one-per-call"
             )
             for batch in batches:
-                events = [event_of(call, now) for call in batch]
+                events = [event_at(call, now) for call in batch]
                 receipt = services.ingest.accept_and_wait(
                     ApiKey(acme, "all"), Sent(events, range(len(events)), [])
                 )

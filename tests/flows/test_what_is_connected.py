@@ -11,21 +11,20 @@ from hypothesis import strategies as st
 
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
-from meterboard.domain.event import UNKNOWN, UsageEvent
+from meterboard.domain.event import UNKNOWN
 from meterboard.domain.organization import Organization
-from meterboard.domain.query import DIMENSIONS, MEASURES, Dimension, parse_filters, parse_order
+from meterboard.domain.query import MEASURES, DimensionName, parse_order
 from meterboard.formats.json_events import Sent
 from meterboard.service.statistics.statistics import Reading
 from meterboard.services import Services
-from tests.conftest import LIVE
-from tests.flows.model import Call, Model, by, period
+from tests.flows.model import DIMENSIONS, OWN, SETTINGS, Call, Model, by, event_of, parse_filters, period
 
 NOW = datetime(2026, 11, 24, 10, 52, 30, 123456, tzinfo=UTC)
 ZONE = ZoneInfo("Asia/Kathmandu")
 names = st.sampled_from(["", "a", "B", "b%", "b_", "\\b", "äb", "اسم", "(unknown) or not"])
 values = st.fixed_dictionaries(
     {
-        **dict.fromkeys(("application", "function", "module", "method", "user"), names),
+        **dict.fromkeys(("application", "function", "module", "method", "user", *OWN), names),
         "version": st.sampled_from(["", "v2", "v8"]),
         "ip": st.sampled_from(["", "10.0.0.1", "2001:db8::1"]),
         "status": st.sampled_from(["", "200", "429"]),
@@ -39,13 +38,16 @@ moments = st.one_of(
 calls = st.lists(st.tuples(moments, st.integers(0, 7), values), max_size=40)
 periods = st.sampled_from(["last_24_hours", "yesterday", "last_30_days", "2026-11-20..2026-11-23"])
 filters = st.lists(
-    st.tuples(st.sampled_from(["user", "user!", "application", "module!", "ip!"]), st.just("")), max_size=2
+    st.tuples(
+        st.sampled_from(["user", "user!", "application", "module!", "ip!", "order", "order!"]), st.just("")
+    ),
+    max_size=2,
 )
 
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Asked"]:
-    services = Services(tmp_path_factory.mktemp("linked"), LIVE, FixedClock(NOW))
+    services = Services(tmp_path_factory.mktemp("linked"), SETTINGS, FixedClock(NOW))
     yield Asked(services)
     services.close()
 
@@ -62,16 +64,10 @@ class Asked:
         acme = self.services.accounts.organizations.create(
             f"acme {self._count}", allowance=None, time_zone=ZONE.key, schedule="one-per-call"
         )
-        events = [_event(*call) for call in sent]
+        events = [event_of(of, time=NOW - ago, credits=credits) for ago, credits, of in sent]
         if events:
             self.services.ingest.accept_and_wait(ApiKey(acme, "all"), Sent(events, range(len(events)), []))
         return acme, Model([Call(NOW - ago, credits, of) for ago, credits, of in sent])
-
-
-def _event(ago: timedelta, credits: int, of: dict[str, str]) -> UsageEvent:
-    given = {name: value or None for name, value in of.items() if name != "status"}
-    status = int(of["status"]) if of["status"] else None
-    return UsageEvent(time=NOW - ago, credits=credits, status=status, **given)  # type: ignore[arg-type]
 
 
 def within(reading: Reading, model: Model, text: str, chosen: dict[str, tuple[str, ...]]) -> list[Call]:
@@ -95,7 +91,7 @@ def test_what_a_value_is_connected_with_is_what_it_occurs_with(
     text: str,
     pairs: list[tuple[str, str]],
     pinned: dict[str, str],
-    columns: list[Dimension],
+    columns: list[DimensionName],
     pins: int,
     data: st.DataObject,
 ) -> None:
@@ -125,7 +121,7 @@ def test_sections_carry_the_sums_of_all_their_combinations(
     sent: list[tuple[timedelta, int, dict[str, str]]],
     text: str,
     pairs: list[tuple[str, str]],
-    order: list[Dimension],
+    order: list[DimensionName],
     width: int,
     data: st.DataObject,
 ) -> None:
@@ -211,7 +207,7 @@ def test_values_to_choose_from_are_those_with_the_text_within(
     sent: list[tuple[timedelta, int, dict[str, str]]],
     text: str,
     pairs: list[tuple[str, str]],
-    column: Dimension,
+    column: DimensionName,
     search: str,
 ) -> None:
     acme, model = asked.with_calls(sent)

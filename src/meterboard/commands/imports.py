@@ -11,6 +11,7 @@ import click
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.host.following import deliver_while_following
 from meterboard.commands.host.running import open_services, passing_key
+from meterboard.domain.dimensions import parse_dimensions, parse_sources
 from meterboard.domain.organization import Organization
 from meterboard.importers.delivery import Delivery, calls_to_meter, calls_to_server
 from meterboard.importers.following import Following
@@ -21,6 +22,7 @@ from meterboard.importers.reading.fields import FIELDS, read_mapping
 from meterboard.importers.sources import STANDARD_INPUT
 from meterboard.importers.tally import Tally
 from meterboard.network.running_server import address_of_running
+from meterboard.settings import read_settings
 
 
 @click.command("import")
@@ -38,7 +40,8 @@ from meterboard.network.running_server import address_of_running
     "fields",
     metavar="NAME=SOURCE",
     multiple=True,
-    help=f"Where a field is: a variable, a column or a JSON member (client.ip). Fields: {', '.join(FIELDS)}.",
+    help=f"Where a field is: a variable, a column or a JSON member (client.ip). Fields: {', '.join(FIELDS)}, "
+    "and the dimensions of the settings.",
 )
 @click.option(
     "--time-zone",
@@ -76,7 +79,10 @@ def import_calls(
     FILE may be a pattern such as 'access.log*', or - for standard input. May be run again and while the server runs;
     counts nothing twice.
     """
-    mapping = read_mapping(fields)
+    settings = read_settings(data)
+    dimensions = parse_dimensions(settings.dimensions)
+    in_logs = parse_sources("dimension_fields", settings.dimension_fields, dimensions)
+    mapping = read_mapping([*(f"{name}={source}" for name, source in in_logs.items()), *fields], dimensions)
     if follow and (len(files) > 1 or files[0] == STANDARD_INPUT):
         raise click.UsageError("--follow takes one file. Run the command once for each.")
     if follow and source is not None:
@@ -92,7 +98,7 @@ def import_calls(
         else:
             delivery = stack.enter_context(_delivery(data, owner))
         kept = stack.enter_context(rejects.open("wb")) if rejects else None
-        asked = Import(files, form, mapping, kept, read_zone(zone), source)
+        asked = Import(files, form, mapping, kept, read_zone(zone), source, own=dimensions.own_names)
         tally = import_files(asked, accounts.import_files.of(owner.id), delivery, sys.stderr, following)
     click.echo(tally.in_words())
     if tally.is_unreadable:

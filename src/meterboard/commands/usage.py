@@ -13,12 +13,13 @@ import click
 from meterboard.api.statistics.responses import write_in_full
 from meterboard.commands.base import data_option, open_accounts
 from meterboard.commands.host.running import open_services, passing_key
+from meterboard.domain.dimensions import parse_dimensions
 from meterboard.domain.period import EPOCH
-from meterboard.domain.query import DIMENSIONS, parse_columns
 from meterboard.importers.delivery import ask_server, download
 from meterboard.network.running_server import address_of_running
 from meterboard.service.export import FileFormat
 from meterboard.service.verify import Verification
+from meterboard.settings import read_settings
 
 
 @click.command("export")
@@ -26,12 +27,12 @@ from meterboard.service.verify import Verification
 @click.option(
     "--period", default="last_30_days", show_default=True, help="As in the API: today, 2026-11-03 …"
 )
-@click.option("--columns", default=",".join(DIMENSIONS), show_default=True, help="With commas between.")
+@click.option("--columns", help="Dimensions with commas between. [default: all of the installation]")
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: standard output]")
 @data_option
 def export(
-    organization: str, period: str, columns: str, form: FileFormat, output: Path | None, data: Path
+    organization: str, period: str, columns: str | None, form: FileFormat, output: Path | None, data: Path
 ) -> None:
     """Write the usage of ORG: calls, credits and integration tasks of each combination that occurred."""
     with TemporaryFile() as whole:  # so that nothing is written where it fails
@@ -45,13 +46,16 @@ def export(
                 copyfileobj(whole, file)
 
 
-def _export(data: Path, name: str, period: str, columns: str, form: FileFormat, output: IO[bytes]) -> None:
-    chosen = parse_columns(columns)
+def _export(
+    data: Path, name: str, period: str, columns: str | None, form: FileFormat, output: IO[bytes]
+) -> None:
+    dimensions = parse_dimensions(read_settings(data).dimensions)
+    chosen = dimensions.names if columns is None else dimensions.parse_columns(columns)
     with open_accounts(data) as accounts:
         organization = accounts.organizations.named(name)
     address = address_of_running(data)
     if address:
-        asked = urlencode({"period": period, "columns": columns, "format": form})
+        asked = urlencode({"period": period, "columns": ",".join(chosen), "format": form})
         with passing_key(data, organization, "export", "read") as secret:
             download(address, f"/v1/statistics/table?{asked}", secret, output)
         return

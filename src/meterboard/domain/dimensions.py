@@ -30,6 +30,8 @@ event id_high id_low number rank reason received_at rollup same step text usage 
 """
 RESERVED = frozenset((_PARAMETERS + _ANSWERS + _COLUMNS).split())
 """Names that parameters of the API, what stands beside dimensions in answers, and the store's other columns have."""
+COUNT_SUFFIX = "_names"
+"""What the number of a column's values is called in rows of the table, behind the column's name."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -192,7 +194,8 @@ def _check_name(name: str, before: Sequence[str]) -> None:
             f"dimensions has the name {name!r}: use lower-case letters, digits and _, a letter first, at most 40, "
             "such as environment,region:Region."
         )
-    if name in RESERVED or name == CALLER.name or any(name == dimension.name for dimension in BUILT_IN):
+    taken = name in RESERVED or name.endswith(COUNT_SUFFIX) or any(name == each.name for each in BUILT_IN)
+    if taken:
         raise SettingError(f"dimensions has the name {name!r}, which means something else here: use another.")
     if name in before:
         raise SettingError(f"dimensions has the name {name!r} twice: name it once.")

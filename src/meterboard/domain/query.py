@@ -1,6 +1,6 @@
 """A question to the statistics, as a value: whose usage, which period, which filters, by what, in which order."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -13,25 +13,12 @@ DimensionName = str
 """A name of `meterboard.domain.dimensions`."""
 Breakdown = str
 """One of those, or caller: applications and functions together."""
-Dimension = DimensionName
-DIMENSIONS: tuple[Dimension, ...] = (
-    "application",
-    "function",
-    "module",
-    "method",
-    "version",
-    "ip",
-    "user",
-    "status",
-)
-BREAKDOWNS: tuple[Breakdown, ...] = (*DIMENSIONS, "caller")
 
 Measure = Literal["calls", "credits", "integration_tasks"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 NOT = "!"
 """What a filter's name ends with that keeps its values out: `application!`."""
-FILTERS: tuple[str, ...] = (*DIMENSIONS, *(f"{dimension}{NOT}" for dimension in DIMENSIONS))
 
 Filters = Mapping[str, tuple[str, ...]]
 """A filter's name -> values, any of which it lets through or all of which it keeps out; empty: "did not say"."""
@@ -72,35 +59,6 @@ def parse_order(text: str, *, allowed: tuple[str, ...]) -> tuple[Order, ...]:
             )
         orders.append(Order(column, key.startswith("-")))
     return tuple(orders)
-
-
-def parse_columns(text: str) -> tuple[Dimension, ...]:
-    """
-    `user,ip` -> the columns in that order.
-
-    Raises: InvalidParameter: none, one that does not exist, or one twice.
-    """
-    columns = tuple(text.split(","))
-    wrong = [column for column in columns if column not in DIMENSIONS]
-    if wrong or len(set(columns)) < len(columns):
-        raise InvalidParameter(
-            "columns",
-            f"columns is {text!r}: use some of {', '.join(DIMENSIONS)}, each once, with commas between.",
-        )
-    return columns
-
-
-def parse_filters(given: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """
-    Filters from pairs of dimension and value; pairs of other names are not for us.
-
-    An empty value and "(unknown)" both mean that the event did not say; an IP address may be in any spelling.
-    """
-    filters: dict[str, tuple[str, ...]] = {}
-    for name, value in given:
-        if name in FILTERS:
-            filters[name] = (*filters.get(name, ()), canonical(name.removesuffix(NOT), value))
-    return filters
 
 
 def name_of(value: str) -> str:

@@ -128,7 +128,7 @@ def _outcome(receipt: Receipt) -> Outcome:
 def _events(calls: Calls) -> list[bytes]:
     """Each call as JSON. What calls have in common is encoded once."""
     whats = [_members(event) for event, _ in calls.whats]
-    whos = [_members(UsageEvent(application=application, user=user)) for application, user in calls.whos]
+    whos = [_members(UsageEvent(**caller)) for caller in calls.callers()]
     ips = [_members(UsageEvent(ip=ip)) for ip in calls.ips]
     quoted = msgspec.json.encode
     codes = zip(calls.what, calls.who, calls.whence, strict=True)

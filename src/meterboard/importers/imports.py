@@ -12,6 +12,7 @@ from typing import BinaryIO, TextIO
 
 from msgspec import Struct, field
 
+from meterboard.domain.query import DimensionName
 from meterboard.errors import InvalidParameter, UnreadableBody
 from meterboard.importers.delivery import Delivery
 from meterboard.importers.following import Following
@@ -34,6 +35,7 @@ class Import(Struct, frozen=True):
     What is to be imported. `form`: a format's name or text, None: to be guessed from each file. `mapping`: where fields
     are, if not where the format says. `rejects`: where lines go that can't be read. `zone`: the time zone of times that
     say no offset. `source`: whose lines they are; None: each file's own. `chunk`: bytes that are delivered at once.
+    `own`: the names of the installation's own dimensions.
     """
 
     files: Sequence[str]
@@ -43,6 +45,7 @@ class Import(Struct, frozen=True):
     zone: str = UTC
     source: str | None = None
     chunk: int = CHUNK
+    own: Sequence[DimensionName] = ()
 
 
 def import_files(
@@ -160,8 +163,9 @@ class _Work:
                 reader.close()
 
     def _format(self, file: str, beginning: bytes) -> Format:
-        form = read_format(self._asked.form or guess(file, beginning), self._asked.mapping, self._asked.zone)
-        if self._asked.form is None:
+        asked = self._asked
+        form = read_format(asked.form or guess(file, beginning), asked.mapping, asked.zone, asked.own)
+        if asked.form is None:
             self.tally.guessed(file, form.name)
         return form
 

@@ -2,34 +2,12 @@
 
 from datetime import date, datetime, timedelta
 
+from meterboard.domain.dimensions import CALLER, Dimensions
 from meterboard.domain.period import BUCKET
 from meterboard.service.jobs.refresh import Delay
 from meterboard.service.statistics.answers import Credits, Summary
 
-LABELS = {
-    "application": "Application",
-    "function": "Function",
-    "module": "Module",
-    "method": "Method",
-    "version": "Version",
-    "ip": "IP address",
-    "user": "User",
-    "caller": "Application or function",
-    "status": "Status",
-    "calls": "Calls",
-    "credits": "Credits",
-    "integration_tasks": "Integration tasks",
-}
-NOUNS = {
-    "application": ("application", "applications"),
-    "function": ("function", "functions"),
-    "module": ("module", "modules"),
-    "method": ("method", "methods"),
-    "version": ("version", "versions"),
-    "ip": ("IP address", "IP addresses"),
-    "user": ("user", "users"),
-    "status": ("status", "statuses"),
-}
+MEASURE_LABELS = {"calls": "Calls", "credits": "Credits", "integration_tasks": "Integration tasks"}
 PERIODS = {
     "last_24_hours": "Last 24 hours",
     "today": "Today",
@@ -100,9 +78,19 @@ def _time(moment: datetime) -> str:
     return f"{moment:%H:%M}" if moment.tzinfo is None else f"{moment:%H:%M} {moment:%z}"
 
 
+def labels(dimensions: Dimensions) -> dict[str, str]:
+    """What the columns of tables and the stacks of charts are called."""
+    return {each.name: each.label for each in (*dimensions.all, CALLER)} | MEASURE_LABELS
+
+
+def nouns(dimensions: Dimensions) -> dict[str, tuple[str, str]]:
+    """What one value of a dimension is called, and several."""
+    return {each.name: (each.noun, each.plural) for each in dimensions.all}
+
+
 def in_sentence(label: str) -> str:
     """A label within a sentence: user, application, IP address."""
-    return label if label.startswith("IP") else label[:1].lower() + label[1:]
+    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
 
 
 def freshness(summary: Summary, live: bool, delay: Delay | None = None) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
+from meterboard.domain.dimensions import CALLER, Dimensions
 from meterboard.domain.period import DEFAULT_PERIOD
-from meterboard.domain.query import DIMENSIONS, FILTERS, NOT, Dimension, Filters
+from meterboard.domain.query import NOT, DimensionName, Filters
 from meterboard.errors import InvalidParameter
 
 DASHBOARD = "/"
@@ -21,10 +22,10 @@ PANELS = ("applications", "time", "modules", "ips", "users")
 SWITCHES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(PANELS, ("graph", "list")),
     "measure": ("calls", "credits"),
-    "stack": ("caller", *DIMENSIONS, "nothing"),
+    "stack": (CALLER.name,),
     "compare": ("nothing", "previous"),
 }
-"""How a page shows what: `applications=list` …, `measure=credits`. The first is what is shown unasked."""
+"""How a page shows what: `applications=list` …, `measure=credits`. The first is what is shown unasked; see `forms`."""
 ASKED_FIELD, ASKED_VALUE, ASKED_HOW = "where", "is", "how"
 """The fields of the form that sets the filters of a column; `settled` makes filters of them."""
 OUT = "out"
@@ -35,17 +36,32 @@ RANGE_FIELDS = ("from", "from_time", "to", "to_time")
 """The fields of the form that sets a range; `settled` makes a period of them."""
 
 
+def forms(switch: str, dimensions: Dimensions) -> Sequence[str]:
+    """The forms that a part of a page can be shown in; the time chart is stacked by any dimension."""
+    known = SWITCHES[switch]
+    return (*known, *dimensions.names, "nothing") if switch == "stack" else known
+
+
 class Address:
     """The state of the page that is being shown, and the links that lead on from it."""
 
     def __init__(
-        self, path: str, given: Iterable[tuple[str, str]], *, remembered: Mapping[str, str] | None = None
+        self,
+        path: str,
+        given: Iterable[tuple[str, str]],
+        dimensions: Dimensions,
+        *,
+        remembered: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
+        self.dimensions = dimensions
         self.remembered = dict(remembered or {})
         pairs = list(given)
-        self._pairs = [(n, value) for n, value in pairs if n in FILTERS or (value and n not in FINDING)]
+        self._pairs = [(n, value) for n, value in pairs if self._is_filter(n) or (value and n not in FINDING)]
         self._finding = [(name, value) for name, value in pairs if name in FINDING]
+
+    def _is_filter(self, name: str) -> bool:
+        return name in self.dimensions.filters
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of a parameter."""
@@ -61,7 +77,7 @@ class Address:
 
         Raises: InvalidParameter: it can't be shown like that.
         """
-        return self.one_of(switch, SWITCHES[switch])
+        return self.one_of(switch, forms(switch, self.dimensions))
 
     def one_of(self, name: str, allowed: Sequence[str]) -> str:
         """A parameter that is one of a few; the first unasked. Raises: InvalidParameter: it is something else."""
@@ -76,7 +92,7 @@ class Address:
 
     @property
     def has_filters(self) -> bool:
-        return any(name in FILTERS for name, _ in self._pairs)
+        return any(self._is_filter(name) for name, _ in self._pairs)
 
     @property
     def is_bare(self) -> bool:
@@ -118,7 +134,10 @@ class Address:
 
     def unfiltered(self) -> str:
         """The link to this state without any filter."""
-        return _link(self.path, [pair for pair in self._pairs if pair[0] not in (*FILTERS, *PLACES)])
+        return _link(
+            self.path,
+            [pair for pair in self._pairs if not self._is_filter(pair[0]) and pair[0] not in PLACES],
+        )
 
     def rows(self, columns: str, filters: Mapping[str, str] | None = None) -> str:
         """The link to the rows behind a mark: the table by `columns`, in this period, with these filters added."""
@@ -134,7 +153,7 @@ class Address:
         added = list(filters.items() if isinstance(filters, Mapping) else filters or ())
         # A value that is let through is one of those let through before; what is kept out is so in addition.
         let_through = {name for name, _ in added if not name.endswith(NOT)}
-        kept = [pair for pair in self._pairs if pair[0] in FILTERS and pair[0] not in let_through]
+        kept = [pair for pair in self._pairs if self._is_filter(pair[0]) and pair[0] not in let_through]
         chosen = period or self.get("period")
         return _link(CALLS, [*([("period", chosen)] if chosen else []), *kept, *added])
 
@@ -157,11 +176,11 @@ class Address:
         """The link to the integration tasks in a module or of a function, in this period and with these filters."""
         return _link(TASKS, [*self._asked(dimension), (dimension, value)])
 
-    def connections(self, columns: Iterable[Dimension]) -> str:
+    def connections(self, columns: Iterable[DimensionName]) -> str:
         """The link to what is connected in this period and with these filters, which the script adds a value to."""
         return _link(f"{QUESTIONS}/connections", [*self._asked(), ("columns", ",".join(columns))])
 
-    def export(self, form: str, columns: Iterable[Dimension], sort: str, rows: str) -> str:
+    def export(self, form: str, columns: Iterable[DimensionName], sort: str, rows: str) -> str:
         """The link to the rows on screen, all pages of them, as a file; `rows`: how they are grouped."""
         return self.data("table", form, columns=",".join(columns), sort=sort, rows=rows)
 
@@ -172,11 +191,13 @@ class Address:
     def _asked(self, *but: str) -> list[tuple[str, str]]:
         """The question of the page: its period and filters, without the filters named."""
         return [
-            pair for pair in self._pairs if pair[0] == "period" or (pair[0] in FILTERS and pair[0] not in but)
+            pair
+            for pair in self._pairs
+            if pair[0] == "period" or (self._is_filter(pair[0]) and pair[0] not in but)
         ]
 
 
-def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:
+def settled(path: str, given: Iterable[tuple[str, str]], dimensions: Dimensions) -> str | None:
     """
     The address that a form means whose fields are parts of a parameter.
 
@@ -188,16 +209,24 @@ def settled(path: str, given: Iterable[tuple[str, str]]) -> str | None:
     pairs = list(given)
     names = {name for name, _ in pairs}
     if ASKED_FIELD in names and "show" not in names:
-        return _filter_asked(path, pairs)
+        return _filter_asked(path, pairs, dimensions)
     if names & set(RANGE_FIELDS):
         return _range_asked(path, pairs)
     return None
 
 
-def _filter_asked(path: str, pairs: list[tuple[str, str]]) -> str:
-    field = [value for name, value in pairs if name == ASKED_FIELD][-1]
-    if field not in DIMENSIONS:
-        raise InvalidParameter(ASKED_FIELD, f"where is {field!r}: use one of {', '.join(DIMENSIONS)}.")
+def asked_column(given: str, dimensions: Dimensions) -> DimensionName:
+    """The column that the form is about. Raises: InvalidParameter: there is none of that name."""
+    if given not in dimensions.names:
+        known = ", ".join(dimensions.names)
+        raise InvalidParameter(
+            ASKED_FIELD, f"where is {repr(given) if given else 'missing'}: use one of {known}."
+        )
+    return given
+
+
+def _filter_asked(path: str, pairs: list[tuple[str, str]], dimensions: Dimensions) -> str:
+    field = asked_column([value for name, value in pairs if name == ASKED_FIELD][-1], dimensions)
     name = f"{field}{NOT}" if (ASKED_HOW, OUT) in pairs else field
     chosen = [(name, value.strip()) for key, value in pairs if key == ASKED_VALUE]
     replaced = {*FINDING, *PLACES, field, f"{field}{NOT}"}

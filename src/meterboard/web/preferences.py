@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.web.origin import is_own, is_secure
-from meterboard.web.page_state import SWITCHES, Address
+from meterboard.web.page_state import SWITCHES, Address, forms
 
 COOKIE = "meterboard-view"
 REMEMBERED = tuple(switch for switch in SWITCHES if switch != "compare")
@@ -20,10 +21,12 @@ REMEMBERED = tuple(switch for switch in SWITCHES if switch != "compare")
 YEAR_SECONDS = 31_536_000
 
 
-def remembered(request: Request[Any, Any, Any]) -> dict[str, str]:
+def remembered(request: Request[Any, Any, Any], dimensions: Dimensions) -> dict[str, str]:
     """The forms that were chosen before, the usual ones left out. What can't be read is not there."""
     pairs = parse_qsl(request.cookies.get(COOKIE, ""))
-    return {name: value for name, value in pairs if name in REMEMBERED and value in SWITCHES[name][1:]}
+    return {
+        name: value for name, value in pairs if name in REMEMBERED and value in forms(name, dimensions)[1:]
+    }
 
 
 def remember(response: Response[Any], request: Request[Any, Any, Any], address: Address) -> None:

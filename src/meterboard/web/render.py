@@ -40,8 +40,6 @@ def templates() -> Environment:
     }
     environment.globals |= {
         "version": __version__,
-        "labels": words.LABELS,
-        "nouns_of": words.NOUNS,
         "name_of": name_of,
         "static": _address_of,
         "unknown": UNKNOWN,

@@ -1,6 +1,7 @@
 """The pages' table of addresses, and what a person sees when one can't be shown."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Request, Response, Router
@@ -13,6 +14,7 @@ from litestar.middleware.compression import CompressionMiddleware
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.errors import Forbidden, MeterboardError, NotFound, Unauthenticated, Unavailable
 from meterboard.web.live import live
 from meterboard.web.page_state import settled
@@ -43,7 +45,7 @@ COMPRESSED = DefineMiddleware(
 )
 
 
-def pages() -> list[Router]:
+def pages(dimensions: Dimensions) -> list[Router]:
     """Every address that answers with a page, and the files that pages load."""
     return [
         Router(
@@ -63,7 +65,7 @@ def pages() -> list[Router]:
             ],
             dependencies={"viewer": Provide(provide_viewer)},
             exception_handlers={MeterboardError: on_error, Exception: on_fault},
-            before_request=_settle,
+            before_request=_settle(dimensions),
             after_request=_with_headers,
             middleware=[COMPRESSED],
         ),
@@ -78,10 +80,14 @@ def pages() -> list[Router]:
     ]
 
 
-async def _settle(request: Request[Any, Any, Any]) -> Redirect | None:
+def _settle(dimensions: Dimensions) -> Callable[[Request[Any, Any, Any]], Awaitable[Redirect | None]]:
     """The form that adds a filter names field and value apart; the address that it leads to has them as one."""
-    path = settled(request.url.path, request.query_params.multi_items())
-    return None if path is None else Redirect(path, status_code=303)
+
+    async def settle(request: Request[Any, Any, Any]) -> Redirect | None:
+        path = settled(request.url.path, request.query_params.multi_items(), dimensions)
+        return None if path is None else Redirect(path, status_code=303)
+
+    return settle
 
 
 async def _with_headers(response: Response[Any]) -> Response[Any]:

@@ -18,9 +18,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import UNKNOWN
 from meterboard.domain.period import NAMED_PERIODS
-from meterboard.domain.query import FILTERS
 
 WITH_FILTERS = "/v1/statistics/summary"
 NDJSON = "application/x-ndjson"
@@ -67,7 +67,7 @@ def before_load_schema(_: HookContext, raw_schema: dict[str, Any]) -> None:
             operation["parameters"] = [
                 parameter
                 for parameter in operation.get("parameters", ())
-                if path == WITH_FILTERS or parameter["name"] not in (*FILTERS, "exclude")
+                if path == WITH_FILTERS or parameter["name"] not in (*Dimensions().filters, "exclude")
             ]
     parameters = {each["name"]: each for each in raw_schema["paths"][WITH_FILTERS]["get"]["parameters"]}
     # Of alternatives Schemathesis takes a value that is wrong by one for wrong, though it is right by another.

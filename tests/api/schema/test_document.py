@@ -17,7 +17,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from meterboard.api.schema.sending import REJECTIONS
-from meterboard.domain.query import DIMENSIONS
+from meterboard.domain.dimensions import Dimensions
 from tests.server import Server, command_here
 
 HERE = Path(__file__).parent
@@ -257,8 +257,8 @@ def test_a_statistic_has_files_filters_and_patterns(document: Any, path: str) ->
         "text/csv",
         "application/vnd.apache.parquet",
     }
-    assert set(DIMENSIONS) < set(parameters)
-    assert set(parameters["exclude"]["schema"]["properties"]) == {f"{name}!" for name in DIMENSIONS}
+    assert set(Dimensions().names) < set(parameters)
+    assert set(parameters["exclude"]["schema"]["properties"]) == {f"{name}!" for name in Dimensions().names}
     assert not [name for name, parameter in parameters.items() if "null" in json.dumps(parameter)]
     for name in {"period", "sort", "columns", "cursor"} & parameters.keys():
         assert parameters[name]["schema"]["pattern"]

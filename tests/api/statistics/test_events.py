@@ -58,6 +58,7 @@ def test_events_come_newest_first_with_all_that_they_said(server: Server) -> Non
         "module": "Leads",
         "method": "records.create",
         "status": 201,
+        "dimensions": {},
         "records": 25,
         "credits": 3,
         "charged": 3,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import Request, UsageEvent
 from meterboard.errors import InvalidParameter
 from meterboard.importers.formats.named import NAMES, guess, read_format
@@ -102,6 +103,10 @@ SILENT = {"alb": {"user"}, "envoy": {"user"}}
 """What a format does not say."""
 
 
+def mapping_of(*options: str) -> dict[str, str]:
+    return read_mapping(options, Dimensions())
+
+
 def without_id(event: UsageEvent) -> dict[str, object]:
     return {name: getattr(event, name) for name in UsageEvent.__struct_fields__ if name != "id"}
 
@@ -186,7 +191,7 @@ class TestFieldMapping:
         data = b"when;who;Client IP;op\n2026-11-03 05:15:00;maria;203.0.113.7;leads.get\n"
 
         (event,) = read_all(
-            data, "csv", read_mapping(["time=when", "user=who", "ip=Client IP", "method=op"])
+            data, "csv", mapping_of("time=when", "user=who", "ip=Client IP", "method=op")
         ).events
 
         assert (event.time, event.user, event.ip, event.method) == (TIME, "maria", "203.0.113.7", "leads.get")
@@ -197,7 +202,7 @@ class TestFieldMapping:
         (event,) = read_all(
             json.dumps(line).encode(),
             "ndjson",
-            read_mapping(["time=at", "ip=client.ip", "records=n", "credits=price"]),
+            mapping_of("time=at", "ip=client.ip", "records=n", "credits=price"),
         ).events
 
         assert (event.ip, event.records, event.credits) == ("203.0.113.7", 3, 2)
@@ -207,7 +212,7 @@ class TestFieldMapping:
         (event,) = read_all(
             b'2026-11-03T05:15:00Z 200 "acme-sync"\n',
             '$time_iso8601 $status "$http_x_app"',
-            read_mapping(["application=http_x_app"]),
+            mapping_of("application=http_x_app"),
         ).events
 
         assert event.application == "acme-sync"
@@ -215,7 +220,7 @@ class TestFieldMapping:
     @pytest.mark.parametrize("option", ["ip", "address=x", "ip="])
     def test_a_mapping_that_names_no_field_is_refused(self, option: str) -> None:
         with pytest.raises(InvalidParameter, match="is not understood"):
-            read_mapping([option])
+            mapping_of(option)
 
 
 class TestTables:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.organization import Organization
-from meterboard.domain.query import DIMENSIONS
 from meterboard.formats.json_events import Sent
 from meterboard.importers.delivery import calls_to_meter
 from meterboard.importers.formats.named import read_format
@@ -61,7 +61,7 @@ class Site:
     def table(self, organization: Organization) -> TableAnswer:
         with self.services.statistics.read(organization) as reading:
             period = reading.period("2026-11-01..2026-11-10")
-            return reading.table(period, {}, columns=DIMENSIONS, page_size=None)
+            return reading.table(period, {}, columns=Dimensions().names, page_size=None)
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,15 @@ from meterboard.api.schema.parts import (
     Parameter,
     described_parameter,
     excluding,
+    filters,
+    naming_dimensions,
+    own_values,
     problems,
 )
 from meterboard.api.schema.sending import events_operation, sending_components, traces_operation
 from meterboard.api.statistics.responses import PARQUET
 from meterboard.domain.access import SESSION_COOKIE
+from meterboard.domain.dimensions import Dimensions
 
 DESCRIPTION = """\
 Meterboard counts API calls and the credits that they use.
@@ -74,29 +78,33 @@ METRICS_OPERATION: Json = {
 class EventSchema(JsonRenderPlugin):
     """Completes what the framework derives from the handlers, once: the document is the same for every request."""
 
-    def __init__(self, *, path: str) -> None:
+    def __init__(self, dimensions: Dimensions, *, path: str) -> None:
         super().__init__(path=path)
+        self._dimensions = dimensions
         self._document: bytes | None = None
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Json) -> bytes:
         """The whole document as JSON."""
         if self._document is None:
-            self._document = super().render(request, complete(openapi_schema))
+            self._document = super().render(request, complete(openapi_schema, self._dimensions))
         return self._document
 
 
-def complete(derived: Json) -> Json:
-    """The framework's document with errors, files, security, exclusion filters, and what the framework does not route."""
+def complete(derived: Json, dimensions: Dimensions) -> Json:
+    """The framework's document with errors, files, security, dimensions, and what the framework does not route."""
     document = deepcopy(derived)
     document["info"]["description"] = DESCRIPTION
     components = document["components"]
-    components["schemas"] |= {"Problem": PROBLEM} | sending_components()
+    components["schemas"] |= {"Problem": PROBLEM} | sending_components(dimensions)
+    components["schemas"]["Event"]["properties"]["dimensions"] |= {
+        "properties": own_values(dimensions)["properties"]
+    }
     components["responses"] = PROBLEMS
     components["securitySchemes"] = SECURITY_SCHEMES
     document["security"] = [{"key": []}]
     paths = document["paths"]
     for item in paths.values():
-        _complete_read(item["get"])
+        _complete_read(item["get"], dimensions)
     paths[EVENTS]["get"]["responses"]["200"]["headers"] = {"Link": LINK}
     paths[EVENTS]["post"] = events_operation()
     paths[TRACES] = {"post": traces_operation()}
@@ -104,11 +112,16 @@ def complete(derived: Json) -> Json:
     return document
 
 
-def _complete_read(operation: Json) -> None:
-    parameters: list[Parameter] = [described_parameter(each) for each in operation.get("parameters", ())]
+def _complete_read(operation: Json, dimensions: Dimensions) -> None:
+    parameters: list[Parameter] = [
+        naming_dimensions(operation["operationId"], described_parameter(each), dimensions)
+        for each in operation.get("parameters", ())
+    ]
     names = {parameter["name"] for parameter in parameters}
     if "period" in names:
-        parameters.append(excluding())
+        place = 1 + next(place for place, each in enumerate(parameters) if each["name"] == "period")
+        parameters[place:place] = filters(dimensions)
+        parameters.append(excluding(dimensions))
     operation["parameters"] = parameters
     operation["security"] = READ_BY
     found = operation["responses"]["200"]

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from meterboard.domain.event import UNKNOWN
-from meterboard.domain.query import DIMENSIONS, NOT
+from meterboard.domain.dimensions import Dimensions
+from meterboard.domain.event import MAX_TEXT, UNKNOWN
+from meterboard.domain.query import MEASURES, NOT
 
 Json = dict[str, Any]
 Parameter = dict[str, Any]
@@ -46,7 +47,7 @@ PROBLEM: Json = {
 def list_pattern(sign: str, names: Sequence[str], *, once: bool = False, count: str = "*") -> str:
     """A pattern of names with commas between; `count` is that of the names behind the first."""
     name = f"{sign}({'|'.join(names)})"
-    twice = r"(?!.*\b([a-z]+)\b.*\b\1\b)" if once else ""
+    twice = r"(?!.*\b([a-z0-9_]+)\b.*\b\1\b)" if once else ""
     return f"^{twice}{name}(,{name}){count}$"
 
 
@@ -103,14 +104,66 @@ def described_parameter(parameter: Parameter) -> Parameter:
     return kept | ({"description": description} if description else {}) | {"schema": schema}
 
 
-def excluding() -> Parameter:
+FILTERED = "Only usage with this value; may be repeated. Empty: where the event did not say."
+
+
+def filters(dimensions: Dimensions) -> list[Parameter]:
+    """The filters that let through the usage with a value, one for each dimension."""
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": FILTERED,
+            "schema": {"items": address_schema() if name == "ip" else {"type": "string"}, "type": "array"},
+        }
+        for name in dimensions.names
+    ]
+
+
+NEEDED = {("GetBreakdown", "by"), ("GetValues", "column")}
+"""Parameters that name a dimension and have to be given: their handlers say what is missing."""
+
+
+def naming_dimensions(operation: str, parameter: Parameter, dimensions: Dimensions) -> Parameter:
+    """A parameter with the names of dimensions that it accepts, if it is one of theirs."""
+    names, name = dimensions.names, parameter["name"]
+    accepted: Json = {}
+    if name == "by":
+        accepted = {"enum": list(dimensions.breakdowns)}
+    elif name == "column":
+        accepted = {"enum": list(names)}
+    elif name == "columns":
+        count = "{1,2}" if operation == "GetFlows" else "*"
+        accepted = {"pattern": list_pattern("", names, once=True, count=count)}
+    elif name == "sort" and operation == "GetTable":
+        accepted = {"pattern": list_pattern("-?", (*names, *MEASURES))}
+    schema = parameter["schema"] | accepted
+    if (operation, name) in NEEDED:
+        return parameter | {
+            "required": True,
+            "schema": {key: schema[key] for key in schema if key != "default"},
+        }
+    return parameter | {"schema": schema}
+
+
+def own_values(dimensions: Dimensions) -> Json:
+    """The values of an installation's own dimensions in an event that is sent."""
+    members = {
+        dimension.name: {"type": "string", "maxLength": MAX_TEXT, "description": dimension.label}
+        for dimension in dimensions.own
+    }
+    return {"type": "object", "additionalProperties": False, "properties": members}
+
+
+def excluding(dimensions: Dimensions) -> Parameter:
     """
     The filters `application!=Sync`, `user!=maria` … as one parameter, an object whose members are query parameters.
 
     Generators of clients derive names of variables from those of parameters, in which `application!` is `application`.
     """
     text: Json = {"type": "array", "items": {"type": "string"}}
-    members = {f"{dimension}{NOT}": text for dimension in DIMENSIONS}
+    members = {f"{name}{NOT}": text for name in dimensions.names}
     members[f"ip{NOT}"] = {"type": "array", "items": address_schema()}
     return {
         "name": "exclude",

@@ -4,7 +4,8 @@ import msgspec
 
 from meterboard.api.ingest.events import NDJSON_TYPES
 from meterboard.api.ingest.traces import MAX_BYTES
-from meterboard.api.schema.parts import RETRY_AFTER, WWW_AUTHENTICATE, Json, Parameter, problems
+from meterboard.api.schema.parts import RETRY_AFTER, WWW_AUTHENTICATE, Json, Parameter, own_values, problems
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import MAX_BODY_BYTES, MAX_EVENTS, UsageEvent
 from meterboard.formats.cloudevents import BATCHED, REQUIRED, STRUCTURED
 from meterboard.formats.otlp import JSON, PROTOBUF
@@ -28,7 +29,7 @@ EVENT: Json = {"$ref": "#/components/schemas/UsageEvent"}
 CLOUD_EVENT: Json = {"$ref": "#/components/schemas/CloudEvent"}
 
 
-def sending_components() -> Json:
+def sending_components(dimensions: Dimensions) -> Json:
     """Schemas of what is sent and of its answers, from the very types that are decoded."""
     _, components = msgspec.json.schema_components(
         [UsageEvent, Receipt], ref_template="#/components/schemas/{name}"
@@ -36,6 +37,10 @@ def sending_components() -> Json:
     address = [{"type": "string", "format": name} for name in ("ipv4", "ipv6")]
     components["UsageEvent"]["properties"]["ip"] = {
         "anyOf": [*address, {"const": ""}, {"type": "null"}],
+        "default": None,
+    }
+    components["UsageEvent"]["properties"]["dimensions"] = {
+        "anyOf": [own_values(dimensions), {"type": "null"}],
         "default": None,
     }
     codes = "; ".join(f"`{code}`: {meaning}" for code, meaning in REJECTIONS.items())

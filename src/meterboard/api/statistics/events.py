@@ -51,12 +51,12 @@ def events(
     Exactly the events that the statistics of the same period and filters count, newest first, each with why it cost
     what it did. `next` leads on; with CSV and Parquet it stands in the header `Link`.
     """
-    only(request, "limit", "cursor")
+    only(request, asked, "limit", "cursor")
     place = None if cursor is None else parse_cursor(cursor)
     size = limit or (EVENTS if format == "json" else MOST_EVENTS)
     with statistics.read(organization) as reading:
         answer = reading.events(reading.period(asked.period), asked.filters, limit=size, cursor=place)
-    response = respond(answer, form=format, name="calls")
+    response = respond(answer, form=format, name="calls", own=asked.dimensions.own_names)
     links = [
         f'<{_address(request, cursor)}>; rel="{relation}"'
         for relation, cursor in (("next", answer.next), ("prev", answer.previous))

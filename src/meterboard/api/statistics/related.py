@@ -6,9 +6,8 @@ from litestar import Request, Response, get
 from litestar.params import Parameter
 
 from meterboard.api.statistics.responses import Format, respond
-from meterboard.api.statistics.statistics import MOST_ROWS, Asked, Columns, described, only
+from meterboard.api.statistics.statistics import MOST_ROWS, Asked, Columns, described, name_in, only
 from meterboard.domain.organization import Organization
-from meterboard.domain.query import Dimension, parse_columns
 from meterboard.service.reads import shared
 from meterboard.service.statistics.linked import ConnectionsAnswer, ValuesAnswer
 from meterboard.service.statistics.statistics import Statistics
@@ -44,8 +43,8 @@ def connections(
 
     `ip=10.1.4.7` asks what that address is connected with; `ip=10.1.4.7&module=Leads` what both together are.
     """
-    only(request, "columns", "limit")
-    chosen = parse_columns(columns)
+    only(request, asked, "columns", "limit")
+    chosen = asked.dimensions.parse_columns(columns)
     with statistics.read(organization) as reading:
         answer = reading.connections(reading.period(asked.period), asked.filters, chosen, limit=limit)
     return respond(answer, form=format, name="connections")
@@ -63,13 +62,14 @@ def values(
     organization: Organization,
     statistics: Statistics,
     asked: Asked,
-    column: Dimension,
+    column: str = "",
     search: Search = "",
     limit: Most = VALUES,
     format: Format = "json",
 ) -> Response[bytes]:
     """The values of a column, most calls first, under the filters of all other columns."""
-    only(request, "column", "search", "limit")
+    only(request, asked, "column", "search", "limit")
+    column = name_in(request, "column", asked.dimensions.names)
     with statistics.read(organization) as reading:
         period = reading.period(asked.period)
         answer = reading.values(period, asked.filters, column, search=search, limit=limit)

@@ -1,7 +1,7 @@
 """An answer of the statistics as JSON, CSV or Parquet."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any, Literal, NamedTuple
@@ -10,7 +10,9 @@ import msgspec
 from litestar import Response
 from litestar.response import Stream
 
+from meterboard.domain.dimensions import BUILT_IN
 from meterboard.domain.organization import Organization
+from meterboard.domain.query import DimensionName
 from meterboard.service.export import ExportFile, Exports, FileFormat, Value, in_pages, to_csv, to_parquet
 from meterboard.service.statistics.answers import (
     BreakdownAnswer,
@@ -24,30 +26,26 @@ from meterboard.service.statistics.events import Event, EventsAnswer
 from meterboard.service.statistics.linked import ConnectionsAnswer, ValuesAnswer
 
 Format = Literal["json", "csv", "parquet"]
-Answer = (
+Rows = (
     Summary
     | BreakdownAnswer
     | SeriesAnswer
     | TableAnswer
     | FlowsAnswer
     | TasksAnswer
-    | EventsAnswer
     | ConnectionsAnswer
     | ValuesAnswer
 )
+Answer = Rows | EventsAnswer
 Paged = BreakdownAnswer | TableAnswer | TasksAnswer
 """The answers that may be of any length."""
 OTHERS = "(others)"
 """What files call the names that are not told apart."""
 ESTIMATED = "estimated_calls"
 """A column of the table that is there when the price of any of its calls is an estimate."""
-EVENT_COLUMNS: dict[str, type] = {
-    "time": datetime,
-    **dict.fromkeys(("application", "function", "user", "ip", "version", "module", "method"), str),
-    **dict.fromkeys(("status", "records", "credits", "charged"), int),
-    "estimated": bool,
-    **dict.fromkeys(("schedule", "rule", "formula", "result"), str),
-}
+_BUILT_IN = tuple(dimension.name for dimension in BUILT_IN)
+_COSTS: dict[str, type] = {**dict.fromkeys(("records", "credits", "charged"), int), "estimated": bool}
+_WHY: dict[str, type] = dict.fromkeys(("schedule", "rule", "formula", "result"), str)
 PARQUET = "application/vnd.apache.parquet"
 MEDIA_TYPES = {"csv": "text/csv", "parquet": PARQUET}
 PIECE_BYTES = 256 * 1024
@@ -61,11 +59,11 @@ class Flat(NamedTuple):
     rows: list[list[Value]]
 
 
-def respond(answer: Answer, *, form: Format, name: str) -> Response[bytes]:
-    """`name` is the downloaded file's, without its ending."""
+def respond(answer: Answer, *, form: Format, name: str, own: Sequence[DimensionName] = ()) -> Response[bytes]:
+    """`name` is the downloaded file's, without its ending; `own` are the own dimensions that events are listed with."""
     if form == "json":
         return Response(msgspec.json.encode(answer), media_type="application/json")
-    flat = _flat(answer)
+    flat = _events(answer, own) if isinstance(answer, EventsAnswer) else _flat(answer)
     content = (to_csv if form == "csv" else to_parquet)(flat.columns, flat.rows)
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
     return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
@@ -114,7 +112,7 @@ async def _pieces(file: ExportFile, exports: Exports) -> AsyncIterator[bytes]:
         exports.close(file)
 
 
-def _flat(answer: Answer, *, with_estimates: bool = False) -> Flat:
+def _flat(answer: Rows, *, with_estimates: bool = False) -> Flat:
     if isinstance(answer, Summary):
         return _summary(answer)
     if isinstance(answer, BreakdownAnswer):
@@ -140,8 +138,6 @@ def _flat(answer: Answer, *, with_estimates: bool = False) -> Flat:
         connection_columns = {"column": str, "name": str, "calls": int, "credits": int}
         pairs = [(of.column, value) for of in answer.columns for value in of.rows]
         return Flat(connection_columns, [[column, v.name, v.calls, v.credits] for column, v in pairs])
-    if isinstance(answer, EventsAnswer):
-        return Flat(EVENT_COLUMNS, [_event(event) for event in answer.events])
     names: dict[str, type] = dict.fromkeys(answer.columns, str)
     columns = (
         names | dict.fromkeys(answer.counts, int) | {"calls": int, "credits": int, "integration_tasks": int}
@@ -151,24 +147,20 @@ def _flat(answer: Answer, *, with_estimates: bool = False) -> Flat:
     return Flat(columns, [[row.get(column, 0) for column in columns] for row in answer.rows])
 
 
-def _event(event: Event) -> list[Value]:
+def _events(answer: EventsAnswer, own: Sequence[DimensionName]) -> Flat:
+    said: dict[str, type] = dict.fromkeys((*_BUILT_IN, *own), str) | {"status": int}
+    rows = [_event(event, own) for event in answer.events]
+    return Flat({"time": datetime} | said | _COSTS | _WHY, rows)
+
+
+def _event(event: Event, own: Sequence[DimensionName]) -> list[Value]:
     why = event.why
-    said = [why.schedule, why.rule, why.formula, why.result] if why else [None] * 4
     return [
         event.time,
-        event.application,
-        event.function,
-        event.user,
-        event.ip,
-        event.version,
-        event.module,
-        event.method,
-        event.status,
-        event.records,
-        event.credits,
-        event.charged,
-        event.estimated,
-        *said,
+        *(getattr(event, name) for name in _BUILT_IN),
+        *(event.dimensions.get(name) for name in own),
+        *(getattr(event, name) for name in _COSTS),
+        *(getattr(why, name) if why else None for name in _WHY),
     ]
 
 

@@ -1,5 +1,6 @@
 """GET /v1/statistics/…: a question in, its answer out as JSON, CSV or Parquet."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -10,21 +11,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from meterboard.api.problems import expected
-from meterboard.api.schema.parts import DAY, TIME, address_schema, list_pattern
+from meterboard.api.schema.parts import DAY, TIME, list_pattern
 from meterboard.api.statistics.responses import Format, respond, respond_in_full
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import DEFAULT_PERIOD, NAMED_PERIODS
-from meterboard.domain.query import (
-    DIMENSIONS,
-    FILTERS,
-    MEASURES,
-    Breakdown,
-    Dimension,
-    Filters,
-    parse_columns,
-    parse_filters,
-    parse_order,
-)
+from meterboard.domain.query import MEASURES, Filters, parse_order
 from meterboard.errors import InvalidParameter
 from meterboard.service.export import Exports
 from meterboard.service.reads import shared
@@ -43,14 +35,8 @@ MOST_ROWS = 10_000
 PAGE_SIZE = 50
 MOST_PARTS = 50
 MOST_PAGES = 1_000_000_000
-NULLABLE = ("by", "compare", "limit", "page_size")
+NULLABLE = ("compare", "limit", "page_size")
 """Parameters whose default is None: the framework reads the text null as None, which is refused here."""
-FILTERED = "Only usage with this value; may be repeated. Empty: where the event did not say."
-
-Values = Annotated[list[str] | None, Parameter(description=FILTERED)]
-Addresses = Annotated[
-    list[str] | None, Parameter(description=FILTERED, schema_extra={"items": address_schema()})
-]
 Limit = Annotated[
     int | None,
     Parameter(ge=1, le=MOST_ROWS, description="Rows at most. Default: 10,000; all in CSV and Parquet."),
@@ -66,25 +52,13 @@ BreakdownSort = Annotated[
 ]
 Sort = Annotated[
     str,
-    Parameter(
-        description=f"{LARGEST_FIRST} Any of columns, calls, credits and integration_tasks.",
-        schema_extra={"pattern": list_pattern("-?", (*DIMENSIONS, *MEASURES))},
-    ),
+    Parameter(description=f"{LARGEST_FIRST} Any of columns, calls, credits and integration_tasks."),
 ]
 Columns = Annotated[
     str,
-    Parameter(
-        description="Columns with commas between, each once; the first is the default column.",
-        schema_extra={"pattern": list_pattern("", DIMENSIONS, once=True)},
-    ),
+    Parameter(description="Columns with commas between, each once; the first is the default column."),
 ]
-FlowColumns = Annotated[
-    str,
-    Parameter(
-        description="Two or three columns with commas between, each once.",
-        schema_extra={"pattern": list_pattern("", DIMENSIONS, once=True, count="{1,2}")},
-    ),
-]
+FlowColumns = Annotated[str, Parameter(description="Two or three columns with commas between, each once.")]
 Page = Annotated[int, Parameter(ge=1, le=MOST_PAGES)]
 PageSize = Annotated[
     int | None, Parameter(ge=1, le=MOST_ROWS, description="Default: 50; all in CSV and Parquet.")
@@ -105,7 +79,7 @@ Compare = Annotated[
     Parameter(description="previous: with the usage of the period of the same length before."),
 ]
 By = Annotated[
-    Breakdown | None,
+    str | None,
     Parameter(
         description="With the usage of the names that have the most calls, and of all others, in each step."
     ),
@@ -114,40 +88,41 @@ Few = Annotated[int, Parameter(ge=1, le=MOST_PARTS, description="How many names 
 
 
 class Asked(Struct, frozen=True):
-    """What every question has: the period as written, and the filters."""
+    """What every question has: the period as written, and the filters; and the dimensions that there are."""
 
     period: str
     filters: Filters
+    dimensions: Dimensions
 
 
 async def provide_asked(
-    request: Request[Any, Any, Any],
-    period: PeriodText = DEFAULT_PERIOD,
-    application: Values = None,
-    function: Values = None,
-    module: Values = None,
-    method: Values = None,
-    version: Values = None,
-    ip: Addresses = None,
-    user: Values = None,
-    status: Values = None,
+    request: Request[Any, Any, Any], dimensions: Dimensions, period: PeriodText = DEFAULT_PERIOD
 ) -> Asked:
-    """The part that every question has. The parameters are named here for the API's description."""
-    return Asked(period, parse_filters(request.query_params.multi_items()))
+    """Returns the part that every question has. The API's description adds the filters, one for each dimension."""
+    return Asked(period, dimensions.parse_filters(request.query_params.multi_items()), dimensions)
 
 
-def only(request: Request[Any, Any, Any], *more: str) -> None:
+def only(request: Request[Any, Any, Any], asked: Asked, *more: str) -> None:
     """
-    Let the question's own parameters through and no others: a typo must not widen an answer silently.
+    Accepts the question's own parameters and no others: a typo must not widen an answer silently.
 
     Raises: InvalidParameter: there is another.
     """
-    allowed = ("period", "format", *FILTERS, *more)
+    allowed = ("period", "format", *asked.dimensions.filters, *more)
     for name, value in request.query_params.multi_items():
         if name not in allowed:
             raise InvalidParameter(name, f"There is no parameter {name!r} here. Use {', '.join(allowed)}.")
         if name in NULLABLE and value.lower() == "null":
             raise InvalidParameter(name, f"{name} is {value!r}: expected {expected(request, name)}.")
+
+
+def name_in(request: Request[Any, Any, Any], parameter: str, allowed: Sequence[str]) -> str:
+    """Returns the name that a parameter gives. Raises: InvalidParameter: it is missing, or not one that is allowed."""
+    value: str | None = request.query_params.get(parameter)
+    if value is None or value not in allowed:
+        given = "missing" if value is None else repr(value)
+        raise InvalidParameter(parameter, f"{parameter} is {given}: expected one of {', '.join(allowed)}.")
+    return value
 
 
 def described(answer: type[Struct]) -> dict[int, ResponseSpec]:
@@ -171,7 +146,7 @@ def summary(
     format: Format = "json",
 ) -> Response[bytes]:
     """Calls, credits used and allowed, average calls a day."""
-    only(request, "compare")
+    only(request, asked, "compare")
     with statistics.read(organization) as reading:
         period = reading.period(asked.period)
         answer = reading.summary(period, asked.filters)
@@ -193,7 +168,7 @@ def breakdown(
     statistics: Statistics,
     asked: Asked,
     exports: Exports,
-    by: Breakdown,
+    by: str = "",
     limit: Limit = None,
     offset: Offset = 0,
     sort: BreakdownSort = "-calls",
@@ -201,7 +176,8 @@ def breakdown(
     format: Format = "json",
 ) -> Response[Any]:
     """Most calls first, ties by name. `by=function` counts integration tasks alone."""
-    only(request, "by", "limit", "offset", "sort", "compare")
+    only(request, asked, "by", "limit", "offset", "sort", "compare")
+    by = name_in(request, "by", asked.dimensions.breakdowns)
     name = f"usage-by-{by}"
     names = ("name", "kind") if by == "caller" else ("name",)
     order = parse_order(sort, allowed=(*names, *MEASURES))
@@ -237,7 +213,9 @@ def series(
     format: Format = "json",
 ) -> Response[bytes]:
     """By hour for one day, by day for a range; empty steps included. `by` tells the most used names apart."""
-    only(request, "by", "limit")
+    only(request, asked, "by", "limit")
+    if "by" in request.query_params:
+        by = name_in(request, "by", asked.dimensions.breakdowns)
     with statistics.read(organization) as reading:
         answer = reading.series(reading.period(asked.period), asked.filters, by, limit=limit)
     return respond(answer, form=format, name="usage-over-time")
@@ -260,8 +238,8 @@ def flows(
     format: Format = "json",
 ) -> Response[bytes]:
     """What the most used names of each column have in common, all other names of a column as one."""
-    only(request, "columns", "limit")
-    chosen = parse_columns(columns)
+    only(request, asked, "columns", "limit")
+    chosen = asked.dimensions.parse_columns(columns)
     with statistics.read(organization) as reading:
         answer = reading.flows(reading.period(asked.period), asked.filters, chosen, limit=limit)
     return respond(answer, form=format, name="connections")
@@ -288,8 +266,8 @@ def table(
     format: Format = "json",
 ) -> Response[Any]:
     """Calls, credits and integration tasks of each combination of the columns, or of each value of the first."""
-    only(request, "columns", "sort", "page", "page_size", "rows")
-    chosen: tuple[Dimension, ...] = parse_columns(columns)
+    only(request, asked, "columns", "sort", "page", "page_size", "rows")
+    chosen = asked.dimensions.parse_columns(columns)
     order = parse_order(sort, allowed=(*chosen, *MEASURES))
     size = PAGE_SIZE if page_size is None else page_size
     with statistics.read(organization) as reading:
@@ -330,7 +308,7 @@ def integration_tasks(
     format: Format = "json",
 ) -> Response[Any]:
     """How many tasks each function ran in each module, and their credits."""
-    only(request)
+    only(request, asked)
     with statistics.read(organization) as reading:
         period = reading.period(asked.period)
         if format != "json":

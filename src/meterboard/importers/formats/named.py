@@ -5,11 +5,12 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple, Protocol
 
+from meterboard.domain.query import DimensionName
 from meterboard.errors import InvalidParameter
 from meterboard.importers.formats.objects import CADDY_CONSOLE_MESSAGE, OBJECTS, OF_A_CALL, objects
 from meterboard.importers.formats.patterns import UTC, read_pattern
 from meterboard.importers.reading.combined import Combined
-from meterboard.importers.reading.fields import SHARED, Wanted, quoted
+from meterboard.importers.reading.fields import OWN, SHARED, Wanted, own_fields, quoted
 from meterboard.importers.reading.values import address
 
 _CALLER = "$remote_addr $identity $remote_user"
@@ -117,16 +118,18 @@ class Format(NamedTuple):
 
     @property
     def shared(self) -> list[str]:
-        """Those of SHARED that a line may say."""
+        """Those of SHARED that a line may say, and own dimensions."""
         said = {field for layout in self.layouts for field in layout.fields}
         said |= {"request"} if said & {"http", "path"} else set()
-        return [field for field in SHARED if field in said]
+        return [*(field for field in SHARED if field in said), *own_fields(said)]
 
 
-def read_format(text: str, mapping: Mapping[str, str], zone: str = UTC) -> Format:
+def read_format(
+    text: str, mapping: Mapping[str, str], zone: str = UTC, own: Sequence[DimensionName] = ()
+) -> Format:
     """
     A format by its name or as a server's configuration writes it; `mapping` says where fields are instead, `zone` of
-    which time zone times without an offset are.
+    which time zone times without an offset are, `own` which own dimensions usage events may have.
 
     Raises: InvalidParameter.
     """
@@ -138,6 +141,8 @@ def read_format(text: str, mapping: Mapping[str, str], zone: str = UTC) -> Forma
         return Format(text, layouts, message, is_log=True, is_escaped=text not in _PLAIN)
     if text in OBJECTS or text in TABLES:
         places = {name: (_path(path),) for name, path in mapping.items()}
+        if text == "ndjson":
+            places = {f"{OWN}{name}": (_path(f"dimensions.{name}"),) for name in own} | places
         if text in TABLES:
             places = {"request": ("$.request",)} | places
         layout = objects(text if text in OBJECTS else "ndjson", places)

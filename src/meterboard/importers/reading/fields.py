@@ -5,9 +5,10 @@ Every field is text, empty where a line does not say.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import MAX_CREDITS, MAX_RECORDS, OF_A_LINE
 from meterboard.errors import InvalidParameter
 
@@ -44,7 +45,9 @@ SHARED = (
     "records",
     "credits",
 )
-"""What many calls may have in common."""
+"""What many calls may have in common, beside own dimensions."""
+OWN = "dimensions."
+"""How the fields of own dimensions begin, so that none is taken for another column: `dimensions.environment`."""
 PARTS = "\t"
 """Stands between an HTTP method and a path that are fields of their own, where a request line has a space."""
 
@@ -56,19 +59,25 @@ _LONG_ID = "'/[0-9]{6,32}([/ ]|$)', '/000000\\1', 'g'"
 _MAPPING = re.compile(r"(\w+)=(.+)", re.DOTALL)
 
 
-def read_mapping(options: Sequence[str]) -> dict[str, str]:
+def read_mapping(options: Sequence[str], dimensions: Dimensions) -> dict[str, str]:
     """`ip=client` -> where to look for a field. Raises: InvalidParameter: no field, or nothing behind it."""
     mapping: dict[str, str] = {}
+    known = (*FIELDS, *dimensions.own_names)
     for option in options:
         found = _MAPPING.fullmatch(option)
-        if not found or found[1] not in FIELDS:
+        if not found or found[1] not in known:
             raise InvalidParameter(
                 "field",
-                f"The field {option!r} is not understood. Write NAME=SOURCE, where NAME is one of {', '.join(FIELDS)}, "
+                f"The field {option!r} is not understood. Write NAME=SOURCE, where NAME is one of {', '.join(known)}, "
                 "and SOURCE the name of a variable, a column or a JSON member.",
             )
-        mapping[found[1]] = found[2]
+        mapping[found[1] if found[1] in FIELDS else f"{OWN}{found[1]}"] = found[2]
     return mapping
+
+
+def own_fields(fields: Iterable[str]) -> list[str]:
+    """Those of some fields that are of own dimensions."""
+    return sorted(field for field in fields if field.startswith(OWN))
 
 
 def quoted(text: str) -> str:
@@ -93,7 +102,7 @@ def moment(column: str) -> str:
 
 class Wanted(NamedTuple):
     """
-    What is made of lines: which of SHARED, and what the digests of their ids begin with.
+    What is made of lines: which of SHARED and of own dimensions, and what the digests of their ids begin with.
 
     `fold`: the digits of long ids in paths do not matter, as the values of a query string never do, so requests that
     differ in these alone become one; `parameters`: the names in a query string do matter. `changes` are when prices
@@ -117,7 +126,7 @@ def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> s
     `given` is the expression of each field that the format has; the texts have `line`, and what stands behind the
     format in it as `rest`, which its id does not depend on.
     """
-    value = {name: given.get(name, "''") for name in FIELDS} | {"request": _brief("asked", wanted)}
+    value = {name: given.get(name, "''") for name in (*FIELDS, *given)} | {"request": _brief("asked", wanted)}
     chosen = ", ".join(f'{value[name]} as "{name}"' for name in wanted.shared)
     counts = " and ".join(
         f"({value[name]} = '' or coalesce(try_cast({value[name]} as bigint) between 0 and {most}, false))"

@@ -15,7 +15,7 @@ from msgspec import Struct
 from meterboard.domain.event import NOT_HTTP, OF_A_LINE, UsageEvent, identity
 from meterboard.importers.formats.named import Format
 from meterboard.importers.reading import values as words
-from meterboard.importers.reading.fields import Wanted
+from meterboard.importers.reading.fields import OWN, Wanted, own_fields
 from meterboard.importers.reading.lines import GIVEN, Lines, Table
 from meterboard.importers.reading.numbering import LOW, REMEMBERED, Numbering
 from meterboard.schedule.price import FAILED
@@ -46,7 +46,7 @@ OWN_IDS = "select id from parsed where time is not null order by n"
 NAMES = ("function", "version", "module", "method")
 PARTS = (("whats", "what"), ("whos", "who"), ("whences", "whence"))
 WHO, WHENCE = ("user", "agent", "application"), ("ip",)
-"""The fields that say who called, and from where; the others say what."""
+"""The fields that say who called, as own dimensions do, and from where; the others say what."""
 
 
 class Read(Struct):
@@ -99,9 +99,11 @@ class Reader:
         """Reads what follows in this format."""
         self._form = form
         self._wanted = self._wanted._replace(shared=form.shared)
+        own = own_fields(form.shared)
+        self._own_names = [name.removeprefix(OWN) for name in own]
         self._fields = {
-            "whats": [name for name in form.shared if name not in WHO + WHENCE],
-            "whos": [name for name in form.shared if name in WHO],
+            "whats": [name for name in form.shared if name not in (*WHO, *WHENCE, *own)],
+            "whos": [name for name in form.shared if name in WHO or name in own],
             "whences": [name for name in form.shared if name in WHENCE],
         }
         self._keys = {
@@ -163,6 +165,7 @@ class Reader:
             id_lows=parsed.id_lows,
             id_highs=parsed.id_highs,
             ids=ids.texts,
+            own_names=self._own_names,
         )
         return Read(calls, parsed.lines.total, _unreadable(parsed), len(parsed.messages))
 
@@ -221,14 +224,16 @@ class Reader:
             status=status,
         )
 
-    def _caller(self, row: Sequence[Any]) -> tuple[str | None, str | None]:
-        """Application and user."""
+    def _caller(self, row: Sequence[Any]) -> tuple[str | None, ...]:
+        """Application, user, and the values of own dimensions."""
         said = self._said("whos", row)
-        agent, user = said.get("agent", ""), said.get("user", "")
-        if self._form.is_escaped:
-            agent, user = words.unescaped(agent), words.unescaped(user)
+        agent, user = (self._written(said.get(field, "")) for field in ("agent", "user"))
         product = words.product(agent[: words.LONGEST_AGENT])
-        return words.name(said.get("application", "")) or product, words.name(user)
+        own = [words.name(self._written(said[f"{OWN}{name}"])) for name in self._own_names]
+        return words.name(said.get("application", "")) or product, words.name(user), *own
+
+    def _written(self, field: str) -> str:
+        return words.unescaped(field) if self._form.is_escaped else field
 
 
 def is_refused(status: int | None) -> bool:

@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -56,18 +56,20 @@ class Calls(Struct, frozen=True):
     def events(self) -> list[UsageEvent]:
         """Each call by itself, with its id and time."""
         made: list[UsageEvent] = []
+        callers = self.callers()
         codes = zip(self.what, self.who, self.whence, strict=True)
         for (what, who, whence), time, name in zip(codes, self.times, self.ids(), strict=True):
-            application, user, *values = self.whos[who]
-            said = {key: value for key, value in zip(self.own_names, values, strict=True) if value}
-            own = {
-                "id": name,
-                "time": EPOCH + INSTANT * time,
-                "ip": self.ips[whence],
-                "dimensions": said or None,
-            }
-            made.append(replace(self.whats[what].event, application=application, user=user, **own))
+            own = {"id": name, "time": EPOCH + INSTANT * time, "ip": self.ips[whence]}
+            made.append(replace(self.whats[what].event, **callers[who], **own))
         return made
+
+    def callers(self) -> list[dict[str, Any]]:
+        """Who called, as fields of an event."""
+        return [self._caller(*who) for who in self.whos]
+
+    def _caller(self, application: str | None, user: str | None, *values: str | None) -> dict[str, Any]:
+        said = {name: value for name, value in zip(self.own_names, values, strict=True) if value}
+        return {"application": application, "user": user, "dimensions": said or None}
 
 
 class Outcome(Struct, frozen=True):

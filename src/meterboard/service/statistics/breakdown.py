@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from meterboard.domain.query import BREAKDOWNS, MOST_CALLS_FIRST, Breakdown, Order, Scope, name_of, value_of
+from meterboard.domain.query import MOST_CALLS_FIRST, Breakdown, Order, Scope, name_of, value_of
 from meterboard.service.statistics.answers import BreakdownAnswer, Others, Share, Total
 from meterboard.usage.store import Group, Groups, Snapshot, Usage
 
@@ -46,8 +46,7 @@ def usage_of(
     snapshot: Snapshot, scope: Scope, answer: BreakdownAnswer
 ) -> dict[tuple[str, str | None], Total]:
     """What the names of an answer used in another scope, by name and kind."""
-    by: Breakdown = next(by for by in BREAKDOWNS if by == answer.by)
-    found: Sequence[Group] = ()
+    by, found = answer.by, list[Group]()
     if by == "caller":
         found = snapshot.callers_named(scope, [(value_of(row.name), row.kind or "") for row in answer.rows])
     elif answer.rows:

@@ -1,10 +1,12 @@
 """The events behind a number, each with why it cost what it did."""
 
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.schedule.reason import Why, explained
 from meterboard.usage.store import Listed, Listing
@@ -17,6 +19,7 @@ class Event(Struct, frozen=True):
     """
     One call. What its event did not say is None.
 
+    `dimensions` are the installation's own: what the event said of them.
     `charged` are the credits that count against the allowance. `why` is None where the event was accepted by an earlier
     version of Meterboard, which did not keep it.
     """
@@ -30,6 +33,7 @@ class Event(Struct, frozen=True):
     module: str | None
     method: str | None
     status: int | None
+    dimensions: dict[str, str]
     records: int | None
     credits: int
     charged: int
@@ -46,35 +50,33 @@ class EventsAnswer(Struct, frozen=True):
     previous: str | None
 
 
-def events_answer(listing: Listing, *, as_of: datetime, zone: ZoneInfo) -> EventsAnswer:
+def events_answer(
+    listing: Listing, dimensions: Dimensions, *, as_of: datetime, zone: ZoneInfo
+) -> EventsAnswer:
     """A page of events as people and programs read it, times in `zone`."""
     return EventsAnswer(
         as_of,
-        [_event(row, zone) for row in listing.rows],
+        [_event(row, dimensions, zone) for row in listing.rows],
         listing.older.text() if listing.older else None,
         listing.newer.text() if listing.newer else None,
     )
 
 
-def _event(row: Listed, zone: ZoneInfo) -> Event:
-    application, function, module, method, version, ip, user, status_text = row.values
-    status = int(status_text) if status_text else None
+def _event(row: Listed, dimensions: Dimensions, zone: ZoneInfo) -> Event:
+    values = dict(zip(dimensions.names, row.values, strict=True))
+    own = {name: values.pop(name) for name in dimensions.own_names}
+    status = int(values["status"]) if values["status"] else None
     records = None if row.records < 0 else row.records
     why = None
     if row.reason:
         why = explained(
             row.reason, records=records, status=status, credits=row.credits, estimated=row.estimated
         )
+    said: dict[str, Any] = {name: value or None for name, value in values.items()}
     return Event(
+        **said | {"status": status},
         time=(EPOCH + row.time * INSTANT).astimezone(zone),
-        application=application or None,
-        function=function or None,
-        user=user or None,
-        ip=ip or None,
-        version=version or None,
-        module=module or None,
-        method=method or None,
-        status=status,
+        dimensions={name: value for name, value in own.items() if value},
         records=records,
         credits=row.credits,
         charged=row.charged,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from meterboard.domain.query import Dimension, Scope, name_of
+from meterboard.domain.query import DimensionName, Scope, name_of
 from meterboard.errors import InvalidParameter
 from meterboard.service.statistics.answers import FlowColumn, FlowPath, FlowsAnswer, Total
 from meterboard.usage.store import Named, Snapshot
@@ -12,7 +12,7 @@ MOST_COLUMNS = 3
 
 
 def flows(
-    snapshot: Snapshot, scope: Scope, columns: Sequence[Dimension], *, as_of: datetime, limit: int
+    snapshot: Snapshot, scope: Scope, columns: Sequence[DimensionName], *, as_of: datetime, limit: int
 ) -> FlowsAnswer:
     """
     The `limit` names with the most calls of each column, all others as one, and what they have in common.

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from meterboard.domain.query import MOST_CALLS_FIRST, Dimension, Order, Scope, name_of
+from meterboard.domain.query import MOST_CALLS_FIRST, DimensionName, Order, Scope, name_of
 from meterboard.service.statistics.answers import Total
 from meterboard.usage.store import Group, Section, Snapshot
 
@@ -70,7 +70,7 @@ class Outline(Struct, frozen=True):
 
 
 def values(
-    snapshot: Snapshot, scope: Scope, column: Dimension, *, as_of: datetime, search: str, limit: int
+    snapshot: Snapshot, scope: Scope, column: DimensionName, *, as_of: datetime, search: str, limit: int
 ) -> ValuesAnswer:
     """The values of a column that have `search` within, whatever the case."""
     found = snapshot.groups(scope, [column], order=MOST_CALLS_FIRST, limit=limit, search=search)
@@ -79,7 +79,7 @@ def values(
 
 
 def connections(
-    snapshot: Snapshot, scope: Scope, columns: Sequence[Dimension], *, as_of: datetime, limit: int
+    snapshot: Snapshot, scope: Scope, columns: Sequence[DimensionName], *, as_of: datetime, limit: int
 ) -> ConnectionsAnswer:
     """The values of each column that occur, each column for itself."""
     found = snapshot.connected(scope, columns, limit=limit)
@@ -96,7 +96,7 @@ def connections(
 def outline(
     snapshot: Snapshot,
     scope: Scope,
-    columns: Sequence[Dimension],
+    columns: Sequence[DimensionName],
     *,
     order: Sequence[Order],
     limit: int | None,
@@ -127,7 +127,7 @@ def outline(
     )
 
 
-def _part(section: Section, others: Sequence[Dimension], rows: list[Group]) -> Part:
+def _part(section: Section, others: Sequence[DimensionName], rows: list[Group]) -> Part:
     first = zip(others, section.distinct, section.first, strict=True)
     return Part(
         name_of(section.value),

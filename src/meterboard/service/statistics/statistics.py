@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from meterboard.clock import Clock
 from meterboard.domain.allowance import Allowance, allowed_in
 from meterboard.domain.cursor import Cursor
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import DAY, EARLIEST, Period, midnight, parse_period
 from meterboard.domain.query import (
     MOST_CALLS_FIRST,
     NOT,
     Breakdown,
-    Dimension,
+    DimensionName,
     Filters,
     Order,
     Scope,
@@ -66,12 +67,14 @@ class Statistics:
         *,
         retention: timedelta,
         allowances: Callable[[int], Sequence[Allowance]],
+        dimensions: Dimensions,
     ) -> None:
         self._store = store
         self._refresh = refresh
         self._clock = clock
         self._retention = retention
         self._allowances = allowances
+        self._dimensions = dimensions
         self._kept = Kept()
 
     @contextmanager
@@ -93,6 +96,7 @@ class Statistics:
                 delay=delay,
                 retention=self._retention,
                 allowances=self._allowances(organization.id),
+                dimensions=self._dimensions,
                 kept=self._kept,
             )
 
@@ -111,6 +115,7 @@ class Reading:
         delay: Delay | None,
         retention: timedelta,
         allowances: Sequence[Allowance],
+        dimensions: Dimensions,
         kept: Kept,
     ) -> None:
         self._kept = kept
@@ -119,6 +124,7 @@ class Reading:
         self._now = now
         self._retention = retention
         self._allowances = allowances
+        self._dimensions = dimensions
         self.as_of = snapshot.watermark.astimezone(organization.zone)
         self.next_refresh = next_refresh
         self.is_live = is_live
@@ -235,7 +241,7 @@ class Reading:
         return series(self._snapshot, self._scope(period, filters), as_of=self.as_of, by=by, limit=limit)
 
     def flows(
-        self, period: Period, filters: Filters, columns: Sequence[Dimension], *, limit: int
+        self, period: Period, filters: Filters, columns: Sequence[DimensionName], *, limit: int
     ) -> FlowsAnswer:
         """How the `limit` most used names of each column are connected with each other, all others as one."""
         return flows(self._snapshot, self._scope(period, filters), columns, as_of=self.as_of, limit=limit)
@@ -245,7 +251,7 @@ class Reading:
         period: Period,
         filters: Filters,
         *,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         order: Sequence[Order] = MOST_CALLS_FIRST,
         page: int = 1,
         page_size: int | None = 50,
@@ -268,7 +274,7 @@ class Reading:
         period: Period,
         filters: Filters,
         *,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         order: Sequence[Order] = MOST_CALLS_FIRST,
         page: int = 1,
         page_size: int | None = 50,
@@ -285,14 +291,14 @@ class Reading:
     ) -> EventsAnswer:
         """The events behind a number, newest first; `cursor` goes on where another answer says."""
         listing = self._snapshot.events(self._scope(period, filters), limit=limit, cursor=cursor)
-        return events_answer(listing, as_of=self.as_of, zone=self._organization.zone)
+        return events_answer(listing, self._dimensions, as_of=self.as_of, zone=self._organization.zone)
 
     def outline(
         self,
         period: Period,
         filters: Filters,
         *,
-        columns: Sequence[Dimension],
+        columns: Sequence[DimensionName],
         order: Sequence[Order] = MOST_CALLS_FIRST,
         page: int = 1,
         page_size: int | None = 50,
@@ -314,14 +320,14 @@ class Reading:
         )
 
     def connections(
-        self, period: Period, filters: Filters, columns: Sequence[Dimension], *, limit: int
+        self, period: Period, filters: Filters, columns: Sequence[DimensionName], *, limit: int
     ) -> ConnectionsAnswer:
         """The values of each column that the filters let through, most calls first, `limit` of each."""
         scope = self._scope(period, filters)
         return connections(self._snapshot, scope, columns, as_of=self.as_of, limit=limit)
 
     def values(
-        self, period: Period, filters: Filters, column: Dimension, *, search: str = "", limit: int
+        self, period: Period, filters: Filters, column: DimensionName, *, search: str = "", limit: int
     ) -> ValuesAnswer:
         """The values of a column to choose from: under the filters of the other columns, most calls first."""
         others = {name: values for name, values in filters.items() if name.removesuffix(NOT) != column}

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from meterboard.domain.query import Dimension, name_of
+from meterboard.domain.dimensions import COUNT_SUFFIX
+from meterboard.domain.query import DimensionName, name_of
 from meterboard.service.statistics.answers import TableAnswer, Total
 from meterboard.service.statistics.linked import Outline
 from meterboard.usage.store import Group, Groups
@@ -12,7 +13,7 @@ Row = dict[str, str | int | None]
 
 
 def by_combinations(
-    found: Groups, columns: Sequence[Dimension], *, as_of: datetime, page: int, page_size: int | None
+    found: Groups, columns: Sequence[DimensionName], *, as_of: datetime, page: int, page_size: int | None
 ) -> TableAnswer:
     """A page of combinations; `page_size` None: all of them."""
     rows = [_row(columns, group) for group in found.rows]
@@ -21,7 +22,7 @@ def by_combinations(
 
 
 def by_parts(
-    found: Outline, columns: Sequence[Dimension], *, as_of: datetime, page: int, page_size: int | None
+    found: Outline, columns: Sequence[DimensionName], *, as_of: datetime, page: int, page_size: int | None
 ) -> TableAnswer:
     """A page of the values of the first column; `page_size` None: all of them."""
     default, *others = columns
@@ -29,17 +30,17 @@ def by_parts(
     for part in found.parts:
         row: Row = {default: part.name}
         row |= {column: part.only.get(column) for column in others}
-        row |= {f"{column}_names": part.distinct[column] for column in others}
+        row |= {f"{column}{COUNT_SUFFIX}": part.distinct[column] for column in others}
         row |= {"combinations": part.combinations}
         rows.append(
             row | {name: value for name, value in part.sums.items() if value or name != "estimated_calls"}
         )
-    counts = [*(f"{column}_names" for column in others), "combinations"]
+    counts = [*(f"{column}{COUNT_SUFFIX}" for column in others), "combinations"]
     size = len(rows) if page_size is None else page_size
     return TableAnswer(as_of, list(columns), rows, page, size, found.count, found.total, counts)
 
 
-def _row(columns: Sequence[Dimension], group: Group) -> Row:
+def _row(columns: Sequence[DimensionName], group: Group) -> Row:
     names: Row = {column: name_of(value) for column, value in zip(columns, group.values, strict=True)}
     sums: Row = {
         "calls": group.calls,

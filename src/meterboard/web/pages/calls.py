@@ -6,9 +6,10 @@ from litestar import Request, Response, get
 
 from meterboard.domain.access import Viewer
 from meterboard.domain.cursor import parse_cursor
-from meterboard.domain.query import parse_filters
+from meterboard.domain.dimensions import Dimensions
+from meterboard.domain.query import DimensionName
 from meterboard.service.reads import shared
-from meterboard.service.statistics.events import MOST_EVENTS
+from meterboard.service.statistics.events import MOST_EVENTS, Event
 from meterboard.service.statistics.statistics import Statistics
 from meterboard.web import formatting as words
 from meterboard.web.pages.empty_states import nothing
@@ -17,15 +18,20 @@ from meterboard.web.render import page
 
 PAGE_SIZE = 50
 KNOWN = frozenset({"cursor"})
+FIRST = ("user", "ip")
+CALLERS = ("application", "function")
+"""What stands in one column, before the others."""
 FILES = {"csv": "CSV", "parquet": "Parquet", "json": "JSON"}
 
 
 @get("/calls", include_in_schema=False)
 @shared
-def calls(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
+def calls(
+    request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, dimensions: Dimensions
+) -> Response[str]:
     """The calls behind a number, newest first."""
-    address = address_of(request, KNOWN)
-    filters = parse_filters(address.pairs())
+    address = address_of(request, dimensions, KNOWN)
+    filters = dimensions.parse_filters(address.pairs())
     given = address.get("cursor")
     cursor = parse_cursor(given) if given else None
     with statistics.read(viewer.organization) as reading:
@@ -41,6 +47,8 @@ def calls(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
         "calls.html",
         **values,
         calls=answer.events,
+        columns=[*FIRST, *(name for name in dimensions.names if name not in (*FIRST, *CALLERS))],
+        said=_said,
         newest=address.change(),
         newer=address.change(cursor=answer.previous) if answer.previous else "",
         older=address.change(cursor=answer.next) if answer.next else "",
@@ -49,3 +57,9 @@ def calls(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
         is_whole=in_file == summary.calls,
         day_of=words.day_of,
     )
+
+
+def _said(call: Event, column: DimensionName) -> str:
+    """What a call says in a column, or ""."""
+    value = getattr(call, column, None) or call.dimensions.get(column)
+    return str(value or "")

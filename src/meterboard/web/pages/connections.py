@@ -7,7 +7,8 @@ from litestar import Request, Response, get
 from msgspec import Struct
 
 from meterboard.domain.access import Viewer
-from meterboard.domain.query import DIMENSIONS, NOT, parse_columns, parse_filters, value_of
+from meterboard.domain.dimensions import Dimensions
+from meterboard.domain.query import NOT, value_of
 from meterboard.service.reads import shared
 from meterboard.service.statistics.answers import FlowColumn, FlowsAnswer
 from meterboard.service.statistics.statistics import Reading, Statistics
@@ -54,12 +55,14 @@ class Link(Struct, frozen=True):
 
 @get("/connections", include_in_schema=False)
 @shared
-def connections(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
+def connections(
+    request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, dimensions: Dimensions
+) -> Response[str]:
     """Which names of the columns chosen are connected, and by how much."""
-    address = address_of(request, KNOWN)
+    address = address_of(request, dimensions, KNOWN)
     measure = address.shows("measure")
-    filters = parse_filters(address.pairs())
-    chosen = parse_columns(",".join(address.all("columns")) or DEFAULT_COLUMNS)
+    filters = dimensions.parse_filters(address.pairs())
+    chosen = dimensions.parse_columns(",".join(address.all("columns")) or DEFAULT_COLUMNS)
     with statistics.read(viewer.organization) as reading:
         period = reading.period(address.period)
         answer = reading.flows(period, filters, chosen, limit=TOP)
@@ -117,8 +120,7 @@ def _columns(reading: Reading, answer: FlowsAnswer, address: Address) -> list[Co
 
 def _colours(reading: Reading, by: str) -> dict[str, int]:
     """An application has the colour that it has on the dashboard."""
-    dimension = next(dimension for dimension in DIMENSIONS if dimension == by)
-    shown = {name: colour for (_, name), colour in colours_of(reading, dimension).items()}
+    shown = {name: colour for (_, name), colour in colours_of(reading, by).items()}
     if by == "application":
         shown |= {n: c for (kind, n), c in colours_of(reading, "caller").items() if kind == "application"}
     return shown

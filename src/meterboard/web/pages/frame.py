@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from litestar import Request
 
 from meterboard.domain.access import Viewer
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.period import INSTANT, bucket_at_or_after, range_name
-from meterboard.domain.query import DIMENSIONS, FILTERS, Filters
+from meterboard.domain.query import Filters
 from meterboard.errors import InvalidParameter
 from meterboard.service.statistics.answers import Summary
 from meterboard.service.statistics.statistics import Reading
@@ -20,13 +21,15 @@ from meterboard.web.pages.picker import picker
 from meterboard.web.preferences import remembered
 
 
-def address_of(request: Request[Any, Any, Any], more: Set[str] = frozenset()) -> Address:
+def address_of(
+    request: Request[Any, Any, Any], dimensions: Dimensions, more: Set[str] = frozenset()
+) -> Address:
     """
     The state that a page is asked for: the period, the filters and the parameters named.
 
     Raises: InvalidParameter: there is another; a typo must not widen what is shown silently.
     """
-    known = {"period", *FILTERS, *FINDING, *more}
+    known = {"period", *dimensions.filters, *FINDING, *more}
     # Litestar's own parameters come in no order; those of an address keep theirs.
     given = parse_qsl(request.url.query, keep_blank_values=True)
     for name, _ in given:
@@ -35,7 +38,7 @@ def address_of(request: Request[Any, Any, Any], more: Set[str] = frozenset()) ->
                 name,
                 f"There is no parameter {name!r} on this page. Use {', '.join(sorted(known - {*FINDING}))}.",
             )
-    return Address(request.url.path, given, remembered=remembered(request))
+    return Address(request.url.path, given, dimensions, remembered=remembered(request, dimensions))
 
 
 def frame(
@@ -52,7 +55,9 @@ def frame(
         "period_name": words.period_name(address.period),
         "last_day": f"{reading.as_of:%Y-%m-%d}",
         "first_day": f"{reading.first_day:%Y-%m-%d}",
-        "dimensions": DIMENSIONS,
+        "dimensions": address.dimensions.names,
+        "labels": words.labels(address.dimensions),
+        "nouns_of": words.nouns(address.dimensions),
         "chips": chips(filters, address),
         "picker": picker(reading, reading.period(address.period), filters, address),
         "summary": summary,

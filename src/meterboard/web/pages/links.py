@@ -3,22 +3,10 @@
 from meterboard.domain.query import Breakdown, value_of
 from meterboard.web.page_state import Address
 
-COLUMNS: dict[Breakdown, str] = {
-    "caller": "application,function,user",
-    "application": "application,user,ip",
-    "function": "function,module",
-    "module": "module,method,application,user",
-    "method": "method,module,application,user",
-    "version": "version,method,application",
-    "ip": "ip,user,application",
-    "user": "user,ip,method,module",
-    "status": "status,method,application",
-}
-
 
 def everything(address: Address, by: Breakdown) -> str:
     """The table of all names."""
-    return address.rows(COLUMNS[by])
+    return address.rows(_columns(address, by))
 
 
 def door(address: Address, by: Breakdown, name: str, kind: str | None = None) -> str:
@@ -26,12 +14,16 @@ def door(address: Address, by: Breakdown, name: str, kind: str | None = None) ->
     column: Breakdown = by
     if by == "caller":
         column = "function" if kind == "function" else "application"
-    return address.rows(COLUMNS[column], filters_of(by, name, kind))
+    return address.rows(_columns(address, column), filters_of(by, name, kind))
 
 
 def calls_door(address: Address, by: Breakdown, name: str, kind: str | None = None) -> str:
     """The calls of one name."""
     return address.calls(filters_of(by, name, kind))
+
+
+def _columns(address: Address, by: Breakdown) -> str:
+    return ",".join(address.dimensions[by].columns)
 
 
 def filters_of(by: Breakdown, name: str, kind: str | None = None) -> dict[str, str]:

@@ -6,21 +6,12 @@ from litestar import Request, Response, get
 from msgspec import Struct
 
 from meterboard.domain.access import Viewer
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.period import Period
-from meterboard.domain.query import (
-    DIMENSIONS,
-    FILTERS,
-    NOT,
-    Dimension,
-    Filters,
-    name_of,
-    parse_filters,
-    value_of,
-)
-from meterboard.errors import InvalidParameter
+from meterboard.domain.query import NOT, DimensionName, Filters, name_of, value_of
 from meterboard.service.reads import shared
 from meterboard.service.statistics.statistics import Reading, Statistics
-from meterboard.web.page_state import ASKED_FIELD, ASKED_HOW, ASKED_VALUE, FINDING, OUT, Address
+from meterboard.web.page_state import ASKED_FIELD, ASKED_HOW, ASKED_VALUE, FINDING, OUT, Address, asked_column
 from meterboard.web.render import page
 
 VALUES = 20
@@ -38,7 +29,7 @@ class Choice(Struct, frozen=True):
 class Picker(Struct, frozen=True):
     """The form as it stands. `choices` None: the values are not there yet; `count` is how many there are of them."""
 
-    column: Dimension
+    column: DimensionName
     search: str
     is_out: bool
     choices: list[Choice] | None
@@ -53,10 +44,8 @@ def picker(reading: Reading, period: Period, filters: Filters, address: Address)
     """
     given = address.finding(ASKED_FIELD)
     if not given:
-        return Picker(DIMENSIONS[0], "", False, None, 0)
-    column = next((dimension for dimension in DIMENSIONS if dimension == given[-1]), None)
-    if column is None:
-        raise InvalidParameter(ASKED_FIELD, f"where is {given[-1]!r}: use one of {', '.join(DIMENSIONS)}.")
+        return Picker(address.dimensions.names[0], "", False, None, 0)
+    column = asked_column(given[-1], address.dimensions)
     search = "".join(address.finding("find"))
     if column in address.finding("of"):  # ticks of another column mean nothing here
         ticked, is_out = address.finding(ASKED_VALUE), OUT in address.finding(ASKED_HOW)
@@ -72,18 +61,20 @@ def picker(reading: Reading, period: Period, filters: Filters, address: Address)
 
 @get("/values", include_in_schema=False)
 @shared
-def values(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
+def values(
+    request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, dimensions: Dimensions
+) -> Response[str]:
     """
     The values to choose from, for the form while it is filled in.
 
     It comes with every field of the page that the form is on; those that are of no account here are passed over.
     """
-    known = {"period", *FILTERS, *FINDING}
+    known = {"period", *dimensions.filters, *FINDING}
     given = [(name, value) for name, value in request.query_params.multi_items() if name in known]
-    address = Address(request.url.path, given)
+    address = Address(request.url.path, given, dimensions)
     if not address.finding(ASKED_FIELD):
-        raise InvalidParameter(ASKED_FIELD, f"where is missing: use one of {', '.join(DIMENSIONS)}.")
+        asked_column("", dimensions)
     with statistics.read(viewer.organization) as reading:
-        filters = parse_filters(address.pairs())
+        filters = dimensions.parse_filters(address.pairs())
         found = picker(reading, reading.period(address.period), filters, address)
-    return page("values.html", picker=found)
+    return page("values.html", picker=found, address=address)

@@ -6,8 +6,9 @@ from litestar import Request, Response, get
 from litestar.response import Redirect
 
 from meterboard.domain.access import Viewer
+from meterboard.domain.dimensions import CALLER, Dimensions
 from meterboard.domain.period import Period
-from meterboard.domain.query import DIMENSIONS, Dimension, Filters, parse_filters
+from meterboard.domain.query import DimensionName, Filters
 from meterboard.service.credits import LiveCredits
 from meterboard.service.reads import shared
 from meterboard.service.statistics.answers import Summary
@@ -29,14 +30,18 @@ KNOWN = frozenset(SWITCHES)
 @get("/", include_in_schema=False)
 @shared
 def dashboard(
-    request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, live_credits: LiveCredits
+    request: Request[Any, Any, Any],
+    viewer: Viewer,
+    statistics: Statistics,
+    live_credits: LiveCredits,
+    dimensions: Dimensions,
 ) -> Response[Any]:
     """Where the credits went, and how many are left."""
-    address = address_of(request, KNOWN)
+    address = address_of(request, dimensions, KNOWN)
     forms = {switch: address.shows(switch) for switch in SWITCHES}
     if address.is_bare and address.remembered:
         return Redirect(address.change(**address.remembered), status_code=303)
-    filters = parse_filters(address.pairs())
+    filters = dimensions.parse_filters(address.pairs())
     with statistics.read(viewer.organization) as reading:
         credits = live_credits.now(viewer.organization)
         returns = live_credits.returns(viewer.organization)
@@ -54,7 +59,7 @@ def dashboard(
         forms=forms,
         asked_more={"compare": "previous"} if forms["compare"] == "previous" else {},
         measure=forms["measure"],
-        stacks=["caller", *DIMENSIONS],
+        stacks=[CALLER.name, *dimensions.names],
         unit=words.UNITS[period.unit],
         counter=words.counter(credits),
         coming=coming(returns),
@@ -68,7 +73,7 @@ def dashboard(
 
 def _panels(reading: Reading, period: Period, filters: Filters, address: Address) -> dict[str, object]:
     """Every panel of the dashboard. The list of the modules' panel is one of methods."""
-    by: Dimension = "method" if address.shows("modules") == "list" else "module"
+    by: DimensionName = "method" if address.shows("modules") == "list" else "module"
     time = time_chart(reading, period, filters, address)
     return {
         "applications": panels.applications(reading, period, filters, address),

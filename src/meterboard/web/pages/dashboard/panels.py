@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from meterboard.domain.period import Period
-from meterboard.domain.query import Breakdown, Dimension, Filters
+from meterboard.domain.query import Breakdown, DimensionName, Filters
 from meterboard.service.statistics.answers import BreakdownAnswer, Share, Total
 from meterboard.service.statistics.statistics import Reading
 from meterboard.web.page_state import Address
@@ -59,7 +59,13 @@ def applications(reading: Reading, period: Period, filters: Filters, address: Ad
 
 
 def top(
-    reading: Reading, period: Period, filters: Filters, address: Address, by: Dimension, *, limit: int = TOP
+    reading: Reading,
+    period: Period,
+    filters: Filters,
+    address: Address,
+    by: DimensionName,
+    *,
+    limit: int = TOP,
 ) -> Panel:
     """The names of a dimension with the most calls."""
     answer, versus = _answer(reading, period, filters, address, by, limit)

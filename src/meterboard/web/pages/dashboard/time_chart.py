@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from meterboard.domain.event import REFUSED
 from meterboard.domain.period import NAMED_PERIODS, Period, Unit, bucket_at_or_after, local_times, range_name
-from meterboard.domain.query import BREAKDOWNS, NOT, Breakdown, Filters, value_of
+from meterboard.domain.query import NOT, Breakdown, Filters, value_of
 from meterboard.service.statistics.answers import SeriesAnswer, SeriesPoint
 from meterboard.service.statistics.statistics import Reading
 from meterboard.web.formatting import date_of, plural
@@ -69,7 +69,7 @@ class TimeChart(Struct, frozen=True):
 def time_chart(reading: Reading, period: Period, filters: Filters, address: Address) -> TimeChart:
     """Calls and credits over time, stacked as the address says."""
     stack = address.shows("stack")
-    by: Breakdown | None = next((by for by in BREAKDOWNS if by == stack), None)
+    by: Breakdown | None = None if stack == "nothing" else stack
     series = _series(reading, period, filters, by)
     ends = [point.start for point in series.points[1:]] + [bucket_at_or_after(period.end)]
     steps = [

@@ -6,20 +6,12 @@ from litestar import Request, Response, get
 from msgspec import Struct
 
 from meterboard.domain.access import Viewer
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.period import Period
-from meterboard.domain.query import (
-    MEASURES,
-    Dimension,
-    Filters,
-    Order,
-    parse_columns,
-    parse_filters,
-    parse_order,
-)
+from meterboard.domain.query import MEASURES, DimensionName, Filters, Order, parse_order
 from meterboard.errors import InvalidParameter
 from meterboard.service.reads import shared
 from meterboard.service.statistics.statistics import Reading, Statistics
-from meterboard.web.formatting import NOUNS
 from meterboard.web.page_state import Address
 from meterboard.web.pages.empty_states import nothing
 from meterboard.web.pages.frame import address_of, frame
@@ -41,7 +33,7 @@ KNOWN = frozenset({"columns", "sort", "page", "page_size", "rows", "open"})
 class Asked(Struct, frozen=True):
     """What the table's own parameters ask for."""
 
-    columns: tuple[Dimension, ...]
+    columns: tuple[DimensionName, ...]
     sort: str
     order: tuple[Order, ...]
     page: int
@@ -61,10 +53,12 @@ class Rows(Struct, frozen=True):
 
 @get("/table", include_in_schema=False)
 @shared
-def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
+def table(
+    request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, dimensions: Dimensions
+) -> Response[str]:
     """The combinations behind every graph."""
-    address = address_of(request, KNOWN)
-    filters = parse_filters(address.pairs())
+    address = address_of(request, dimensions, KNOWN)
+    filters = dimensions.parse_filters(address.pairs())
     asked = _asked(address)
     with statistics.read(viewer.organization) as reading:
         period = reading.period(address.period)
@@ -74,7 +68,7 @@ def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
             **frame(viewer, address, reading, summary, filters),
             "nothing": nothing(reading, period, summary, address),
         }
-    ordering = Ordering(asked.columns, asked.order, grouped=asked.is_grouped)
+    ordering = Ordering(asked.columns, asked.order, dimensions, grouped=asked.is_grouped)
     return page(
         "table.html",
         **values,
@@ -93,7 +87,7 @@ def table(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistic
 
 
 def _asked(address: Address) -> Asked:
-    columns = parse_columns(",".join(address.all("columns")) or DEFAULT_COLUMNS)
+    columns = address.dimensions.parse_columns(",".join(address.all("columns")) or DEFAULT_COLUMNS)
     sort = address.get("sort", DEFAULT_SORT)
     return Asked(
         columns=columns,
@@ -162,5 +156,5 @@ def _files(rows: Rows, asked: Asked, address: Address) -> dict[str, object]:
     links = {
         form: address.export(form, asked.columns, asked.sort, shape) for form in ("csv", "parquet", "json")
     }
-    what = NOUNS[asked.columns[0]][1] if asked.is_grouped else "combinations"
+    what = address.dimensions[asked.columns[0]].plural if asked.is_grouped else "combinations"
     return {"files": links | {"json": f"{links['json']}&page_size={in_json}"}, "in_json": in_json, "of": what}

@@ -5,10 +5,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from meterboard.domain.query import NOT, Dimension, name_of, value_of
+from meterboard.domain.query import NOT, DimensionName, name_of, value_of
 from meterboard.service.statistics.answers import TableAnswer
 from meterboard.service.statistics.linked import Outline, Part
-from meterboard.web.formatting import NOUNS, number
+from meterboard.web.formatting import number
 from meterboard.web.page_state import Address
 
 
@@ -51,7 +51,7 @@ class Line(Struct, frozen=True):
     more: tuple[str, str] | None = None
 
 
-def flat(answer: TableAnswer, address: Address, columns: Sequence[Dimension]) -> list[Line]:
+def flat(answer: TableAnswer, address: Address, columns: Sequence[DimensionName]) -> list[Line]:
     """Every combination, a row for itself."""
     rows: list[Line] = []
     for row in answer.rows:
@@ -61,7 +61,7 @@ def flat(answer: TableAnswer, address: Address, columns: Sequence[Dimension]) ->
     return rows
 
 
-def grouped(outline: Outline, address: Address, columns: Sequence[Dimension]) -> list[Line]:
+def grouped(outline: Outline, address: Address, columns: Sequence[DimensionName]) -> list[Line]:
     """A row for each value of the default column, and behind those that are open their combinations."""
     lines: list[Line] = []
     calls = outline.total.calls
@@ -81,7 +81,9 @@ def grouped(outline: Outline, address: Address, columns: Sequence[Dimension]) ->
     return lines
 
 
-def _group(part: Part, address: Address, columns: Sequence[Dimension], calls: int, *, alone: bool) -> Line:
+def _group(
+    part: Part, address: Address, columns: Sequence[DimensionName], calls: int, *, alone: bool
+) -> Line:
     default, *others = columns
     value = value_of(part.name)
     cells = [_value(default, part.name, address)]
@@ -91,7 +93,7 @@ def _group(part: Part, address: Address, columns: Sequence[Dimension], calls: in
         else:
             order = [column, default, *(other for other in others if other != column)]
             url = address.change(columns=",".join(order), open=None, sort=None, **{default: value})
-            noun = NOUNS[column][1].removeprefix("IP ")
+            noun = address.dimensions[column].plural.removeprefix("IP ")
             cells.append(Cell(column, "", f"{number(part.distinct[column])} {noun}", url))
     names = {default: part.name, **{column: part.only[column] for column in others if column in part.only}}
     toggle = None
@@ -105,7 +107,7 @@ def _group(part: Part, address: Address, columns: Sequence[Dimension], calls: in
 
 def _line(
     kind: Literal["within", "flat"],
-    names: Mapping[Dimension, str],
+    names: Mapping[DimensionName, str],
     sums: Mapping[str, int],
     calls: int,
     address: Address,
@@ -130,7 +132,7 @@ def _all_of(part: Part, address: Address, default: str) -> tuple[str, str]:
     return url, f"all {number(part.combinations)} combinations of {part.name}"
 
 
-def _doors(names: Mapping[Dimension, str], sums: Mapping[str, int], address: Address) -> dict[str, str]:
+def _doors(names: Mapping[DimensionName, str], sums: Mapping[str, int], address: Address) -> dict[str, str]:
     """The links to the calls behind a row's numbers; those of integration tasks are of functions alone."""
     filters: dict[str, str] = {column: value_of(name) for column, name in names.items()}
     tasks = address.calls(filters | {f"function{NOT}": ""}) if sums["integration_tasks"] else ""
@@ -138,12 +140,12 @@ def _doors(names: Mapping[Dimension, str], sums: Mapping[str, int], address: Add
 
 
 def _details(
-    columns: Sequence[str], names: Mapping[Dimension, str], sums: Mapping[str, int], address: Address
+    columns: Sequence[str], names: Mapping[DimensionName, str], sums: Mapping[str, int], address: Address
 ) -> tuple[str, str] | None:
     """Of the function where the table is by function or no module is told; else of the module."""
     if not sums["integration_tasks"]:
         return None
-    preferred: list[Dimension] = (
+    preferred: list[DimensionName] = (
         ["function", "module"] if columns[0] == "function" else ["module", "function"]
     )
     for dimension in preferred:

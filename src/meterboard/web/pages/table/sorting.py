@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.query import MEASURES, Order
 from meterboard.web import formatting as words
 from meterboard.web.page_state import Address
@@ -35,9 +36,13 @@ class Ordering:
     When rows are grouped, another column stands in a group's row for how many values it has: so is it sorted, and said.
     """
 
-    def __init__(self, columns: Sequence[str], order: Sequence[Order], *, grouped: bool) -> None:
+    def __init__(
+        self, columns: Sequence[str], order: Sequence[Order], dimensions: Dimensions, *, grouped: bool
+    ) -> None:
         self._columns = columns
         self._order = order
+        self._dimensions = dimensions
+        self._labels = words.labels(dimensions)
         self._counted = {*columns[1:]} if grouped else set()
 
     def in_words(self) -> str:
@@ -70,7 +75,7 @@ class Ordering:
         then = [following if key.column == name else key for key in self._order]
         rest = [column for column in self._columns if column != name]
         return Head(
-            label=words.LABELS[name],
+            label=self._labels[name],
             sorted="none" if place != 1 or now is None else "descending" if now.descending else "ascending",
             now=self._direction(name, now.descending) if now else "",
             place=place,
@@ -86,7 +91,9 @@ class Ordering:
         return name in MEASURES or name in self._counted
 
     def _name(self, name: str) -> str:
-        return words.NOUNS[name][1] if name in self._counted else words.in_sentence(words.LABELS[name])
+        return (
+            self._dimensions[name].plural if name in self._counted else words.in_sentence(self._labels[name])
+        )
 
     def _direction(self, name: str, descending: bool) -> str:
         if name in MEASURES or name in self._counted:

@@ -5,7 +5,8 @@ from typing import Any
 from litestar import Request, Response, get
 
 from meterboard.domain.access import Viewer
-from meterboard.domain.query import parse_filters, value_of
+from meterboard.domain.dimensions import Dimensions
+from meterboard.domain.query import value_of
 from meterboard.service.reads import shared
 from meterboard.service.statistics.statistics import Statistics
 from meterboard.web import formatting as words
@@ -18,10 +19,12 @@ MOST_TASKS = 1_000
 
 @get("/tasks", include_in_schema=False)
 @shared
-def tasks(request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics) -> Response[str]:
+def tasks(
+    request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, dimensions: Dimensions
+) -> Response[str]:
     """What the integration tasks cost, by function and module. In a dialog, or as a page of its own."""
-    address = address_of(request)
-    filters = parse_filters(address.pairs())
+    address = address_of(request, dimensions)
+    filters = dimensions.parse_filters(address.pairs())
     with statistics.read(viewer.organization) as reading:
         answer = reading.integration_tasks(reading.period(address.period), filters, limit=MOST_TASKS)
     whole = "hx-request" not in request.headers
