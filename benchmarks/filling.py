@@ -52,9 +52,10 @@ def _priced(services: Services, acme: Organization, events: list[UsageEvent], br
     ingest = Ingest(
         services.meter,
         SystemClock(),
+        dimensions=services.dimensions,
         retention=timedelta(days=services.settings.retention_days),
         schedule=builtin_schedule,
-        organization=services.accounts.organizations.named,
+        organizations=services.accounts.organizations.with_names,
     )
     batch = ingest.price(ApiKey(acme, "all"), Sent(events, range(len(events)), [])).batch
     if branch:

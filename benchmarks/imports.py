@@ -93,14 +93,20 @@ def counted_by_meterboard(data: Path) -> tuple[Counter[str], Counter[tuple[str, 
     acme = services.accounts.organizations.named("acme")
     with services.statistics.read(acme) as reading:
         rows = reading.table(
-            reading.period("last_30_days"), {}, columns=["ip", "module", "method"], page_size=None
+            reading.period("last_30_days"),
+            {},
+            columns=["ip", "module", "method"],
+            page_size=None,
+            in_full=True,
         ).rows
     services.close()
     addresses: Counter[str] = Counter()
     paths: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        addresses[str(row["ip"])] += int(row["calls"])
-        paths[str(row["module"]), str(row["method"])] += int(row["calls"])
+        calls = row["calls"]
+        assert isinstance(calls, int)
+        addresses[str(row["ip"])] += calls
+        paths[str(row["module"]), str(row["method"])] += calls
     return addresses, paths
 
 

@@ -35,9 +35,9 @@ QUESTIONS = [
     "table?columns=user,ip,application&",
     "table?columns=module,method,user&user=maria.silva@acme.example&",
     "integration-tasks?",
-    "connections?columns=user,ip,module&application=Sales+desk&",
-    "connections?columns=ip,application,module,method,version,status&user=maria.silva@acme.example&",
-    "connections?columns=user,ip,application,module,method,version&status=200&",
+    "related?columns=user,ip,module&application=Sales+desk&",
+    "related?columns=ip,application,module,method,version,status&user=maria.silva@acme.example&",
+    "related?columns=user,ip,application,module,method,version&status=200&",
     "values?column=user&search=silva&",
 ]
 NEW = 100_000
@@ -127,7 +127,7 @@ def main() -> None:
                     p50, p95, _ = spread([timed(connection, path, bearer) for _ in range(CALLS)])
                     print(f"p50 {p50 * 1e3:5.1f}  p95 {p95 * 1e3:5.1f} ms (promised: 50)  {question}{period}")
             cookie = signed_in(connection, link)
-            pages = ("/", "/?period=last_30_days", "/?compare=previous", "/connections", "/table", "/calls")
+            pages = ("/", "/?period=last_30_days", "/?compare=previous", "/flows", "/table", "/calls")
             for path in (*pages, "/v1/credits"):
                 timed(connection, path, cookie)
                 p50, p95, _ = spread([timed(connection, path, cookie) for _ in range(CALLS)])

@@ -4,6 +4,7 @@ import gzip
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -40,8 +41,16 @@ def test_an_organisation_says_what_it_got_and_what_is_next(tmp_path: Path) -> No
 
     assert made.stdout.splitlines() == [
         "Created Acme Corp: unlimited credits in 24 hours, days of Asia/Kolkata, prices of one-per-call.",
-        'Next, make a key for it: meterboard key create "Acme Corp"',
+        "Next, make a key for it: meterboard key create 'Acme Corp'",
     ]
+
+
+def test_a_command_to_copy_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    name = 'Acme "$HOME" & sons'
+    made = command("org", "create", name, data=tmp_path)
+
+    (_, following) = made.stdout.splitlines()
+    assert shlex.split(following.partition(": ")[2]) == ["meterboard", "key", "create", name]
 
 
 @pytest.mark.parametrize(
@@ -143,20 +152,20 @@ def test_commands_work_after_a_server_was_killed(tmp_path: Path) -> None:
     assert "difference 0" in command("verify", data=server.data, **LONG_AGO).stdout
 
 
-def test_the_doctor_says_what_is_well_and_what_is_not(tmp_path: Path) -> None:
+def test_the_doctor_prints_which_checks_pass(tmp_path: Path) -> None:
     data = tmp_path / "data"
     command("org", "create", "acme", data=data)
     command("verify", data=data)
-    well = command("doctor", data=data)
-    assert (well.returncode, well.stdout.count("well      ")) == (0, 6)
-    assert "1 organisation" in well.stdout
+    healthy = command("doctor", data=data)
+    assert (healthy.returncode, healthy.stdout.count("ok    ")) == (0, 6)
+    assert "1 organisation" in healthy.stdout
 
     (data / "usage.duckdb").write_bytes(b"this is not a database" * 1000)
-    ill = command("doctor", data=data, refresh_interval="soon")
-    assert ill.returncode == 1
-    assert "NOT WELL  settings  refresh_interval is 'soon'" in ill.stdout
-    assert "NOT WELL  usage" in ill.stdout
-    assert "checks found something to mend" in ill.stderr
+    broken = command("doctor", data=data, refresh_interval="soon")
+    assert broken.returncode == 1
+    assert "FAIL  settings  refresh_interval is 'soon'" in broken.stdout
+    assert "FAIL  usage" in broken.stdout
+    assert "2 of 6 checks failed" in broken.stderr
 
 
 def test_a_damaged_log_says_how_far_it_came(tmp_path: Path) -> None:
@@ -281,7 +290,7 @@ def test_the_doctor_makes_nothing_where_there_is_nothing(tmp_path: Path) -> None
 def test_the_doctor_makes_no_usage_store(tmp_path: Path) -> None:
     command_here("org", "create", "acme", data=tmp_path)
 
-    assert "well      usage     nothing was counted yet" in command_here("doctor", data=tmp_path).stdout
+    assert "ok    usage     no events yet" in command_here("doctor", data=tmp_path).stdout
     assert not (tmp_path / "usage.duckdb").exists()
 
 
@@ -291,4 +300,4 @@ def test_a_schedule_in_a_file_is_for_another_command(tmp_path: Path) -> None:
         "org", "create", "acme corp", "--schedule", str(tmp_path / "own.toml"), data=tmp_path
     ).stderr
 
-    assert f'meterboard schedule use "acme corp" {tmp_path / "own.toml"}' in said
+    assert f"meterboard schedule use 'acme corp' {tmp_path / 'own.toml'}" in said

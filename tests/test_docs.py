@@ -6,6 +6,8 @@ import click
 import pytest
 
 from meterboard.cli import main
+from meterboard.commands.imports import import_calls
+from meterboard.importers.formats.named import NAMES
 from meterboard.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -31,6 +33,15 @@ def commands(group: click.Group, prefix: str = "meterboard") -> list[str]:
 @pytest.mark.parametrize("command", commands(main))
 def test_every_command_is_listed(command: str) -> None:
     assert command in DOCS["command-line.md"]
+
+
+def test_every_format_and_option_of_an_import_is_explained() -> None:
+    for name in NAMES:
+        assert f"`{name}`" in DOCS["importing.md"]
+    for option in import_calls.params:
+        if isinstance(option, click.Option) and option.name != "data":
+            assert option.opts[0] in DOCS["importing.md"]
+            assert option.opts[0] in DOCS["command-line.md"]
 
 
 def test_every_folder_of_the_house_is_on_its_map() -> None:

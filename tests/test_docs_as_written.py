@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.conftest import eventually
 from tests.proxy.upstream import Upstream
 from tests.server import Server, free_port
+from tests.waiting import eventually
 
 DOCS = Path(__file__).parent.parent / "docs"
 NOW = datetime.now(UTC)

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from meterboard.domain.event import MAX_BODY_BYTES
-from tests.client.conftest import eventually
 from tests.server import Server, free_port, sign_in
+from tests.waiting import eventually
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 OPERATING = Path(__file__).parent.parent / "docs" / "operating.md"

@@ -12,7 +12,6 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from meterboard import __version__
-from meterboard.api.counted import counted
 from meterboard.api.disconnect import while_connected
 from meterboard.api.ingest.body import Bodies
 from meterboard.api.ingest.events import PATH as EVENTS_PATH
@@ -20,8 +19,10 @@ from meterboard.api.ingest.events import EventsApp
 from meterboard.api.ingest.traces import PATH as TRACES_PATH
 from meterboard.api.ingest.traces import TracesApp
 from meterboard.api.problems import on_http_exception
+from meterboard.api.response_count import count_responses
 from meterboard.api.routes import PROBLEMS, api
 from meterboard.api.schema.document import EventSchema
+from meterboard.api.sending import Unsent, body_in_time
 from meterboard.services import Services
 from meterboard.web.live import Counters
 from meterboard.web.origin import PUBLIC_URL
@@ -34,7 +35,7 @@ HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosnif
 def asgi(services: Services) -> ASGIApp:
     """The application on running services, which it does not close."""
     services.meter.run(lambda store, _: store.expect_events()).result()
-    bodies = Bodies()
+    bodies, unsent = Bodies(), Unsent()
     own: dict[str, Callable[[HTTPScope, Receive, Send], Awaitable[None]]] = {
         EVENTS_PATH: EventsApp(services.access, services.ingest, bodies),
         TRACES_PATH: TracesApp(services.access, services.ingest, bodies),
@@ -47,6 +48,7 @@ def asgi(services: Services) -> ASGIApp:
             await others(scope, receive, send)
             return
         http = cast(HTTPScope, scope)
+        send = unsent.in_time(send)
         if http["path"].startswith("/v1/"):
             send = _with_headers(send)
         app = own.get(http["path"])
@@ -61,9 +63,9 @@ def asgi(services: Services) -> ASGIApp:
         if http["method"] == "GET":
             await while_connected(others, http, receive, send)
         else:
-            await others(http, receive, send)
+            await others(http, body_in_time(receive), send)
 
-    return counted(route, services.health.answered)
+    return count_responses(route, services.health.answered)
 
 
 def _with_headers(send: Send) -> Send:

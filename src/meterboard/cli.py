@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 from meterboard import __version__
-from meterboard.commands.base import OneLineErrors
+from meterboard.commands.errors import OneLineErrors
 from meterboard.data_folder import UMASK
 
 COMMANDS = {

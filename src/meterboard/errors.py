@@ -1,26 +1,32 @@
 """
-Every error that Meterboard raises on purpose.
+The errors that the server and its commands raise for people and programs to read.
 
     MeterboardError
     ├── SettingError              a setting is wrong: the start is refused
     ├── ScheduleError             a credit schedule can't be read
     ├── DataFolderError           the data folder is in use, not writable, full or damaged
+    ├── AddressError              a host has no address, or a port can't be listened on
+    ├── ServerRefused             the running server refuses what a command asks
+    ├── FileError                 a file outside the data folder can't be opened, or is damaged
     ├── Refused                   the caller asked for something that can't be done as asked
     │   ├── UnreadableBody        the body is no usage event in any accepted form
     │   ├── InvalidParameter      a query parameter or argument has a wrong value
+    │   ├── AnswerTooLong         the answer has more text than one may have
     │   ├── TooLarge              more bytes or events than one request may carry
     │   ├── TooSlow               the body took too long to arrive
-    │   ├── NotFound              no such organisation, person or page
+    │   ├── NotFound              no such organisation, schedule or page
     │   ├── AlreadyExists         the name is taken
     │   ├── Unauthenticated       no key, a wrong key, or a session that has ended
     │   └── Forbidden             the key or person may not do this
     └── Unavailable               try again later
+        ├── ServerAway            the running server does not answer a command, or has no time
         ├── Overloaded            the queue is full
         └── StoreFailed           what was sent could not be made durable: nothing of it counts
             └── OutcomeUnknown    unless the disk failed so that this can't be said
 
 A message says what happened, which value, and what to do. It is shown to users as it is.
-HTTP statuses live in `meterboard.api.problems` alone.
+`meterboard.http.status` has the HTTP status of each. Exceptions that stay within one package are defined there, and so
+are those of `meterboard.client`, which imports nothing of the server.
 """
 
 
@@ -44,6 +50,18 @@ class DataFolderError(MeterboardError):
     """The data folder can't be used: held by another server, not writable, full or damaged."""
 
 
+class AddressError(MeterboardError):
+    """A host has no address on this machine, or its port is taken or may not be used."""
+
+
+class ServerRefused(MeterboardError):
+    """The server that holds the data folder refuses what a command asks of it."""
+
+
+class FileError(MeterboardError):
+    """A file that a command was given, or that comes with Meterboard, can't be opened or read to its end."""
+
+
 class Refused(MeterboardError):
     """What was asked can't be done as it was asked; asking again unchanged won't help."""
 
@@ -58,6 +76,10 @@ class InvalidParameter(Refused):
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
         self.parameter = parameter
+
+
+class AnswerTooLong(Refused):
+    """The answer to a question has more text than one answer may have."""
 
 
 class TooLarge(Refused):
@@ -77,11 +99,11 @@ class AlreadyExists(Refused):
 
 
 class Unauthenticated(Refused):
-    """Nobody knows who is asking."""
+    """There is no key or session, or it is not known."""
 
 
 class Forbidden(Refused):
-    """Whoever is asking may not do this."""
+    """The key or person may not do this."""
 
 
 class Unavailable(MeterboardError):
@@ -90,6 +112,10 @@ class Unavailable(MeterboardError):
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ServerAway(Unavailable):
+    """The server does not answer a command, or has no time; events sent to it may have been stored."""
 
 
 class Overloaded(Unavailable):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from meterboard.app import asgi
-from meterboard.network.listener import listener, stop_on_signals
+from meterboard.network.listener import SPARE_FILES, connection_limit, listener, stop_on_signals
 from meterboard.network.peers import limit_connections, noting_requests
 from meterboard.network.running_server import (
     FILE,
@@ -73,7 +73,7 @@ async def _serve(
     tasks = [
         announcement,
         asyncio.create_task(run_jobs(services.jobs(), services.clock)),
-        asyncio.create_task(limit_connections(port, active)),
+        asyncio.create_task(limit_connections(port, active, connection_limit(SPARE_FILES))),
     ]
     if meanwhile:
         tasks.append(asyncio.create_task(_awaited(meanwhile)))

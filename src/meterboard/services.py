@@ -51,8 +51,8 @@ class Accounts:
         self.import_files = ImportFiles(self.database)
 
     @staticmethod
-    def are_in(data: Path) -> bool:
-        """Has a folder been used before? Raises: DataFolderError: this user can't look into it."""
+    def exists(data: Path) -> bool:
+        """Returns whether a folder has accounts. Raises: DataFolderError: this user can't read it."""
         try:
             return (data / ACCOUNTS_FILE).exists()
         except PermissionError as error:
@@ -60,6 +60,17 @@ class Accounts:
 
     def close(self) -> None:
         self.database.close()
+
+
+def _access(accounts: Accounts) -> Access:
+    return Access(
+        key=accounts.keys.bearer,
+        is_key=accounts.keys.is_known,
+        viewer=accounts.people.viewer,
+        is_session=accounts.people.is_session,
+        sign_in=accounts.people.sign_in,
+        sign_out=accounts.people.sign_out,
+    )
 
 
 class Services:
@@ -76,12 +87,12 @@ class Services:
         self.store = DuckDBStore(data, memory=settings.memory, dimensions=self.dimensions)
         self._add_writing()
         self._add_reading(data)
-        self._add_access()
+        self.access = _access(self.accounts)
 
     def _add_writing(self) -> None:
         settings, clock, store = self.settings, self.clock, self.store
         retention = timedelta(days=settings.retention_days)
-        last_receipt = store.last_receipt()
+        receipts = store.receipt_hours()
         store.take_back_watermark(clock.now())  # an earlier start may have had a clock that was ahead
         self.health = Health(__version__, clock)
         self.meter = Meter(
@@ -97,7 +108,7 @@ class Services:
             watermark=self._watermark,
         )
         self.refresh = Refresh(self.meter, clock, settings.refresh_interval)
-        self.retention = Retention(self.meter, clock, retention, last_receipt=last_receipt)
+        self.retention = Retention(self.meter, clock, retention, receipts=receipts)
         self.ingest = Ingest(
             self.meter,
             clock,
@@ -124,20 +135,9 @@ class Services:
         )
         self.verify = Verify(self.store, self.refresh, self.clock)
 
-    def _add_access(self) -> None:
-        keys, people = self.accounts.keys, self.accounts.people
-        self.access = Access(
-            key=keys.bearer,
-            is_key=keys.is_known,
-            viewer=people.viewer,
-            is_session=people.is_session,
-            sign_in=people.sign_in,
-            sign_out=people.sign_out,
-        )
-
     @staticmethod
-    def are_in(data: Path) -> bool:
-        """Does a folder hold usage? A folder with accounts alone doesn't."""
+    def exists(data: Path) -> bool:
+        """Returns whether a folder holds usage. A folder with accounts alone doesn't."""
         return (data / USAGE_FILE).exists()
 
     def _watermark(self) -> datetime:
@@ -149,7 +149,7 @@ class Services:
         refresh, retention = self.refresh, self.retention
         minute, hour = timedelta(minutes=1), timedelta(hours=1)
         jobs = [
-            Job("refresh", refresh.run, refresh.interval, refresh.next_after)
+            Job("refresh", refresh.run, refresh.interval, refresh.first_due)
             if refresh.interval
             else Job("refresh", refresh.run, minute),
             Job("retention", lambda _: retention.enforce(), hour),

@@ -70,7 +70,7 @@ def read_settings(
     given: dict[str, object] = {}
     file = data / FILE
     try:
-        given |= tomllib.loads(file.read_text())
+        given |= tomllib.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         pass  # the file is optional
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

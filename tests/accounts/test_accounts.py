@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from alembic import command as migrate
 from alembic.config import Config
-from sqlalchemy import URL, create_engine, inspect
+from sqlalchemy import URL, create_engine, inspect, select
 
 from meterboard.accounts.database import MIGRATIONS, NEWEST
+from meterboard.accounts.tables import KeyRow
 from meterboard.clock import FixedClock
 from meterboard.domain.allowance import Allowance
 from meterboard.domain.organization import Organization
@@ -221,3 +222,23 @@ def test_someone_in_two_organisations_sees_the_one_of_the_link(accounts: Account
 def test_an_unknown_organisation_is_told_how_to_make_it(accounts: Accounts) -> None:
     with pytest.raises(NotFound, match="meterboard org create 'nobody'"):
         accounts.organizations.named("nobody")
+
+
+def test_keys_of_commands_leave_nothing_behind(accounts: Accounts, clock: FixedClock) -> None:
+    """A key with a lifetime is deleted when it is revoked, or, after a command was killed, once it has expired."""
+    acme = create(accounts)
+    kept = accounts.keys.create(acme, name="kept", scope="read")
+    accounts.keys.revoke(kept)
+    killed = accounts.keys.create(acme, name="killed", scope="read", lifetime=timedelta(hours=1))
+    ended = accounts.keys.create(acme, name="ended", scope="read", lifetime=timedelta(hours=1))
+    accounts.keys.revoke(ended)
+    assert names_of_keys(accounts) == ["kept", "killed"]
+    assert accounts.keys.is_known(killed)
+    clock.advance(timedelta(hours=1))
+    accounts.keys.create(acme, name="next", scope="read")
+    assert names_of_keys(accounts) == ["kept", "next"]
+
+
+def names_of_keys(accounts: Accounts) -> list[str]:
+    with accounts.database.transaction() as session:
+        return sorted(session.scalars(select(KeyRow.name)))

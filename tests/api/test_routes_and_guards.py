@@ -46,14 +46,15 @@ ROUTES: dict[tuple[str, str], Guarded] = {
     ("GET", "/v1/statistics/table"): READS,
     ("GET", "/v1/statistics/flows"): READS,
     ("GET", "/v1/statistics/integration-tasks"): READS,
-    ("GET", "/v1/statistics/connections"): READS,
+    ("GET", "/v1/statistics/related"): READS,
     ("GET", "/v1/statistics/values"): READS,
     ("GET", "/v1/instance"): everybody(200),  # proves whose server it is, and tells nothing
     ("GET", "/metrics"): Guarded(none=401, ingest=403, read=403, all=403, provider=200, session=401),
     ("GET", "/"): PAGE,
     ("GET", "/table"): PAGE,
     ("GET", "/calls"): PAGE,
-    ("GET", "/connections"): PAGE,
+    ("GET", "/flows"): PAGE,
+    ("GET", "/connections"): everybody(301),  # its earlier address
     ("GET", "/tasks"): PAGE,
     ("GET", "/values"): PAGE,
     ("GET", "/verify"): PAGE,
@@ -75,7 +76,7 @@ QUESTIONS = {
     "/v1/statistics/values": "column=user",
     "/v1/instance": "challenge=abc",
     "/tasks": "module=Leads",
-    "/values": "where=user&show=1",
+    "/values": "filter=user&show=1",
     "/sign-in": "link=unknown",
 }
 """What a route must be asked to have an answer for those who may ask."""
@@ -127,5 +128,18 @@ def test_who_may_do_what(server: Server, askers: dict[str, httpx.Client], method
         options = {"json": body if name == "provider" else {}} if method == "POST" else {}
         with client.stream(method, f"{where}?{question}", **options) as answer:  # type: ignore[arg-type]
             found[name] = answer.status_code
+            if path.startswith("/v1/") or ROUTES[method, path] == PAGE:
+                headers = answer.headers
+                kept = (headers.get_list("cache-control"), headers.get_list("x-content-type-options"))
+                assert kept == (["no-store"], ["nosniff"]), name
 
     assert Guarded(**found) == ROUTES[method, path]
+
+
+def test_the_earlier_address_of_the_flows_redirects_for_good(server: Server) -> None:
+    response = httpx.get(f"{server.url}/connections?columns=user,module&user=a%26b", verify=False)
+
+    assert (response.status_code, response.headers["Location"]) == (
+        301,
+        "/flows?columns=user,module&user=a%26b",
+    )

@@ -77,7 +77,7 @@ DEMO: dict[str, tuple[str, Callable[[Page], None]]] = {
     "The table, a group open": (f"/table?{MONTH}&open=maria.silva@acme.example", as_it_is),
     "The table, every combination": (f"/table?{MONTH}&rows=flat&columns=function,module,method", as_it_is),
     "A value pointed at": (f"/table?{MONTH}&columns=user,ip,application,module", point_at_a_value),
-    "Connections": (f"/connections?{MONTH}", as_it_is),
+    "Connections": (f"/flows?{MONTH}", as_it_is),
     "A page that is not there": ("/nowhere", as_it_is),
 }
 

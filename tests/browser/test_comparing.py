@@ -12,7 +12,7 @@ from playwright.sync_api import Download, Page, expect
 from tests.browser.conftest import NARROW, Fresh, Open, Site, answer
 from tests.browser.test_dashboard import MONTH, asked, days_ago, panel
 
-CONNECTIONS = f"/connections{MONTH[1:]}"
+CONNECTIONS = f"/flows{MONTH[1:]}"
 
 
 # -- Compared with the period before -----------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_a_spoilt_cookie_is_no_harm(visit: Open, demo: Site) -> None:
 def test_connections_are_a_picture_and_the_same_as_lists(visit: Open, demo: Site) -> None:
     page = visit(demo, MONTH)
     panel(page, "applications").get_by_role("link", name="See how they are connected").click()
-    page.wait_for_url("**/connections**")
+    page.wait_for_url("**/flows**")
     expect(page.locator("[data-chart=sankey] svg path")).not_to_have_count(0)
     flows = answer(page, "/v1/statistics/flows?period=last_30_days")
 
@@ -170,7 +170,7 @@ def test_the_columns_of_the_picture_are_chosen_in_a_form(visit: Open, demo: Site
 
 
 def test_one_column_alone_is_refused_in_words(visit: Open, demo: Site) -> None:
-    page = visit(demo, "/connections?columns=user", quiet=False)
+    page = visit(demo, "/flows?columns=user", quiet=False)
 
     expect(page.locator("[data-message]")).to_contain_text("choose two or three")
 
@@ -178,7 +178,7 @@ def test_one_column_alone_is_refused_in_words(visit: Open, demo: Site) -> None:
 def test_connections_of_one_call_with_nothing_said(visit: Open, fresh: Fresh) -> None:
     server, site = fresh()
     server.post(json={})
-    page = visit(site, "/connections", viewport=NARROW)
+    page = visit(site, "/flows", viewport=NARROW)
 
     expect(page.locator(".nodes")).to_contain_text("(unknown)")
     expect(page.locator("[data-chart=sankey] svg path")).not_to_have_count(0)
@@ -186,9 +186,7 @@ def test_connections_of_one_call_with_nothing_said(visit: Open, fresh: Fresh) ->
 
 
 def test_connections_without_calls_say_so(visit: Open, demo: Site) -> None:
-    expect(visit(demo, "/connections?user=nobody").locator(".nothing")).to_contain_text(
-        "No calls in this period"
-    )
+    expect(visit(demo, "/flows?user=nobody").locator(".nothing")).to_contain_text("No calls in this period")
 
 
 # -- Taking along -------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ PAGES = {
     "dashboard, every hour": "/?period=yesterday&stack=module&time=list",
     "dashboard, bars made up of users": "/?period=last_30_days&stack=user&measure=credits",
     "dashboard, callers of every hour": "/?period=yesterday&time=list&module!=Leads",
-    "connections": "/connections?period=last_30_days&module!=Leads",
+    "flows": "/flows?period=last_30_days&module!=Leads",
     "details": "/tasks?module=Leads&period=last_30_days",
 }
 NUMBER = re.compile(r"(?<![\d.])\d[\d,]*(?! ?[%\d])")

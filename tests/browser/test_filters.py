@@ -28,7 +28,7 @@ def test_the_most_used_values_come_first(visit: Open, demo: Site, path: str) -> 
     open_form(page, "user")
     values = answer(page, f"/v1/statistics/values?column=user&{MONTH}")
     expect(page.locator("#picker-values legend")).to_have_text(
-        f"{values['names']} users, the most used first"
+        f"{values['value_count']} users, the most used first"
     )
 
     assert choices(page).count() == len(values["rows"]) == 20
@@ -48,7 +48,7 @@ def test_several_values_are_let_through_and_are_in_the_address(visit: Open, demo
 
     assert "module=Leads" in page.url
     assert "module=Deals" in page.url
-    assert "where=" not in page.url
+    assert "filter=" not in page.url
     both = answer(page, f"/v1/statistics/summary?{MONTH}&module=Leads&module=Deals")
     expect(page.locator("#usage, #table .sum").first).to_contain_text(figure(both["calls"]))
 

@@ -11,7 +11,6 @@ One API in every framework, counted by the middleware, behind a real server.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from time import monotonic
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +20,7 @@ import waitress.server
 from meterboard.client.middleware import asgi, wsgi
 from meterboard.client.middleware.call import Recorder
 from tests.server import free_port
+from tests.waiting import eventually
 
 Api = Callable[..., Any]
 """Makes the application from a meter and the middleware's options."""
@@ -275,11 +275,8 @@ def _uvicorn(app: Any) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
-    give_up = monotonic() + 20
-    while not server.started:
-        assert thread.is_alive()
-        assert monotonic() < give_up
-        threading.Event().wait(0.01)
+    eventually(lambda: server.started or not thread.is_alive())
+    assert server.started
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

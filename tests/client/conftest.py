@@ -1,16 +1,31 @@
 """One Meterboard for all tests of the client; each test counts from where it began."""
 
-import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
-from typing import Any
 
 import pytest
 
 from meterboard.client import Meter, Stats
+from meterboard.client.timing import Timing
 from tests.client.proxy import Proxy
 from tests.server import Server
+
+IMPATIENT = Timing(max_retry_seconds=0.05, refused_retry_seconds=0.1)
+"""Waits between retries that are short enough for a test."""
+
+
+class ManualClock:
+    """A wall clock and a monotonic one: the first is ahead by `seconds`, the second shows them."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def time_ns(self) -> int:
+        return time.time_ns() + int(self.seconds * 1e9)
+
+    def monotonic(self) -> float:
+        return self.seconds
 
 
 @pytest.fixture(scope="session")
@@ -40,21 +55,6 @@ def proxy(meterboard: Server) -> Iterator[Proxy]:
     way.close()
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits between tries that a test can wait for."""
-    monkeypatch.setattr("meterboard.client.backoff.MOST_SECONDS", 0.05)
-    monkeypatch.setattr("meterboard.client.backoff.SLOW_SECONDS", 0.1)
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """Wait until a condition holds."""
-    give_up = monotonic() + seconds
-    while not condition():
-        assert monotonic() < give_up, "it never came to hold"
-        threading.Event().wait(0.01)
-
-
 def counted(server: Server, application: str) -> int:
     """The calls of an application, as Meterboard's statistics have them."""
     answer = server.get("/v1/statistics/summary", params={"application": application})
@@ -64,4 +64,4 @@ def counted(server: Server, application: str) -> int:
 def adds_up(stats: Stats) -> bool:
     """Is every event accounted for?"""
     gone = stats.sent + stats.duplicates + stats.rejected + stats.dropped
-    return stats.recorded + stats.adopted == gone + stats.spooled + stats.in_memory
+    return stats.recorded + stats.recovered == gone + stats.spooled + stats.in_memory

@@ -2,23 +2,24 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from meterboard.client import Meter
+from tests.client.conftest import IMPATIENT, ManualClock
 from tests.server import free_port
-
-pytestmark = pytest.mark.usefixtures("impatient")
+from tests.waiting import eventually
 
 
 class Answering:
-    """A stand-in for whatever may stand between the client and Meterboard: answers what it is told, in order."""
+    """A stand-in for what may be between the client and Meterboard. Sends the given answers in order."""
 
     def __init__(self) -> None:
+        self.clock = ManualClock()
         self.answers: list[tuple[int, dict[str, str], bytes]] = []
         self.sizes: list[int] = []
         self.at: list[float] = []
@@ -28,7 +29,7 @@ class Answering:
             def do_POST(self) -> None:
                 events = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 answering.sizes.append(len(events))
-                answering.at.append(time.monotonic())
+                answering.at.append(answering.clock.monotonic())
                 fine: tuple[int, dict[str, str], bytes] = (
                     202,
                     {},
@@ -61,19 +62,26 @@ PROBLEM = {"Content-Type": "application/problem+json"}
 
 
 def test_retry_after_is_honoured_even_by_a_flush(answering: Answering, spool: Path) -> None:
-    answering.answers = [(503, {"Retry-After": "1"}, b""), (429, {"Retry-After": "1"}, b"")]
-    with Meter(answering.url, "key", spool=spool) as meter:
+    clock = answering.clock
+    timing = replace(IMPATIENT, sync_seconds=0.01, monotonic=clock.monotonic)
+    answering.answers = [(503, {"Retry-After": "100"}, b""), (429, {"Retry-After": "100"}, b"")]
+    with Meter(answering.url, "key", spool=spool, _timing=timing) as meter:
         meter.record()
-        assert meter.flush()
+
+        def is_flushed_a_little_later() -> bool:
+            clock.seconds += 5
+            return meter.flush(0.01)
+
+        eventually(is_flushed_a_little_later)
 
     first, second, third = answering.at
-    assert second - first >= 1
-    assert third - second >= 1
+    assert second - first >= 100
+    assert third - second >= 100
 
 
 def test_a_batch_that_is_too_large_is_divided(answering: Answering, spool: Path) -> None:
     answering.answers = [(413, {}, b""), (413, {}, b"")]
-    with Meter(answering.url, "key", spool=spool) as meter:
+    with Meter(answering.url, "key", spool=spool, _timing=IMPATIENT) as meter:
         for _ in range(800):
             meter.record()
         assert meter.flush()
@@ -83,11 +91,11 @@ def test_a_batch_that_is_too_large_is_divided(answering: Answering, spool: Path)
     assert meter.stats.dropped == 0
 
 
-def test_an_event_that_is_refused_for_good_is_dropped_alone(
+def test_an_event_that_is_refused_permanently_is_dropped_alone(
     answering: Answering, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     refusal = (400, PROBLEM, b'{"detail": "The body is not JSON."}')
-    with Meter(answering.url, "key", spool=spool) as meter:
+    with Meter(answering.url, "key", spool=spool, _timing=IMPATIENT) as meter:
         answering.answers = [refusal, refusal]
         meter.record()
         meter.record()
@@ -115,7 +123,7 @@ def test_no_other_answer_costs_an_event(
     answering: Answering, spool: Path, answer: tuple[int, dict[str, str], bytes]
 ) -> None:
     answering.answers = [answer, answer]
-    with Meter(answering.url, "key", spool=spool) as meter:
+    with Meter(answering.url, "key", spool=spool, _timing=IMPATIENT) as meter:
         meter.record()
         assert meter.flush()
 

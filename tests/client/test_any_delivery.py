@@ -8,7 +8,7 @@ import httpx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meterboard.client.event import Stamp, encoded
+from meterboard.client.event import Stamper, encode_fields
 from tests.server import Server
 
 numbers = count()
@@ -55,12 +55,16 @@ def test_any_split_order_and_repetition_gives_the_same_statistics(
 
 def lines(application: str, events: list[dict[str, Any]], now: datetime) -> list[bytes]:
     """The events as the client writes them, each with its id and time."""
-    stamp = Stamp()
+    stamper = Stamper()
     written = []
     for event in events:
         fields = {name: value for name, value in event.items() if name != "minutes_ago"}
         time = now - timedelta(minutes=event["minutes_ago"])
-        written.append(stamp.line(encoded(fields | {"application": application, "time": time}), time=False))
+        written.append(
+            stamper.stamp_partly(
+                encode_fields(fields | {"application": application, "time": time}), time=False
+            )
+        )
     return written
 
 

@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from tests.client.apis import served_as
-from tests.client.conftest import counted, eventually
+from tests.client.conftest import counted
 from tests.server import Server
+from tests.waiting import eventually
 
 DOCS = (Path(__file__).parent.parent.parent / "docs" / "client.md").read_text()
 
@@ -28,7 +29,7 @@ def examples() -> list[str]:
             blocks.append("")
         elif blocks and blocks[-1]:
             blocks[-1] += "\n"
-    return [block for block in blocks if block.strip() and not block.startswith("X-API")]
+    return [block for block in blocks if block.strip() and not block.startswith(("X-API", "pip "))]
 
 
 Run = Callable[[str], dict[str, Any]]
@@ -86,7 +87,7 @@ def test_asynchronously(run: Run, meterboard: Server) -> None:
 @pytest.mark.parametrize(
     ("parts", "kind", "path"),
     [
-        (("FastAPI", "skip="), "asgi", "/crm/v8/Leads/5"),
+        (("FastAPI", "skip_paths="), "asgi", "/crm/v8/Leads/5"),
         (("Litestar",), "asgi", "/crm/v8/Leads"),
         (("Flask",), "wsgi", "/crm/v8/Leads/5"),
         (("AllowanceGuard",), "asgi", "/crm/v8/Leads"),

@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ import pytest
 
 from meterboard.client import Meter
 from meterboard.client.spool.segment import SEGMENT_BYTES
-from tests.client.conftest import adds_up, counted, eventually
-from tests.client.proxy import Proxy
+from meterboard.client.timing import Timing
+from tests.client.conftest import IMPATIENT, ManualClock, adds_up, counted
+from tests.client.proxy import Mode, Proxy
 from tests.server import Server
+from tests.waiting import eventually
 
 NOWHERE = "http://127.0.0.1:9"
-pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def application(
@@ -42,32 +43,33 @@ def ended(process: subprocess.Popen[str]) -> int:
 
 
 def sends_what_is_left(server: Server, spool: Path) -> int:
-    """A new process on the same spool: how many events it took over and sent."""
-    with Meter(server.url, server.key, spool=spool) as meter:
-        eventually(lambda: meter._sender._adopt_at)
-        assert meter.flush()
-        assert adds_up(meter.stats)
-        return meter.stats.adopted
+    """Sends what an ended process left in the spool. Returns how many events that were."""
+    meter = Meter(server.url, server.key, spool=spool)
+    meter.close(timeout=60)
+    assert adds_up(meter.stats)
+    assert meter.stats.spooled == meter.stats.in_memory == 0
+    return meter.stats.recovered
 
 
 def test_the_server_is_killed_and_comes_back(tmp_path: Path, spool: Path) -> None:
     server = Server(tmp_path / "data").prepare().start()
     try:
-        with Meter(server.url, server.key, spool=spool) as meter:
-            recording = threading.Event()
+        with Meter(server.url, server.key, spool=spool, _timing=IMPATIENT) as meter:
+            recording, killed = threading.Event(), threading.Event()
 
             def record() -> None:
                 for number in range(3_000):
                     meter.record(application="killed", user=str(number % 7))
-                    if number == 500:
+                    if number == 1_000:
                         recording.set()
-                    if number % 100 == 0:
-                        recording.wait(0.002)
+                    elif number == 2_000:
+                        killed.wait()
 
             caller = threading.Thread(target=record)
             caller.start()
-            recording.wait(10)
+            recording.wait()
             server.kill()
+            killed.set()
             caller.join()
             eventually(lambda: meter.stats.spooled)
             server.start(port=server.port)
@@ -127,46 +129,46 @@ def test_an_application_killed_at_any_moment_keeps_every_call_that_it_reported(
     assert {str(number) for number in range(int(last) + 1)} <= {row["name"] for row in rows}
 
 
-def test_a_polite_end_while_meterboard_is_away_does_not_wait(meterboard: Server, spool: Path) -> None:
-    began = time.monotonic()
-    with Meter(NOWHERE, meterboard.key, spool=spool) as meter:
-        meter.record(application="polite")
-    assert time.monotonic() - began < 3
+def test_closing_while_meterboard_is_away_waits_for_no_retry(meterboard: Server, spool: Path) -> None:
+    """Otherwise this test would take an hour."""
+    timing = Timing(first_retry_seconds=3_600, max_retry_seconds=3_600)
+    meter = Meter(NOWHERE, meterboard.key, spool=spool, _timing=timing)
+    meter.record(application="closing while away")
+    meter.close(timeout=3_600)
 
     assert sends_what_is_left(meterboard, spool) == 1
-    assert counted(meterboard, "polite") == 1
+    assert counted(meterboard, "closing while away") == 1
 
 
-def test_what_a_dead_neighbour_left_is_sent_by_a_living_one(
-    meterboard: Server, spool: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("meterboard.client.sender.ADOPT_SECONDS", 0.05)
-    with Meter(meterboard.url, meterboard.key, spool=spool) as meter:
-        living = application(meterboard, spool, "living neighbour", 5, "wait", url=NOWHERE)
+def test_events_of_a_dead_process_are_sent_by_a_running_one(meterboard: Server, spool: Path) -> None:
+    timing = replace(IMPATIENT, recovery_seconds=0.05)
+    with Meter(meterboard.url, meterboard.key, spool=spool, _timing=timing) as meter:
+        running = application(meterboard, spool, "running neighbour", 5, "wait", url=NOWHERE)
         ended(application(meterboard, spool, "dead neighbour", 7, "kill", url=NOWHERE))
 
         eventually(lambda: meter.stats.sent == 7)
         assert counted(meterboard, "dead neighbour") == 7
-        assert counted(meterboard, "living neighbour") == 0
-        living.kill()
-        ended(living)
+        assert counted(meterboard, "running neighbour") == 0
+        running.kill()
+        ended(running)
         eventually(lambda: meter.stats.sent == 12)
 
 
-def test_the_network_is_cut(meterboard: Server, proxy: Proxy, spool: Path) -> None:
-    with Meter(proxy.url, meterboard.key, spool=spool, timeout=0.3) as meter:
-        meter.record(application="cut")
-        assert meter.flush()
-        for mode in ("refuse", "stall"):
-            proxy.mode = mode
-            meter.record(application="cut")
-            assert not meter.flush(0.5)
-            assert "does not answer" in (meter.stats.last_error or "")
-            assert meter.stats.spooled == 1
-            proxy.mode = "pass"
-            assert meter.flush()
+@pytest.mark.parametrize(("mode", "error"), [("refuse", "does not respond"), ("stall", "timed out")])
+def test_the_network_is_cut(meterboard: Server, proxy: Proxy, spool: Path, mode: Mode, error: str) -> None:
+    name = f"cut by {mode}"
+    with Meter(proxy.url, meterboard.key, spool=spool, timeout=0.3, _timing=IMPATIENT) as meter:
+        meter.record(application=name)
+        eventually(lambda: meter.stats.sent == 1)
+        proxy.mode = mode
+        meter.record(application=name)
+        assert not meter.flush(0.01)
+        eventually(lambda: error in (meter.stats.last_error or ""))
+        assert meter.stats.spooled == 1
+        proxy.mode = "pass"
+        eventually(meter.flush)
 
-    assert counted(meterboard, "cut") == 3
+    assert counted(meterboard, name) == 2
     assert adds_up(meter.stats)
 
 
@@ -174,7 +176,7 @@ def test_answers_that_are_lost_do_not_count_calls_twice(
     meterboard: Server, proxy: Proxy, spool: Path
 ) -> None:
     proxy.mode = "swallow answers"
-    with Meter(proxy.url, meterboard.key, spool=spool, timeout=1) as meter:
+    with Meter(proxy.url, meterboard.key, spool=spool, timeout=1, _timing=IMPATIENT) as meter:
         for _ in range(500):
             meter.record(application="lost answers")
         eventually(lambda: counted(meterboard, "lost answers") == 500)
@@ -189,7 +191,9 @@ def test_answers_that_are_lost_do_not_count_calls_twice(
 def test_the_bound_of_the_spool_drops_the_newest_and_counts_them(
     meterboard: Server, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Meter(NOWHERE, meterboard.key, spool=spool, spool_bytes=4 * SEGMENT_BYTES) as meter:
+    with Meter(
+        NOWHERE, meterboard.key, spool=spool, spool_bytes=4 * SEGMENT_BYTES, _timing=IMPATIENT
+    ) as meter:
         for number in range(500):
             meter.record(application="bound", user=f"{number} {'x' * 9_950}")
         stats = meter.stats
@@ -211,7 +215,9 @@ def test_there_is_room_again_once_meterboard_took_what_waited(
     meterboard: Server, proxy: Proxy, spool: Path
 ) -> None:
     proxy.mode = "refuse"
-    with Meter(proxy.url, meterboard.key, spool=spool, spool_bytes=4 * SEGMENT_BYTES) as meter:
+    with Meter(
+        proxy.url, meterboard.key, spool=spool, spool_bytes=4 * SEGMENT_BYTES, _timing=IMPATIENT
+    ) as meter:
         for _ in range(450):
             meter.record(application="room again", user="x" * 9_990)
         dropped = meter.stats.dropped
@@ -243,7 +249,7 @@ def test_a_full_disk_keeps_events_in_memory_and_then_drops_the_newest(
     meterboard: Server, proxy: Proxy, small_disk: Path
 ) -> None:
     proxy.mode = "refuse"
-    with Meter(proxy.url, meterboard.key, spool=small_disk / "spool", timeout=1) as meter:
+    with Meter(proxy.url, meterboard.key, spool=small_disk / "spool", timeout=1, _timing=IMPATIENT) as meter:
         for _ in range(700):
             meter.record(application="full disk", user="x" * 9_990)
         stats = meter.stats
@@ -251,7 +257,7 @@ def test_a_full_disk_keeps_events_in_memory_and_then_drops_the_newest(
         assert 350 < stats.in_memory < 420
         assert stats.dropped > 50
         assert adds_up(stats)
-        assert "can't be written to" in (meter._journal.trouble or "")
+        assert "can't be written to" in (meter._journal.last_error or "")
 
         proxy.mode = "pass"
         assert meter.flush(20)
@@ -278,7 +284,7 @@ def test_no_room_for_a_file_of_that_size(meterboard: Server, spool: Path) -> Non
     assert counted(meterboard, "limited") == 9_000
 
 
-def test_a_spool_that_can_not_be_used_still_counts_while_the_process_lives(
+def test_without_a_usable_spool_calls_are_counted_while_the_process_runs(
     meterboard: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Meter(meterboard.url, meterboard.key, spool="/proc/meterboard") as meter:
@@ -286,12 +292,12 @@ def test_a_spool_that_can_not_be_used_still_counts_while_the_process_lives(
         assert meter.flush()
 
     assert counted(meterboard, "no spool") == 1
-    assert "Events are kept in memory, as long as the process lives." in caplog.text
+    assert "Events are kept in memory, as long as the process runs." in caplog.text
 
 
 def test_the_spool_is_removed_under_a_running_process(meterboard: Server, proxy: Proxy, spool: Path) -> None:
     proxy.mode = "refuse"
-    with Meter(proxy.url, meterboard.key, spool=spool) as meter:
+    with Meter(proxy.url, meterboard.key, spool=spool, _timing=IMPATIENT) as meter:
         meter.record(application="removed spool")
         for file in spool.iterdir():
             file.unlink()
@@ -307,7 +313,7 @@ def test_the_spool_is_removed_under_a_running_process(meterboard: Server, proxy:
 def test_damaged_and_foreign_files_in_the_spool(
     meterboard: Server, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As after a loss of power: a page that never reached the disk takes its events, and no others."""
+    """As after a power failure: a page that never reached the disk takes its events, and no others."""
     ended(application(meterboard, spool, "damaged", 1_000, "kill", url=NOWHERE))
     (file,) = [path for path in spool.iterdir() if path.stat().st_size and path.read_bytes()[8:9] == b"{"]
     content = bytearray(file.read_bytes())
@@ -320,25 +326,21 @@ def test_damaged_and_foreign_files_in_the_spool(
 
     stored = counted(meterboard, "damaged")
     assert 950 < stored < 1_000
-    assert "a loss of power damaged them in the spool" in caplog.text
+    assert "a power failure damaged them in the spool" in caplog.text
     assert [path.name for path in spool.iterdir()] == ["README"]
 
 
 @pytest.mark.parametrize("jump_seconds", [-3 * 3600, 3 * 3600])
-def test_the_clock_jumps(
-    meterboard: Server, spool: Path, monkeypatch: pytest.MonkeyPatch, jump_seconds: int
-) -> None:
-    """The wall clock says when a call was made, and is used for nothing else."""
-    name = f"clock {jump_seconds}"
-    real = time.time_ns
-    with Meter(meterboard.url, meterboard.key, spool=spool) as meter:
+def test_the_clock_jumps(meterboard: Server, spool: Path, jump_seconds: int) -> None:
+    """The wall clock gives the time of a call, and is used for nothing else."""
+    name, clock = f"clock {jump_seconds}", ManualClock()
+    with Meter(meterboard.url, meterboard.key, spool=spool, _timing=Timing(time_ns=clock.time_ns)) as meter:
         meter.record(application=name)
-        monkeypatch.setattr("meterboard.client.event.time_ns", lambda: real() + jump_seconds * 10**9)
-        monkeypatch.setattr("meterboard.client.spool.folder.time", lambda: time.time() + jump_seconds)
+        clock.seconds = jump_seconds
         for _ in range(3):
             meter.record(application=name)
         assert meter.flush()
-        monkeypatch.undo()
+        clock.seconds = 0
         meter.record(application=name)
         assert meter.flush()
 
@@ -361,7 +363,7 @@ def fork(work: Any) -> int:
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 def test_a_fork_sends_what_each_process_recorded_once(meterboard: Server, proxy: Proxy, spool: Path) -> None:
     proxy.mode = "refuse"
-    with Meter(proxy.url, meterboard.key, spool=spool) as meter:
+    with Meter(proxy.url, meterboard.key, spool=spool, _timing=IMPATIENT) as meter:
         for _ in range(100):
             meter.record(application="parent")
 

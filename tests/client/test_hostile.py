@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from meterboard.client import Meter
 from meterboard.client.allowance import Allowance
-from meterboard.client.event import Stamp, encoded
+from meterboard.client.event import Stamper, encode_fields
 from meterboard.client.middleware import asgi, wsgi
 from meterboard.client.sender import _without_time
-from meterboard.client.spool.segment import LONGEST_BYTES
-from meterboard.client.text import MAX_TEXT, cleaned, short_path
+from meterboard.client.spool.folder import MIN_SPOOL_BYTES, Spool
+from meterboard.client.spool.journal import Journal
+from meterboard.client.spool.segment import MAX_EVENT_BYTES
+from meterboard.client.text import MAX_TEXT, clean_text, truncate_path
 from meterboard.formats.json_events import read_events
 from tests.client.conftest import adds_up, counted
 from tests.client.test_faults import NOWHERE
@@ -34,8 +36,8 @@ TEXTS = ("organization", "application", "function", "user", "version", "module",
 
 def read(fields: str) -> Any:
     """The event as Meterboard reads it, which must accept it."""
-    line = Stamp().line(fields)
-    assert len(line) <= LONGEST_BYTES
+    line = Stamper().stamp(fields)
+    assert len(line) <= MAX_EVENT_BYTES
     assert line.count(b"\n") == 1
     sent = read_events(b"[" + line[:-1] + b"]", ndjson=False)
     assert sent.rejected == []
@@ -49,18 +51,18 @@ def read(fields: str) -> Any:
     request=st.none() | st.fixed_dictionaries({"method": texts.filter(bool), "path": texts}),
 )
 def test_any_text_of_callers_is_accepted(values: dict[str, str], request: dict[str, str] | None) -> None:
-    event = read(encoded(values | {"request": request}))
+    event = read(encode_fields(values | {"request": request}))
 
     for name, value in values.items():
-        assert getattr(event, name) == cleaned(value)[:MAX_TEXT]
+        assert getattr(event, name) == clean_text(value)[:MAX_TEXT]
     if request:
-        assert event.request.method == (cleaned(request["method"])[:32] or "?")
-        assert event.request.path == short_path(request["path"])
+        assert event.request.method == (clean_text(request["method"])[:32] or "?")
+        assert event.request.path == truncate_path(request["path"])
 
 
 @given(st.text(characters))
 def test_a_text_without_refused_characters_stays_as_it_is(text: str) -> None:
-    left = cleaned(text)
+    left = clean_text(text)
     left.encode()
     assert "\0" not in left
     if not set(text) & {"\0"} and text.isascii():
@@ -78,7 +80,7 @@ def test_a_long_path_keeps_its_beginning_and_the_names_that_fit(
 ) -> None:
     path *= times
     query = "&".join(f"{name}={'v' * 3_000}" for name in names)
-    short = short_path(f"{path}?{query}")
+    short = truncate_path(f"{path}?{query}")
 
     assert len(short) <= MAX_TEXT
     kept, _, kept_query = short.partition("?")
@@ -109,33 +111,30 @@ def test_an_event_that_no_file_of_the_spool_can_hold_is_counted_as_dropped(
 ) -> None:
     with Meter(NOWHERE, "key", spool=spool) as meter:
         meter.record(application="before")
-        meter.record_encoded(f',"application":"{"x" * LONGEST_BYTES}"')
+        meter.record_encoded(f',"application":"{"x" * MAX_EVENT_BYTES}"')
         meter.record(application="after")
         stats = meter.stats
         assert (stats.recorded, stats.spooled, stats.dropped) == (3, 2, 1)
         assert adds_up(stats)
-    assert "1 usage events were dropped and will not be counted: an event takes 1,000," in caplog.text
+    assert "1 usage events were dropped and will not be counted: an event has 1,000," in caplog.text
 
 
-def test_what_waits_for_a_thread_that_is_stuck_is_bounded_in_bytes(
-    spool: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("meterboard.client.spool.journal.MOST_ARRIVING_BYTES", 1_000_000)
-    with Meter(NOWHERE, "key", spool=spool) as meter:
-        journal = meter._journal
-        assert journal._lock.acquire(timeout=10)
-        for _ in range(20):
-            meter.record_encoded(f',"user":"{"x" * 100_000}"')
-        assert sum(len(lines) for lines, _ in journal._arriving) < 1_200_000
-        journal._lock.release()
-        meter.record()
-        stats = meter.stats
-        assert (stats.recorded, stats.spooled, stats.dropped) == (21, 11, 10)
+def test_what_waits_for_a_stuck_thread_is_limited_in_bytes(spool: Path) -> None:
+    journal = Journal(Spool(spool, MIN_SPOOL_BYTES), max_queued_bytes=1_000_000)
+    line = b'{"user":"' + b"x" * 100_000 + b'"}\n'
+    assert journal._lock.acquire(timeout=10)
+    for _ in range(20):
+        journal.write(line)
+    assert sum(len(lines) for lines, _ in journal._queued) < 1_200_000
+    journal._lock.release()
+    journal.write(line)
+    assert (journal.recorded, journal.waiting(durable=True), journal.dropped) == (21, 11, 10)
+    journal.close()
 
 
 @pytest.mark.parametrize("text", ["🧮" * 10_000, "\x01" * 10_000])
 def test_an_event_that_is_sent_again_without_its_time_gets_no_longer(text: str) -> None:
-    line = Stamp().line(encoded(dict.fromkeys(TEXTS, text)))
+    line = Stamper().stamp(encode_fields(dict.fromkeys(TEXTS, text)))
     again = _without_time(line)
 
     assert len(again) < len(line)
@@ -152,7 +151,7 @@ class Listening:
     def record_encoded(self, fields: str) -> None:
         self.events.append(read(fields))
 
-    record_soon = record_encoded
+    record_batched = record_encoded
 
 
 class Route:
@@ -261,7 +260,7 @@ def test_what_callers_make_up_does_not_fill_the_memory() -> None:
     class Silent:
         def record_encoded(self, fields: str) -> None: ...
 
-        record_soon = record_encoded
+        record_batched = record_encoded
 
     async def api(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         scope["route"] = Route("/Leads")
@@ -329,7 +328,7 @@ def sockets() -> Any:
 
 def test_a_websocket_is_one_call_with_the_status_of_its_handshake(meterboard: Server, meter: Meter) -> None:
     counted_by_name = asgi.MeterMiddleware(
-        sockets(), meter, application=lambda _: "sockets", skip=["/health"]
+        sockets(), meter, application=lambda _: "sockets", skip_paths=["/health"]
     )
     for middleware in (counted_by_name, counted_by_name, asgi.MeterMiddleware(sockets(), meter)):
         assert [message["type"] for message in handshake(middleware, "/v8/live")] == [
@@ -354,14 +353,14 @@ def test_a_websocket_is_one_call_with_the_status_of_its_handshake(meterboard: Se
 
 
 class Guard:
-    """Says that this much is allowed, as an `AllowanceGuard` does that asked a server."""
+    """Returns one allowance, as an `AllowanceGuard` does that has read it from a server."""
 
     def __init__(self, *, refused: bool) -> None:
         header = (b"x-api-credits-remaining", b"0")
-        self._now = Allowance(refused, [], [header], b"{}")
+        self._allowance = Allowance(refused, [], [header], b"{}")
 
-    def now(self) -> Allowance:
-        return self._now
+    def check(self) -> Allowance:
+        return self._allowance
 
 
 def test_a_websocket_is_refused_and_told_what_is_left_like_any_call() -> None:

@@ -30,7 +30,7 @@ def test_explain_says_what_is_an_estimate_and_what_is_disputed() -> None:
     assert said("explain", "POST /crm/v8/Leads")["credits"] == "1, estimated: from 1 to 10"
     found = said("explain", "GET /crm/v8/Leads?sort_by=id")
     assert found["rule"].endswith("query sort_by")
-    assert "one public source says 3" in found["disputed"]
+    assert "one public source says 3" in found["note"]
 
 
 def test_the_schedules_that_come_along_are_right(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_the_schedules_that_come_along_are_right(tmp_path: Path) -> None:
         ('version = "v1", credits = 1', 'version = "v1", credits = "x"', "Expected `int | null`, got `str`"),
         ('version = "v1", credits = 1', 'version = "v1"', "needs either credits or steps"),
         ('version = "v1", credits = 1', 'version = "v1", credits = -1', "whole numbers from 0 to 1,000,000"),
-        ("per_records = 50, most", "per_records = 0, most", "use 1 or more"),
+        ("per_records = 50, max", "per_records = 0, max", "use 1 or more"),
         ("{part:photo}?", "{part:ph(oto}?", "can't be understood"),
         ("id = '\\d+'", "id = '('", "id is no regular expression"),
         ("until = 2018-12-31", "unil = 2018-12-31", "unknown field `unil`"),

@@ -289,6 +289,18 @@ def test_the_latest_moment_survives_a_restart(store: UsageStore, reopen: Reopen)
     assert reopen().latest() == NOW + MINUTE
 
 
+def test_the_hours_of_receipts_are_those_of_all_events_of_all_organisations(store: UsageStore) -> None:
+    assert store.receipt_hours() == []
+    for minutes, organization in ((0, ACME), (10, GLOBEX), (20, ACME), (200, GLOBEX)):
+        store.append(batch(NOW - DAY, organization=organization), received_at=NOW + minutes * MINUTE)
+
+    assert [f"{hour:%d %H:%M %Z}" for hour in store.receipt_hours()] == [
+        "24 10:00 UTC",
+        "24 11:00 UTC",
+        "24 14:00 UTC",
+    ]
+
+
 @pytest.mark.parametrize(
     "zone", ["UTC", "Asia/Kolkata", "America/Chicago", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
 )

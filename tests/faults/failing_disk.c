@@ -107,3 +107,8 @@ int unlink(const char *path) {
     REAL(int, "unlink", const char *);
     return path_fails(UNLINK, path) ? -1 : real(path);
 }
+
+int remove(const char *path) {
+    REAL(int, "remove", const char *);
+    return path_fails(UNLINK, path) ? -1 : real(path);
+}

@@ -2,7 +2,7 @@
 Short lives of a usage store on a disk that fails, and the count of what it answered.
 
 Run as a program with `failing_disk.c` preloaded: `python -m tests.faults.story KINDS TIMES ERRNO STEP`. Of the calls of
-KINDS, a sum of the numbers there, TIMES fail (0: for good), from the first on, then from STEP calls later on, and so on
+KINDS, a sum of the numbers there, TIMES fail (0: for good): from half of STEP on, then from STEP calls later on, and so on
 until a life no longer makes so many. Each life is a process of its own, which ends without closing anything; of two with
 the same failure, the second one ends while the disk still fails.
 """
@@ -29,6 +29,7 @@ from meterboard.domain.period import micros
 from meterboard.errors import DataFolderError, OutcomeUnknown, StoreFailed
 from meterboard.schedule.reason import GIVEN
 from meterboard.service.ingest.meter import Meter
+from meterboard.usage.duckdb import database as duckdb_database
 from meterboard.usage.duckdb.store import FILE, DuckDBStore
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
@@ -89,6 +90,7 @@ class Story:
         self.send(["import 1", "import 2", STORED], lambda names: meter.store(calls(*names)))
         self._job(meter, lambda store, _: store.checkpoint())
         self._tell(meter, clock, "second")
+        self._checkpoint_beside_a_read(meter)
         self._job(meter, lambda store, _: store.forget(NOW - timedelta(days=30)))
         self._tell(meter, clock, "third")
 
@@ -125,6 +127,13 @@ class Story:
         self.counted |= set(names)
         self.unknown -= set(names)
         self.refused -= set(names)
+
+    def _checkpoint_beside_a_read(self, meter: Meter) -> None:
+        with suppress(StoreFailed), self.store.snapshot() as snapshot:
+            snapshot.window(1, after=EVER, until=NOW)
+            self._job(meter, lambda store, _: store.checkpoint())
+            self.send(["beside a read"], lambda names: meter.submit(batch(*names)))
+            self._job(meter, lambda store, _: store.checkpoint())
 
     def _job(self, meter: Meter, job: Callable[[Any, datetime], object]) -> None:
         with suppress(StoreFailed):  # the next one makes up for it
@@ -218,9 +227,13 @@ def in_a_process(work: Callable[..., None], *arguments: object) -> bool:
 
 
 def main() -> None:
-    _, times, _, step = map(int, sys.argv[1:])
+    times, step = int(sys.argv[2]), int(sys.argv[4])
+    duckdb_database.READERS_SECONDS = (
+        0.05  # a read of these stories goes on until it fails, however long it is waited for
+    )
     failures: list[str] = []
-    lives, first, calls, recovers = 0, 1, 1, True
+    lives, first, recovers = 0, 1 + step // 2, True
+    calls = first
     with TemporaryDirectory() as made:
         assert in_a_process(prepare, Path(made))
         while first <= calls:

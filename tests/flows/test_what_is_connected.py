@@ -101,12 +101,12 @@ def test_what_a_value_is_connected_with_is_what_it_occurs_with(
     chosen = parse_filters(pairs) | {column: (pinned[column],) for column in columns[:pins]}
     limit = data.draw(st.sampled_from([1, 3, 100]), label="limit")
     with asked.services.statistics.read(acme) as reading:
-        answer = reading.connections(reading.period(text), chosen, columns[2:], limit=limit)
+        answer = reading.related(reading.period(text), chosen, columns[2:], limit=limit)
         expected = within(reading, model, text, chosen)
 
     for found in answer.columns:
         counted = ranked(by(expected, found.column))
-        assert found.names == len(counted)
+        assert found.value_count == len(counted)
         assert [(v.name, v.calls, v.credits) for v in found.rows] == counted[:limit]
     assert (answer.total.calls, answer.total.credits) == (
         len(expected),
@@ -219,7 +219,7 @@ def test_values_to_choose_from_are_those_with_the_text_within(
 
     fitting = {name: sums for name, sums in counted.items() if search.lower() in name.lower()}
     assert [(row.name, row.calls, row.credits) for row in answer.rows] == ranked(fitting)[:3]
-    assert answer.names == len(fitting)
+    assert answer.value_count == len(fitting)
 
 
 @quick

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterboard.domain.event import MAX_EVENTS, canonical_ip
+from meterboard.domain.event import MAX_EVENTS
 from meterboard.errors import MeterboardError, TooLarge, UnreadableBody
 from meterboard.formats.json_events import MARKS, MAX_MARKS, check_marks, read_events
 
@@ -204,22 +204,3 @@ def test_a_message_shows_the_beginning_of_a_long_name() -> None:
     (refused,) = read_events(json.dumps([{"x" * 100_000: 1}]).encode(), ndjson=False).rejected
 
     assert len(refused.message) < 300
-
-
-@pytest.mark.parametrize(
-    ("sent", "kept"),
-    [
-        ("fe80::1%eth0", "fe80::1"),
-        ("FE80::0:1%12", "fe80::1"),
-        ("::ffff:10.0.0.1%eth0", "10.0.0.1"),
-        ("2001:db8::1", "2001:db8::1"),
-    ],
-)
-def test_an_address_is_kept_without_its_zone(sent: str, kept: str) -> None:
-    assert canonical_ip(sent) == kept
-
-
-@pytest.mark.parametrize("text", ["fe80::1%", "%eth0", "10.0.0.1%eth0", "fe80::1%" + "x" * 64, "1" * 10_000])
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=text[:4]):
-        canonical_ip(text)

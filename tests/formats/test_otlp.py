@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from meterboard.errors import TooLarge, UnreadableBody
 from meterboard.formats.json_events import Fault
 from meterboard.formats.otlp import JSON, MAX_SPAN_BYTES, PROTOBUF, read_spans
-from meterboard.formats.spans import Calls, calls_in
+from meterboard.formats.spans import SpanCalls, calls_in
 from tests.formats.test_spans import request
 
 attributes = st.dictionaries(
@@ -45,7 +45,7 @@ def requests(draw: st.DrawFn) -> ExportTraceServiceRequest:
     return made
 
 
-def told(calls: Calls) -> list[object]:
+def told(calls: SpanCalls) -> list[object]:
     return [(span, str(event)) for span, event in zip(calls.spans, calls.events, strict=True)]
 
 

@@ -10,7 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from meterboard.formats.json_events import Fault, each
 from meterboard.formats.otlp import PROTOBUF, read_spans
-from meterboard.formats.spans import Calls
+from meterboard.formats.spans import SpanCalls
 
 GET = {"http.request.method": "GET"}
 
@@ -37,7 +37,7 @@ def request(
     return made
 
 
-def calls(made: ExportTraceServiceRequest) -> Calls:
+def calls(made: ExportTraceServiceRequest) -> SpanCalls:
     return read_spans(made.SerializeToString(), PROTOBUF)
 
 

@@ -8,7 +8,7 @@ from meterboard.errors import ScheduleError
 from meterboard.schedule.builtin import builtin_schedule
 from meterboard.schedule.classify import Classification
 from meterboard.schedule.credit_schedule import read_schedule
-from meterboard.schedule.price import Call
+from meterboard.schedule.price import PricedCall
 
 GENERIC = builtin_schedule("one-per-call")
 
@@ -58,7 +58,7 @@ def test_ids_end_up_nowhere(number: int, uuid: object, token: str) -> None:
 
 @given(st.text(), st.text(), st.text(), st.none() | st.integers(0, 2**31))
 def test_every_call_costs_one_credit(version: str, module: str, method: str, records: int | None) -> None:
-    assert GENERIC.price(Call(version, module, method, records, 429))[:4] == (1, 1, 1, False)
+    assert GENERIC.price(PricedCall(version, module, method, records, 429))[:4] == (1, 1, 1, False)
 
 
 TIERED = read_schedule(
@@ -84,13 +84,13 @@ price = [
 def test_a_price_per_records_counts_the_parts_begun(records: int | None, credits: int) -> None:
     version, module, method, _ = TIERED.classify("POST", "/v1/Deals/upsert")
 
-    assert TIERED.price(Call(version, module, method, records)).credits == credits
+    assert TIERED.price(PricedCall(version, module, method, records)).credits == credits
 
 
 def test_the_first_price_that_fits_is_taken() -> None:
     for module, credits in (("Leads", 5), ("Deals", 1)):
         found = TIERED.classify("POST", f"/v1/{module}/7/convert")
-        assert TIERED.price(Call(*found[:3])).credits == credits
+        assert TIERED.price(PricedCall(*found[:3])).credits == credits
 
 
 def test_a_rule_for_one_http_method_leaves_the_others_alone() -> None:

@@ -11,7 +11,7 @@ from meterboard.schedule.builtin import builtin_names, builtin_text
 from meterboard.schedule.classify import _segments
 from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
 from meterboard.schedule.path_cache import Shapes
-from meterboard.schedule.price import Call, PriceCache
+from meterboard.schedule.price import PriceCache, PricedCall
 
 NAMES = builtin_names()
 KEPT = {name: read_schedule(builtin_text(name)) for name in NAMES}
@@ -147,7 +147,7 @@ def test_nothing_that_a_schedule_remembers_grows_with_what_callers_make_up(
         schedule.tariff("v" * 9_000 + str(number), f"module {number}", "records.create").price(
             number, 200, "", 0
         )
-        schedule.price(Call(f"v{number}", "Leads", "records.create", number, 200 + number % 300))
+        schedule.price(PricedCall(f"v{number}", "Leads", "records.create", number, 200 + number % 300))
 
     assert traced_bytes() - started < 1_000_000
 

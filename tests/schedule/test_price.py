@@ -13,7 +13,7 @@ from meterboard.domain.event import MAX_CREDITS
 from meterboard.domain.period import micros
 from meterboard.errors import ScheduleError
 from meterboard.schedule.file import ScheduleFile
-from meterboard.schedule.price import FAILED, Call, Price, PriceList, PriceRule, price_by
+from meterboard.schedule.price import FAILED, Price, PricedCall, PriceList, PriceRule, price_by
 from meterboard.schedule.validation.check import check
 
 amounts = st.integers(0, 60)
@@ -40,7 +40,7 @@ def stepped(draw: st.DrawFn) -> PriceRule:
 bounds = st.fixed_dictionaries(
     {},
     optional={
-        "most": st.integers(0, 200) | st.just(MAX_CREDITS),
+        "max": st.integers(0, 200) | st.just(MAX_CREDITS),
         "failed": amounts,
         "estimated": st.booleans(),
     },
@@ -66,10 +66,10 @@ def real_prices(rule: PriceRule, records: int, status: int) -> Iterator[int]:
         least = credits[0]
     else:
         least = (rule.credits or 0) * (-(-size // rule.per_records) if rule.per_records else 1)
-    least = min(least, MAX_CREDITS if rule.most is None else rule.most)
+    least = min(least, MAX_CREDITS if rule.max is None else rule.max)
     yield least
-    if rule.estimated and rule.most is not None:
-        yield rule.most
+    if rule.estimated and rule.max is not None:
+        yield rule.max
     elif rule.estimated and not rule.steps:
         yield MAX_CREDITS  # it may be anything
 
@@ -112,12 +112,12 @@ def test_a_call_of_which_all_is_known_has_one_price(rule: PriceRule, records: in
 @pytest.mark.parametrize(
     ("rule", "records", "status", "wanted"),
     [
-        (PriceRule(credits=1, per_records=10, most=10, failed=2), None, None, Price(1, 1, 10, True)),
-        (PriceRule(credits=1, per_records=10, most=3, failed=3), 5, None, Price(1, 1, 3, True)),
+        (PriceRule(credits=1, per_records=10, max=10, failed=2), None, None, Price(1, 1, 10, True)),
+        (PriceRule(credits=1, per_records=10, max=3, failed=3), 5, None, Price(1, 1, 3, True)),
         (PriceRule(steps=[(200, 2), (1000, 4)], failed=0), None, None, Price(2, 0, 4, True)),
         (PriceRule(credits=1, per_records=10, failed=0), None, None, Price(1, 0, None, True)),
-        (PriceRule(credits=1, per_records=10, most=5, estimated=True), 100, 200, Price(5, 5, 5, False)),
-        (PriceRule(credits=1, per_records=10, most=5, estimated=True), 20, 200, Price(2, 2, 5, True)),
+        (PriceRule(credits=1, per_records=10, max=5, estimated=True), 100, 200, Price(5, 5, 5, False)),
+        (PriceRule(credits=1, per_records=10, max=5, estimated=True), 20, 200, Price(2, 2, 5, True)),
         (PriceRule(credits=1, failed=5), 1, None, Price(1, 1, 5, True)),
     ],
 )
@@ -128,7 +128,10 @@ def test_the_bounds_are(rule: PriceRule, records: int | None, status: int | None
 def test_a_price_until_the_last_day_there_is_holds_for_ever() -> None:
     prices = PriceList([PriceRule(credits=7, until=date.max)], lambda rule: "")
 
-    assert prices.price(Call("v1", "", "", time=micros(datetime(9999, 12, 31, 23, tzinfo=UTC)))).credits == 7
+    assert (
+        prices.price(PricedCall("v1", "", "", time=micros(datetime(9999, 12, 31, 23, tzinfo=UTC)))).credits
+        == 7
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,4 +148,4 @@ def test_a_price_until_the_last_day_there_is_holds_for_ever() -> None:
 def test_an_escaped_name_of_a_parameter_counts_as_that_parameter(query: str, credits: int) -> None:
     prices = PriceList([PriceRule(credits=3, query="cvid"), PriceRule(credits=1)], lambda rule: "")
 
-    assert prices.price(Call("v1", "", "", query=query)).credits == credits
+    assert prices.price(PricedCall("v1", "", "", query=query)).credits == credits

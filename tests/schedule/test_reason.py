@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from meterboard.schedule.credit_schedule import read_schedule
-from meterboard.schedule.price import Call, PriceRule
+from meterboard.schedule.price import PricedCall, PriceRule
 from meterboard.schedule.reason import GIVEN, Reason, Why, explained
 
 PRICES = """
@@ -14,10 +14,10 @@ id = '1'
 request = []
 price = [
   { status = 429, credits = 0, source = "refused" },
-  { method = ["create", "update"], credits = 1, per_records = 10, most = 10, disputed = "some say 5" },
+  { method = ["create", "update"], credits = 1, per_records = 10, max = 10, note = "some say 5" },
   { method = "query", steps = [[200, 1], [1000, 2]] },
   { method = "download", credits = 5, failed = 1 },
-  { method = "composite", credits = 1, most = 2, estimated = true },
+  { method = "composite", credits = 1, max = 2, estimated = true },
   { module = "Leads", credits = 2 },
 ]
 """
@@ -25,7 +25,7 @@ CRM = read_schedule(PRICES)
 
 
 def why(module: str = "", method: str = "", records: int | None = None, status: int | None = None) -> Why:
-    price = CRM.price(Call("v8", module, method, records, status))
+    price = CRM.price(PricedCall("v8", module, method, records, status))
     return explained(
         price.reason, records=records, status=status, credits=price.credits, estimated=price.estimated
     )
@@ -86,8 +86,8 @@ def test_a_price_is_explained(found: Why, rule: str, formula: str, result: str) 
 
 
 def test_where_a_figure_is_from_and_who_says_otherwise_is_kept() -> None:
-    assert (why(status=429).source, why(status=429).disputed) == ("refused", None)
-    assert (why(method="create").source, why(method="create").disputed) == (None, "some say 5")
+    assert (why(status=429).source, why(status=429).note) == ("refused", None)
+    assert (why(method="create").source, why(method="create").note) == (None, "some say 5")
 
 
 def test_an_event_that_said_its_credits_needs_no_schedule() -> None:
@@ -98,7 +98,7 @@ def test_an_event_that_said_its_credits_needs_no_schedule() -> None:
 
 def test_equal_reasons_are_kept_as_one() -> None:
     again = read_schedule(PRICES)
-    calls = [Call("v8", "", "create", records, 200) for records in (None, 1, 999)]
+    calls = [PricedCall("v8", "", "create", records, 200) for records in (None, 1, 999)]
 
     assert len({schedule.price(call).reason for schedule in (CRM, again) for call in calls}) == 1
 

@@ -13,7 +13,7 @@ from meterboard.domain.allowance import allowance_at
 from meterboard.domain.period import EPOCH, micros
 from meterboard.schedule.builtin import builtin_schedule, builtin_text
 from meterboard.schedule.plan import PlanRule, allowances
-from meterboard.schedule.price import Call, Price
+from meterboard.schedule.price import Price, PricedCall
 from tests.conftest import NOW
 
 ZOHO = builtin_schedule("zoho-crm")
@@ -145,7 +145,7 @@ def test_an_external_value_ends_up_nowhere(operation: list[str], value: str) -> 
 
 
 def price(method: str, records: int | None = None, status: int | None = 200, query: str = "") -> Price:
-    return ZOHO.price(Call("v8", "Leads", method, records, status, query, micros(NOW)))
+    return ZOHO.price(PricedCall("v8", "Leads", method, records, status, query, micros(NOW)))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_what_the_event_does_not_say_makes_an_estimate_with_its_bounds(
 def test_one_record_by_its_address_is_no_estimate() -> None:
     version, module, method, records = ZOHO.classify("PUT", f"/crm/v8/Leads/{RECORD}")
 
-    assert ZOHO.price(Call(version, module, method, records))[:4] == (1, 1, 1, False)
+    assert ZOHO.price(PricedCall(version, module, method, records))[:4] == (1, 1, 1, False)
 
 
 def test_a_custom_view_costs_three() -> None:
@@ -208,27 +208,27 @@ def test_a_custom_view_costs_three() -> None:
 
 def test_deleting_records_by_ids_in_the_address_is_not_the_mass_delete_that_is_priced() -> None:
     found = ZOHO.classify("DELETE", "/crm/v8/Leads?ids=1,2,3")[:3]
-    assert ZOHO.price(Call(*found, records=300, status=200))[:4] == (1, 1, 1, False)
+    assert ZOHO.price(PricedCall(*found, records=300, status=200))[:4] == (1, 1, 1, False)
 
     found = ZOHO.classify("POST", "/crm/v8/Leads/actions/mass_delete")[:3]
-    assert ZOHO.price(Call(*found, records=300, status=200))[:4] == (3, 3, 3, False)
+    assert ZOHO.price(PricedCall(*found, records=300, status=200))[:4] == (3, 3, 3, False)
 
 
-def test_whatever_is_disputed_says_where_it_is_from() -> None:
+def test_whatever_is_note_says_where_it_is_from() -> None:
     rows = tomllib.loads(builtin_text("zoho-crm"))["price"]
-    assert all(row["source"] for row in rows if "disputed" in row)
+    assert all(row["source"] for row in rows if "note" in row)
 
     for method, query in (
         ("records.get", "sort_by=id"),
         ("records.search", ""),
         ("records.search", "page=2"),
     ):
-        found = ZOHO.rule(Call("v8", "Leads", method, query=query))
+        found = ZOHO.rule(PricedCall("v8", "Leads", method, query=query))
         assert found is not None
-        assert "searched" in found.disputed
-    plain = ZOHO.rule(Call("v8", "Leads", "records.get", query="page=2"))
+        assert "searched" in found.note
+    plain = ZOHO.rule(PricedCall("v8", "Leads", "records.get", query="page=2"))
     assert plain is not None
-    assert not plain.disputed
+    assert not plain.note
 
 
 def test_what_was_refused_costs_nothing() -> None:
@@ -286,7 +286,7 @@ def test_an_edition_may_use(edition: str, licenses: int, add_on: int, credits: i
 
 
 def test_the_older_numbers_of_professional_are_bounded() -> None:
-    older = PlanRule(name="professional", base=10_000, per_license=500, most=500_000)
+    older = PlanRule(name="professional", base=10_000, per_license=500, max=500_000)
 
     assert older.credits(1_000, 0) == 500_000
 

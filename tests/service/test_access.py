@@ -11,8 +11,8 @@ import pytest
 from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.organization import Organization
-from meterboard.errors import Unauthenticated
-from meterboard.service.access import LONGEST_SECRET, REMEMBERED_SECONDS, Access
+from meterboard.errors import Overloaded, Unauthenticated
+from meterboard.service.access import LONGEST_SECRET, MOST_SIGN_INS, REMEMBERED_SECONDS, Access
 from meterboard.services import Accounts, Services
 from tests.service.test_reads import run
 
@@ -53,6 +53,36 @@ def test_a_key_is_found_while_all_other_threads_are_busy(services: Services, acm
             await busy
 
     run(main())
+
+
+def test_made_up_links_keep_no_key_from_being_found(services: Services, acme: Organization) -> None:
+    secret = services.accounts.keys.create(acme, name="test", scope="all")
+    end = Event()
+
+    def sign_in(link: str) -> str:
+        end.wait()
+        return link
+
+    access = Access(
+        key=services.accounts.keys.bearer,
+        is_key=services.accounts.keys.is_known,
+        viewer=services.accounts.people.viewer,
+        is_session=services.accounts.people.is_session,
+        sign_in=sign_in,
+        sign_out=services.accounts.people.sign_out,
+    )
+
+    async def main() -> None:
+        links = [asyncio.create_task(access.sign_in(f"{n}")) for n in range(MOST_SIGN_INS)]
+        assert (await access.key(secret)).organization == acme
+        with pytest.raises(Overloaded):
+            await access.sign_in("one more")
+        end.set()
+        assert len(await asyncio.gather(*links)) == MOST_SIGN_INS
+        assert await access.sign_in("again") == "again"
+
+    run(main())
+    access.close()
 
 
 def test_unknown_keys_and_sessions_are_refused_without_a_session_of_the_database(

@@ -11,15 +11,19 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from meterboard.api.statistics.responses import Paged, respond, write_in_full
-from meterboard.domain.event import Combination, EventBatch
+from meterboard.api.statistics.responses import respond
+from meterboard.domain.dimensions import Dimensions
+from meterboard.domain.event import MAX_TEXT, Combination, EventBatch
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import micros
 from meterboard.domain.query import parse_order
-from meterboard.errors import Overloaded
+from meterboard.errors import AnswerTooLong, Overloaded
 from meterboard.schedule.reason import GIVEN
 from meterboard.service import export
-from meterboard.service.export import FOLDER, MOST_FILES_EACH, Exports, FileFormat
+from meterboard.service.export import FOLDER, MOST_FILES_EACH, Exports, FileFormat, write_in_full
+from meterboard.service.statistics.answers import TableAnswer
+from meterboard.service.statistics.events import MOST_EVENTS
+from meterboard.service.table_data import Paged
 from meterboard.services import Services
 from tests.conftest import NOW
 from tests.service.test_reads import client, run
@@ -173,6 +177,58 @@ def test_a_file_that_is_dropped_counts_no_longer(tmp_path: Path) -> None:
         exports.open(1)
     exports.open(2)
     assert len(held) == MOST_FILES_EACH
+
+
+def long_names(count: int, length: int) -> list[Combination]:
+    """Combinations of four names that have so many characters each."""
+    texts = [f"{number:0{length}}" for number in range(count)]
+    return [Combination(1, text, "", text, text, "", "", text, "200") for text in texts]
+
+
+def test_long_names_fit_in_a_file(services: Services, acme: Organization) -> None:
+    store(services, acme, long_names(2_100, 2_000))
+    with services.statistics.read(acme) as reading:
+        day = reading.period("last_30_days")
+        columns = Dimensions().parse_columns("application,module,method,user")
+        forms: tuple[FileFormat, ...] = ("csv", "parquet")
+
+        def ask(limit: int, offset: int) -> TableAnswer:
+            page = offset // limit + 1
+            return reading.table(day, FILTERS, columns=columns, page=page, page_size=limit, in_full=True)
+
+        for form in forms:
+            file = services.exports.open(acme.id)
+            write_in_full(ask, file, form=form, with_estimates=False)
+            if form == "parquet":
+                table = pyarrow.parquet.read_table(io.BytesIO(file.content.read()), columns=["user"])
+                names = [row["user"] for row in ask(JSON_ROWS, 0).rows]
+                assert table["user"].to_pylist() == names
+            services.exports.close(file)
+
+
+def test_names_that_are_too_long_for_a_parquet_file_are_refused(tmp_path: Path) -> None:
+    rows = [[f"{number:0{MAX_TEXT}}"] * 4 for number in range(2_100)]
+    columns = dict.fromkeys(("user", "module", "method", "application"), str)
+    with (tmp_path / "file").open("w+b") as file, pytest.raises(AnswerTooLong, match="CSV"):
+        export.write_parquet(file, columns, rows, tmp_path)
+
+
+def test_an_answer_in_memory_has_a_limit_of_text(services: Services, acme: Organization) -> None:
+    store(services, acme, long_names(600, 9_900))
+    with services.statistics.read(acme) as reading:
+        month = reading.period("last_30_days")
+        columns = Dimensions().parse_columns("application,module,method,user")
+        questions: list[Callable[[], object]] = [
+            lambda: reading.table(month, FILTERS, columns=columns, page_size=JSON_ROWS),
+            lambda: reading.events(month, FILTERS, limit=MOST_EVENTS),
+            lambda: reading.flows(month, FILTERS, columns[:3], limit=600),
+            lambda: reading.series(month, FILTERS, "user", limit=600),
+        ]
+        for question in questions:
+            with pytest.raises(AnswerTooLong):
+                question()
+        assert len(reading.table(month, FILTERS, columns=columns, page_size=300).rows) == 300
+        assert len(reading.breakdown(month, FILTERS, "user", limit=JSON_ROWS).rows) == 600
 
 
 def test_nothing_is_left_of_exports(filled: Services, acme: Organization, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The log files that lines were imported from, so that the next import recognises them."""
 
+import os
 from typing import Any
 
 from msgspec.structs import asdict, replace
@@ -104,7 +105,7 @@ def _change(session: Session, organization: int, known: ImportFile, **columns: A
 
 
 def _columns(file: ImportFile) -> dict[str, Any]:
-    columns = asdict(file) | {"start": file.beginnings[:START]}
+    columns = asdict(file) | {"start": file.beginnings[:START], "path": os.fsencode(file.path)}
     del columns["number"]
     return columns
 
@@ -112,7 +113,7 @@ def _columns(file: ImportFile) -> dict[str, Any]:
 def _file(row: ImportFileRow) -> ImportFile:
     return ImportFile(
         key=row.key,
-        path=row.path,
+        path=os.fsdecode(row.path),
         place=row.place,
         length=row.length,
         digest=row.digest,

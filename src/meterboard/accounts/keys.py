@@ -4,7 +4,7 @@ from datetime import timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from meterboard.accounts.database import Database
 from meterboard.accounts.organizations import organization_of
@@ -33,12 +33,15 @@ class Keys:
         lifetime: timedelta | None = None,
     ) -> str:
         """
-        A new key's secret, which can't be read again. Without an organisation the key is provider-wide, without a
-        `lifetime` it does not expire.
+        Returns a new key's secret, which can't be read again. Without an organisation the key is provider-wide, without
+        a `lifetime` it does not expire.
+
+        Keys that have expired are deleted: they are those of commands that were killed.
         """
         secret = PREFIX + token_urlsafe(32)
         now = self._clock.now()
         with self._database.transaction() as session:
+            session.execute(delete(KeyRow).where(KeyRow.expires_at <= now))
             session.add(
                 KeyRow(
                     organization_id=organization and organization.id,
@@ -60,11 +63,15 @@ class Keys:
                 row.expires_at = self._clock.now() + lifetime
 
     def revoke(self, secret: str) -> None:
-        """From now on the key opens nothing."""
+        """Makes a key unknown from now on. One with a lifetime is deleted: it was a command's, and no record of it is kept."""
         with self._database.transaction() as session:
             row = session.scalar(select(KeyRow).where(KeyRow.hash == digest(secret)))
-            if row is not None:
+            if row is None:
+                return
+            if row.expires_at is None:
                 row.revoked_at = self._clock.now()
+            else:
+                session.delete(row)
 
     def is_known(self, secret: str) -> bool:
         """Whether there is such a key, found in microseconds."""

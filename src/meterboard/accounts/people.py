@@ -17,12 +17,11 @@ from meterboard.accounts.tables import (
     SignInLinkRow,
 )
 from meterboard.clock import Clock
-from meterboard.domain.access import Role, Viewer
+from meterboard.domain.access import SESSION_LIFE, Role, Viewer
 from meterboard.domain.organization import Organization
 from meterboard.errors import InvalidParameter, Unauthenticated
 
 LINK_LIFE = timedelta(hours=24)
-SESSION_LIFE = timedelta(days=30)
 
 
 class People:

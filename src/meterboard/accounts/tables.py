@@ -125,7 +125,7 @@ class SessionRow(Base):
 class ImportFileRow(Base):
     """
     A log file that lines were imported from; see `domain.import_file`. `start` is the first of `beginnings`, empty for
-    a file that was shorter.
+    a file that was shorter. `path` is as the file system has it, which may not be UTF-8.
     """
 
     __tablename__ = "import_file"
@@ -136,7 +136,7 @@ class ImportFileRow(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str]
     organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
-    path: Mapped[str] = mapped_column(Text)
+    path: Mapped[bytes]
     place: Mapped[str | None]
     length: Mapped[int] = mapped_column(BigInteger)
     digest: Mapped[bytes]

@@ -5,13 +5,10 @@ from contextlib import suppress
 
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Send
 
-SEND_SECONDS = 30
-"""How long a caller may take to receive a piece of an answer. Longer holds memory and files for nobody's good."""
-
 
 async def while_connected(app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
     """
-    Runs a request that has no body; cancels it when the caller disconnects or no longer receives the answer.
+    Runs a request that has no body; cancels it when the caller disconnects.
 
     Not for requests that change something: those are carried out whether or not their caller waits.
     """
@@ -27,16 +24,12 @@ async def while_connected(app: ASGIApp, scope: HTTPScope, receive: Receive, send
         begun = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    async def send_in_time(message: Message) -> None:
+    async def send_and_note(message: Message) -> None:
         nonlocal is_complete
-        try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await send(message)
-        except TimeoutError:
-            raise asyncio.CancelledError from None
+        await send(message)
         is_complete = message["type"] == "http.response.body" and not message.get("more_body")
 
-    answering: asyncio.Task[None] = asyncio.create_task(app(scope, receive_nothing, send_in_time))  # type: ignore[arg-type]
+    answering: asyncio.Task[None] = asyncio.create_task(app(scope, receive_nothing, send_and_note))  # type: ignore[arg-type]
     leaving = asyncio.create_task(_wait_until_left(receive))
     try:
         await asyncio.wait([answering, leaving], return_when=asyncio.FIRST_COMPLETED)

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, Response, get
 
 from meterboard.api.auth import key_of
+from meterboard.domain.caller.ip import ip_or_none
 from meterboard.errors import Forbidden, NotFound
 from meterboard.service.access import Access
 from meterboard.service.jobs.health import Health
@@ -43,4 +44,5 @@ async def _check(request: Request[Any, Any, Any], access: Access, metrics_for: s
 def _is_local(request: Request[Any, Any, Any]) -> bool:
     if request.client is None or any(name in request.headers for name in FORWARDED):
         return False
-    return ip_address(request.client.host).is_loopback
+    host = ip_or_none(request.client.host)
+    return host is not None and ip_address(host).is_loopback

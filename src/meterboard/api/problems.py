@@ -1,66 +1,54 @@
-"""Errors as RFC 9457 problem details: the only place that knows which error is which HTTP status."""
+"""Errors as problem documents (RFC 9457)."""
 
 import logging
 import re
 from http import HTTPStatus
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import ParameterKwarg
 
 from meterboard import errors
+from meterboard.http.problem import MEDIA_TYPE, problem_document
+from meterboard.http.status import headers_of, is_logged, status_of
 
 log = logging.getLogger("meterboard.api")
 
-MEDIA_TYPE = "application/problem+json"
-
-STATUS: dict[type[errors.MeterboardError], int] = {
-    errors.UnreadableBody: 400,
-    errors.InvalidParameter: 400,
-    errors.Unauthenticated: 401,
-    errors.Forbidden: 403,
-    errors.NotFound: 404,
-    errors.TooSlow: 408,
-    errors.AlreadyExists: 409,
-    errors.TooLarge: 413,
-    errors.Overloaded: 503,
-    errors.StoreFailed: 503,
-}
-
 _MISSING = re.compile(r"Missing required query parameter '(?P<name>\w+)'")
-
-
-def status_of(error: errors.MeterboardError) -> int:
-    """The HTTP status of an error: that of its nearest ancestor in the table, else 500."""
-    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
 class Problem(NamedTuple):
     """An answer of `application/problem+json`."""
 
     status: int
+    detail: str
     body: bytes
     headers: dict[str, str]
 
 
 def problem_of(error: Exception) -> Problem:
-    """What was refused or failed, in the error's own words; a fault of ours is told in brief."""
+    """Returns the answer to an error, in its own words; to one that nothing foresaw, in brief."""
     if not isinstance(error, errors.MeterboardError):
         return problem(500, "InternalError", "Meterboard failed to answer. The server's log says why.")
     extra = {"parameter": error.parameter} if isinstance(error, errors.InvalidParameter) else {}
     found = problem(status_of(error), type(error).__name__, str(error), **extra)
-    if isinstance(error, errors.Unavailable):
-        found.headers["Retry-After"] = str(error.retry_after)
+    found.headers.update(headers_of(error))
     if isinstance(error, errors.Unauthenticated):
         found.headers["WWW-Authenticate"] = 'Bearer realm="meterboard"'
     return found
 
 
-def on_meterboard_error(_: Request[Any, Any, Any], error: errors.MeterboardError) -> Response[bytes]:
-    """As `problem_of`."""
+def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answers as `problem_of` does, and logs what failed here."""
+    log_failure(request.method, request.url.path, error)
     return _response(problem_of(error))
+
+
+def log_failure(method: str, path: str, error: Exception) -> None:
+    """Logs a request that failed here, with the traceback."""
+    if is_logged(error):
+        log.error("%s %s failed", method, path, exc_info=error)
 
 
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
@@ -108,22 +96,9 @@ def expected(request: Request[Any, Any, Any], name: str) -> str:
     return "one value"
 
 
-def on_anything_else(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """A fault of ours: logged in full, told in brief."""
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _response(problem_of(error))
-
-
 def problem(status: int, kind: str, detail: str, **extra: object) -> Problem:
-    """The answer of RFC 9457."""
-    body = {
-        "type": f"urn:meterboard:{kind}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        **extra,
-    }
-    return Problem(status, msgspec.json.encode(body), {})
+    """Returns a problem with no headers of its own."""
+    return Problem(status, detail, problem_document(status, kind, detail, **extra), {})
 
 
 def _response(found: Problem) -> Response[bytes]:

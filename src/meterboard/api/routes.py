@@ -8,10 +8,10 @@ from litestar.types import ExceptionHandlersMap
 from meterboard.api.auth import provide_key, provide_organization
 from meterboard.api.instance import instance
 from meterboard.api.metrics import metrics
-from meterboard.api.problems import on_anything_else, on_http_exception, on_meterboard_error
+from meterboard.api.problems import on_error, on_http_exception
 from meterboard.api.statistics.credits import credits, credits_returns
 from meterboard.api.statistics.events import events
-from meterboard.api.statistics.related import connections, values
+from meterboard.api.statistics.related import related, values
 from meterboard.api.statistics.statistics import (
     breakdown,
     flows,
@@ -22,12 +22,10 @@ from meterboard.api.statistics.statistics import (
     table,
 )
 from meterboard.api.statistics.verify import verification
-from meterboard.errors import MeterboardError
 
 PROBLEMS: ExceptionHandlersMap = {
-    MeterboardError: on_meterboard_error,
     HTTPException: on_http_exception,
-    Exception: on_anything_else,
+    Exception: on_error,
 }
 
 
@@ -35,7 +33,7 @@ def api() -> list[Router]:
     """Every address that answers in JSON, but for `POST /v1/events`, which is `meterboard.api.ingest.events.EventsApp`."""
     statistics = Router(
         "/v1/statistics",
-        route_handlers=[summary, breakdown, series, table, flows, integration_tasks, connections, values],
+        route_handlers=[summary, breakdown, series, table, flows, integration_tasks, related, values],
         dependencies={"asked": Provide(provide_asked)},
         tags=["Statistics"],
     )

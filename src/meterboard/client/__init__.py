@@ -1,4 +1,4 @@
-"""What the provider of an API installs beside it. Nothing here imports the server or anything outside Python."""
+"""The client that a provider of an API installs. Imports nothing of the server, and nothing outside the standard library."""
 
 from meterboard.client.allowance import AllowanceGuard, GuardStats
 from meterboard.client.asynchronous import AsyncMeter

@@ -1,8 +1,8 @@
 """
-Telling callers how many credits are left, and refusing their calls when none are.
+Reports how many credits are left to an API's callers, and refuses calls when none are.
 
-What is known is asked for in the background and never older than a second. While it is not known, calls are let through
-and counted as such: a meter that is away must not take the API with it.
+A background thread reads the allowance from Meterboard, so it is at most a second old. While it is unknown, calls are
+accepted and counted as unchecked: the API must work while Meterboard does not.
 """
 
 import json
@@ -10,19 +10,17 @@ import logging
 import os
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from threading import Event, Lock, Thread
-from time import monotonic
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
-from meterboard.client.transport import PROBLEM, NoAnswer, Transport
+from meterboard.client.timing import PollTiming
+from meterboard.client.transport import PROBLEM, NoResponse, Transport
 
 __all__ = ["PROBLEM", "Allowance", "AllowanceGuard", "GuardStats"]
 log = logging.getLogger("meterboard.client")
 
-MOST_AGE_SECONDS = 1.0
-EVERY_SECONDS = 0.5
-RESET_EVERY_SECONDS = 30.0
 WINDOW_SECONDS = 86_400
 POLICY = "credits"
 """The name of the quota policy in the RateLimit fields."""
@@ -30,7 +28,7 @@ EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
 
 class Allowance(NamedTuple):
-    """What an answer to a caller says. `refused`: it is to be 429 with this body."""
+    """The headers of a response. `refused`: its status is to be 429, and its body this one."""
 
     refused: bool
     headers: list[tuple[str, str]]
@@ -40,103 +38,115 @@ class Allowance(NamedTuple):
 
 @dataclass(frozen=True)
 class GuardStats:
-    """What a guard did in this process."""
+    """Counts of the calls that a guard checked in this process."""
 
     checked: int
-    """Calls that it was asked about."""
+    """Calls while the allowance was known."""
     refused: int
-    let_through: int
-    """Calls during which it was not known what is left, because Meterboard did not answer in time."""
+    """Those of them that were refused."""
+    unchecked: int
+    """Calls that were accepted while the allowance was unknown, because Meterboard did not respond in time."""
     last_error: str | None
 
 
 class AllowanceGuard:
     """
-    Knows what is left of one organisation's allowance.
+    Checks calls against the allowance of one organisation.
 
-    `headers`: `X-API-CREDITS-REMAINING`, and `RateLimit` and `RateLimit-Policy` as in draft-ietf-httpapi-ratelimit-headers-11.
+    Its headers are `X-API-CREDITS-REMAINING`, and `RateLimit` and `RateLimit-Policy` of
+    draft-ietf-httpapi-ratelimit-headers-11.
     """
 
-    def __init__(self, url: str, key: str, *, refuse: bool = False, timeout: float = 1.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        refuse: bool = False,
+        timeout: float = 1.0,
+        _timing: PollTiming = PollTiming(),  # noqa: B008  # it never changes
+    ) -> None:
         """
-        `key` is one of the organisation's own that may read. `refuse`: answer calls with 429 when nothing is left.
+        Starts to read the allowance.
 
-        Raises: ValueError: an argument that can't be right.
+        `key` is one of the organisation's own that may read. `refuse`: refuse calls with 429 when no credits are left.
+
+        Raises: ValueError: an invalid argument.
         """
+        self._timing = _timing
         self._refuse = refuse
         self._arguments = url, key, timeout
-        self._begin()
+        self._init_process()
         self._start()
         _guards.add(self)
 
-    def _begin(self) -> None:
+    def _init_process(self) -> None:
         self._transport = Transport(*self._arguments)
-        self._known: Allowance | None = None
-        self._known_at = -MOST_AGE_SECONDS
+        self._allowance: Allowance | None = None
+        self._read_at = -inf
         self._reset: datetime | None = None
-        self._reset_asked_at = -RESET_EVERY_SECONDS
-        self._end = Event()
+        self._reset_read_at = -inf
+        self._stopping = Event()
         self._thread: Thread | None = None
         self._counting = Lock()
-        self._checked = self._refused = self._let_through = 0
+        self._checked = self._refused = self._unchecked = 0
         self._last_error: str | None = None
 
     def _start(self) -> None:
-        self._thread = Thread(target=self._watch, name="meterboard-allowance", daemon=True)
+        self._thread = Thread(target=self._poll_until_stopped, name="meterboard-allowance", daemon=True)
         self._thread.start()
 
-    def now(self) -> Allowance | None:
-        """What to tell a caller; None when the allowance is unlimited, or not known at the moment."""
+    def check(self) -> Allowance | None:
+        """Counts a call, and returns what to tell its caller: None while the allowance is unlimited or unknown."""
         with self._counting:
-            self._checked += 1
             if self._thread is None:
                 self._start()
-            if monotonic() - self._known_at > MOST_AGE_SECONDS:
-                self._let_through += 1
+            if self._timing.monotonic() - self._read_at > self._timing.max_age_seconds:
+                self._unchecked += 1
                 return None
-            known = self._known
-            if known is not None and known.refused:
+            self._checked += 1
+            allowance = self._allowance
+            if allowance is not None and allowance.refused:
                 self._refused += 1
-            return known
+            return allowance
 
     @property
     def stats(self) -> GuardStats:
-        """What it did in this process."""
+        """Returns the counts of this process."""
         with self._counting:
-            return GuardStats(self._checked, self._refused, self._let_through, self._last_error)
+            return GuardStats(self._checked, self._refused, self._unchecked, self._last_error)
 
     def close(self) -> None:
-        """Stop asking."""
+        """Stops reading the allowance."""
         _guards.discard(self)
-        self._end.set()
+        self._stopping.set()
         if self._thread is not None:
             self._thread.join()
 
-    def _watch(self) -> None:
-        while not self._end.is_set():
-            asked_at = monotonic()
+    def _poll_until_stopped(self) -> None:
+        timing = self._timing
+        while not self._stopping.is_set():
+            began_at = timing.monotonic()
             try:
-                credits = self._ask("/v1/credits")
-                self._known = None if credits["allowance"] is None else self._told(credits)
-                self._known_at = asked_at
+                credits = self._read("/v1/credits")
+                self._allowance = None if credits["allowance"] is None else self._to_allowance(credits)
+                self._read_at = began_at
                 self._last_error = None
-            except (NoAnswer, ValueError, KeyError, TypeError) as error:
+            except (NoResponse, ValueError, KeyError, TypeError) as error:
                 if self._last_error is None:
-                    log.warning(
-                        "What is left of the allowance is not known, so calls are let through: %s", error
-                    )
+                    log.warning("The allowance is unknown, so calls are accepted unchecked: %s", error)
                 self._last_error = str(error)
-            self._end.wait(max(0.0, asked_at + EVERY_SECONDS - monotonic()))
+            self._stopping.wait(max(0.0, began_at + timing.poll_seconds - timing.monotonic()))
         self._transport.close()
 
-    def _ask(self, path: str) -> Any:
-        """Raises: NoAnswer: nobody answered, or refused. ValueError: not JSON."""
-        answer = self._transport.get(path)
-        if answer.status != 200:
-            raise NoAnswer(f"GET {path} was answered with {answer.status}")
-        return json.loads(answer.body)
+    def _read(self, path: str) -> Any:
+        """Returns the JSON at a path. Raises: NoResponse: none, or a refusal. ValueError: not JSON."""
+        response = self._transport.get(path)
+        if response.status != 200:
+            raise NoResponse(f"GET {path} returned status {response.status}")
+        return json.loads(response.body)
 
-    def _told(self, credits: dict[str, Any]) -> Allowance:
+    def _to_allowance(self, credits: dict[str, Any]) -> Allowance:
         unused = int(credits["unused"])
         unit = f'meterboard-unit="{POLICY}"'  # without it, the fields would count requests
         policy = f'"{POLICY}";q={int(credits["allowance"])};w={WINDOW_SECONDS};{unit}'
@@ -162,16 +172,18 @@ class AllowanceGuard:
 
     def _seconds_until_reset(self, now: datetime) -> int:
         """
-        Whole seconds until credits have come back, by Meterboard's clock; at least 1.
+        Returns the whole seconds until credits come back, by Meterboard's clock; at least 1.
 
-        Meterboard tells the hour in which the next ones do, so this is the end of that hour.
+        Meterboard reports the hour in which the next ones do, so this is the end of that hour.
         """
-        stale = monotonic() - self._reset_asked_at > RESET_EVERY_SECONDS
-        if stale or self._reset is None or self._reset <= now:
-            points = self._ask("/v1/credits/returns")["points"]
-            self._reset_asked_at = monotonic()
+        is_old = self._timing.monotonic() - self._reset_read_at > self._timing.reset_poll_seconds
+        if is_old or self._reset is None or self._reset <= now:
+            points = self._read("/v1/credits/returns")["points"]
+            self._reset_read_at = self._timing.monotonic()
             starts = [datetime.fromisoformat(point["start"]) for point in points]
-            first = next((at for at, point in enumerate(points) if point["credits"] > 0), len(points) - 1)
+            first = next(
+                (index for index, point in enumerate(points) if point["credits"] > 0), len(points) - 1
+            )
             self._reset = starts[min(first + 1, len(starts) - 1)]
         return max(1, int((self._reset - now).total_seconds()) + 1)
 
@@ -185,8 +197,8 @@ _guards: WeakSet[AllowanceGuard] = WeakSet()
 
 def _after_fork() -> None:
     for guard in list(_guards):
-        guard._transport.close()  # this process's end of it; the connection is the parent's
-        guard._begin()
+        guard._transport.close()  # this process's copy of the parent's connection
+        guard._init_process()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""The meter for asynchronous programs."""
+"""`AsyncMeter`, a meter for asynchronous programs."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from meterboard.client.meter import Meter, Stats
 
 
 class AsyncMeter:
-    """A `Meter` whose waiting is awaited. `record` waits for nothing, so it is called as it is."""
+    """A `Meter` with `flush` and `aclose` to await. `record` never blocks, so it is called without `await`."""
 
     def __init__(
         self,
@@ -20,23 +20,23 @@ class AsyncMeter:
         spool_bytes: int = 256_000_000,
         timeout: float = 10.0,
     ) -> None:
-        """See `Meter`. Raises: ValueError: an argument that can't be right."""
+        """Takes the arguments of `Meter`. Raises: ValueError: an invalid argument."""
         self._meter = Meter(url, key, spool=spool, spool_bytes=spool_bytes, timeout=timeout)
         self.record = self._meter.record
         self.record_encoded = self._meter.record_encoded
-        self.record_soon = self._meter.record_soon
+        self.record_batched = self._meter.record_batched
 
     @property
     def stats(self) -> Stats:
-        """What became of the events of this process."""
+        """Returns the counts of this process's events."""
         return self._meter.stats
 
     async def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until Meterboard has what was recorded before this; False when `timeout` seconds were not enough."""
+        """Waits until Meterboard has every event recorded before. Returns False after `timeout` seconds."""
         return await asyncio.to_thread(self._meter.flush, timeout)
 
     async def aclose(self, timeout: float = 5.0) -> None:
-        """Send what can be sent within `timeout` seconds, and stop. What is left stays in the spool."""
+        """Sends what it can within `timeout` seconds, and stops. Other events stay in the spool."""
         await asyncio.to_thread(self._meter.close, timeout)
 
     async def __aenter__(self) -> Self:

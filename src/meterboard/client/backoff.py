@@ -1,29 +1,29 @@
-"""How long to wait before trying again: longer each time, and never at the same moment as everybody else."""
+"""How long to wait before a retry: longer after each failure, and a random time, so that clients don't retry together."""
 
 from random import uniform
 
-FIRST_SECONDS = 0.5
-MOST_SECONDS = 30.0
-SLOW_SECONDS = 60.0
-"""Between tries when somebody has to mend something first, such as the key."""
+from meterboard.client.timing import Timing
 
 
 class Backoff:
-    """Exponential, with full jitter: a random time between nothing and a limit that doubles with each failure."""
+    """Exponential backoff with full jitter: a random time up to a limit that doubles with each failure."""
 
-    def __init__(self) -> None:
+    def __init__(self, timing: Timing = Timing()) -> None:  # noqa: B008  # it never changes
+        self._timing = timing
         self._failures = 0
 
-    def next(self, at_least: float = 0.0) -> float:
-        """Seconds to wait after one more failure; `at_least` is what Retry-After asked for."""
-        limit = min(MOST_SECONDS, FIRST_SECONDS * 2 ** min(self._failures, 16))
+    def next_delay(self, retry_after: float = 0.0) -> float:
+        """Returns the seconds to wait after one more failure, at least `retry_after`."""
+        doubled = self._timing.first_retry_seconds * 2 ** min(self._failures, 16)
         self._failures += 1
-        return at_least + uniform(0, limit)  # noqa: S311  # spreads load, keeps no secret
+        limit = min(self._timing.max_retry_seconds, doubled)
+        return retry_after + uniform(0, limit)  # noqa: S311  # spreads load, keeps no secret
 
-    def slow(self) -> float:
-        """Seconds to wait for somebody to mend something."""
-        return uniform(SLOW_SECONDS / 2, SLOW_SECONDS)  # noqa: S311
+    def refused_delay(self) -> float:
+        """Returns the seconds to wait after a refusal that lasts until a person fixes its cause."""
+        longest = self._timing.refused_retry_seconds
+        return uniform(longest / 2, longest)  # noqa: S311
 
     def reset(self) -> None:
-        """It worked."""
+        """Starts again with short waits, after a success."""
         self._failures = 0

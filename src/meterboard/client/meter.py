@@ -1,4 +1,4 @@
-"""What an API calls for each of its own calls: `meter.record(...)`."""
+"""`Meter`, which an API calls for each of its own calls: `meter.record(...)`."""
 
 import atexit
 import logging
@@ -7,62 +7,61 @@ from asyncio import get_running_loop
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from time import time_ns
 from types import TracebackType
 from typing import Never, Self, Unpack
 
-from meterboard.client.event import Mistake, Stamp, UsageEvent, encoded
+from meterboard.client.event import InvalidEvent, Stamper, UsageEvent, encode_fields
 from meterboard.client.sender import Sender
 from meterboard.client.spool.folder import Spool, default_folder
 from meterboard.client.spool.journal import Journal
+from meterboard.client.timing import Timing
 from meterboard.client.transport import Transport
 
 log = logging.getLogger("meterboard.client")
 
-GATHER_SECONDS = 0.2
-MOST_LOGGED_MISTAKES = 10
-MOST_TOGETHER = 64
+MAX_LOGGED_INVALID = 10
+MAX_BATCHED_CALLS = 64
 """Calls of a busy event loop that are recorded together."""
-BUSY_SECONDS = 0.005
+BATCH_SECONDS = 0.005
 """How long the first of them waits for the others."""
 
 
 @dataclass(frozen=True)
 class Stats:
     """
-    What became of the events of this process, as of now.
+    Counts of this process's events.
 
-    recorded + adopted = sent + duplicates + rejected + dropped + spooled + in_memory, whenever nothing is on its way.
+    recorded + recovered = sent + duplicates + rejected + dropped + spooled + in_memory, while no request is in progress.
     """
 
     recorded: int
-    """Events that `record` took."""
-    adopted: int
-    """Events that an earlier process left in the spool."""
+    """Events that `record` accepted."""
+    recovered: int
+    """Events of ended processes, found in the spool."""
     sent: int
-    """Accepted by Meterboard."""
+    """Events that Meterboard accepted."""
     duplicates: int
-    """Sent again, and recognised: their first answer was lost."""
+    """Events that Meterboard had already: the first response was lost."""
     rejected: int
-    """Refused by Meterboard one by one, for what is in them."""
+    """Events that Meterboard rejected because of their content."""
     dropped: int
-    """Lost: the spool had no room, the meter was closed, or Meterboard refused the whole request for good."""
-    mistakes: int
-    """Calls of `record` whose arguments can't be an event; not among `recorded`."""
+    """Lost events: the spool was full, the meter was closed, or Meterboard refused the request permanently."""
+    invalid: int
+    """Calls of `record` whose arguments were not a valid event; not among `recorded`."""
     spooled: int
-    """Waiting on disk."""
+    """Events that wait on disk."""
     in_memory: int
-    """Waiting in memory, since the disk takes no more."""
+    """Events that wait in memory, since the disk is full or can't be written to."""
     last_error: str | None
-    """What went wrong last, in a sentence."""
+    """A sentence about the latest error."""
 
 
 class Meter:
     """
-    Counts calls in Meterboard. Safe to use from any thread, and after a fork.
+    Records calls and sends them to Meterboard. Safe to use from any thread, and after a fork.
 
-    `record` takes microseconds, waits for nothing and raises nothing. What it took is on disk, survives the end of the
-    process by any means, and is sent by a thread in the background: at once, or when Meterboard is back.
+    `record` takes microseconds, never blocks and never raises. Recorded events are on disk, survive any end of the
+    process, and are sent by a background thread, at once or when Meterboard is available again.
     """
 
     def __init__(
@@ -73,144 +72,150 @@ class Meter:
         spool: str | os.PathLike[str] | None = None,
         spool_bytes: int = 256_000_000,
         timeout: float = 10.0,
+        _timing: Timing = Timing(),  # noqa: B008  # it never changes
     ) -> None:
         """
-        `url` is Meterboard's address, `key` one that may send events.
+        Opens the spool and starts the sending thread.
 
-        `spool` is a folder on a local disk that keeps events until Meterboard has them; processes may share it when
-        they send to the same organisation. Without it, a folder in the user's own state folder. `spool_bytes` bounds the
-        folder; past it the newest events are dropped. `timeout` is in seconds, for connecting and for an answer.
+        `url` is Meterboard's address, and `key` one that may send events. `spool` is a folder on a local disk that keeps
+        events until Meterboard has them; processes that send to the same organisation may share one. The default is a
+        folder of the user for this URL and key. `spool_bytes` limits its size: when it is full, new events are dropped.
+        `timeout` is in seconds, for connecting and for a response.
 
-        Raises: ValueError: an argument that can't be right.
+        Raises: ValueError: an invalid argument.
         """
         self.url, self.key, self.timeout = url, key, timeout
-        self._spool = Spool(Path(spool) if spool else default_folder(url, key), spool_bytes)
+        self._timing = _timing
+        self._spool = Spool(Path(spool) if spool else default_folder(url, key), spool_bytes, _timing.time_ns)
         self._closed = False
-        self._answered: deque[str] = deque()
-        self._begin()
-        self._journal.prepare()
+        self._pending: deque[str] = deque()
+        self._init_process()
+        self._journal.prepare_spare()
         self._sender.start()
-        _open.add(self)
+        _open_meters.add(self)
         atexit.register(self.close)
 
-    def _begin(self) -> None:
-        self._stamp = Stamp()
-        self._mistakes = 0
-        self._answered.clear()
+    def _init_process(self) -> None:
+        self._stamper = Stamper(self._timing.time_ns)
+        self._invalid = 0
+        self._pending.clear()
         self._journal = Journal(self._spool)
-        self._sender = Sender(self._journal, self._transport(), gather=GATHER_SECONDS)
+        self._sender = Sender(self._journal, self._transport(), self._timing)
 
     def _transport(self) -> Transport:
         return Transport(self.url, self.key, self.timeout)
 
     def record(self, *positional: Never, **event: Unpack[UsageEvent]) -> None:
         """
-        Count one call; the fields are those of a usage event, each by its name.
+        Records one call. The keyword arguments are the fields of a usage event.
 
-        A mistake in them is counted in `stats.mistakes` and logged. Text that is too long is cut.
+        Invalid arguments are counted in `stats.invalid` and logged. Text that is too long is truncated.
         """
         try:
             if positional:
-                raise Mistake(f"record takes no positional arguments, but got {positional[0]!r}.")
-            own = event.get("id") is None, event.get("time") is None
-            self._journal.write(self._stamp.line(encoded(event), id=own[0], time=own[1]))
+                raise InvalidEvent(f"record takes keyword arguments only, but got {positional[0]!r}.")
+            no_id, no_time = event.get("id") is None, event.get("time") is None
+            self._journal.write(self._stamper.stamp_partly(encode_fields(event), id=no_id, time=no_time))
             if not self._sender.awake:
                 self._sender.wake()
-        except Mistake as mistake:
-            self._tell(mistake)
+        except InvalidEvent as error:
+            self._count_invalid(error)
         except Exception:  # the caller's request matters more than its count
-            self._mistakes += 1
+            self._invalid += 1
             log.exception("A usage event could not be recorded")
 
     def record_encoded(self, fields: str) -> None:
-        """`record` for middleware, which encodes what many calls share only once: see `meterboard.client.event`."""
+        """
+        Records one call whose fields are encoded already, by `meterboard.client.event.encode_fields`.
+
+        For middleware, which encodes only once what many calls share.
+        """
         try:
-            self._journal.write(self._stamp.stamped(fields, time_ns()))
+            self._journal.write(self._stamper.stamp(fields))
             if not self._sender.awake:
                 self._sender.wake()
         except Exception:  # as in `record`
-            self._mistakes += 1
+            self._invalid += 1
             log.exception("A usage event could not be recorded")
 
-    def record_soon(self, fields: str) -> None:
+    def record_batched(self, fields: str) -> None:
         """
-        `record_encoded` at the end of the event loop's turn; if there is more than one call by then, some milliseconds
-        later, together with those that follow; at once where there is no loop.
+        Records one call like `record_encoded`, together with others of the event loop: each costs half as much then.
 
-        Calls that are recorded together cost half of what each costs by itself. `flush`, `stats` and `close` find them
-        recorded at any time.
+        A single call is recorded at the end of the event loop's current iteration, several ones 5 ms later, together with
+        those that follow. Without a loop, a call is recorded at once. `flush`, `stats` and `close` record what waits.
         """
-        answered = self._answered
-        answered.append(fields)
-        if len(answered) % MOST_TOGETHER == 1:  # and not only for the first, should a loop have ended
+        pending = self._pending
+        pending.append(fields)
+        if len(pending) % MAX_BATCHED_CALLS == 1:  # again at each multiple, in case a loop ended
             try:
                 get_running_loop().call_soon(self._record_unless_busy)
             except RuntimeError:  # another kind of loop, or none
-                self._record_answered()
+                self._record_pending()
 
     def _record_unless_busy(self) -> None:
-        if 1 < len(self._answered) < MOST_TOGETHER:
-            get_running_loop().call_later(BUSY_SECONDS, self._record_answered)
+        if 1 < len(self._pending) < MAX_BATCHED_CALLS:
+            get_running_loop().call_later(BATCH_SECONDS, self._record_pending)
         else:
-            self._record_answered()
+            self._record_pending()
 
-    def _record_answered(self) -> None:
-        answered, events = self._answered, []
+    def _record_pending(self) -> None:
+        pending, events = self._pending, []
         try:
-            while answered:
-                events.append(answered.popleft())
-        except IndexError:  # another thread took the last
+            while pending:
+                events.append(pending.popleft())
+        except IndexError:  # another thread took the last one
             pass
         try:
             if events:
-                self._journal.write_all(self._stamp.stamped_all(events, time_ns()), len(events))
+                self._journal.write_all(self._stamper.stamp_all(events), len(events))
                 if not self._sender.awake:
                     self._sender.wake()
         except Exception:  # as in `record`
-            self._mistakes += len(events)
+            self._invalid += len(events)
             log.exception("Usage events could not be recorded")
 
-    def _tell(self, mistake: Mistake) -> None:
-        self._mistakes += 1
-        if self._mistakes <= MOST_LOGGED_MISTAKES:
-            log.error("A usage event was not recorded: %s", mistake)
+    def _count_invalid(self, error: InvalidEvent) -> None:
+        self._invalid += 1
+        if self._invalid <= MAX_LOGGED_INVALID:
+            log.error("A usage event was not recorded: %s", error)
 
     @property
     def stats(self) -> Stats:
-        """What became of the events of this process."""
-        self._record_answered()
+        """Returns the counts of this process's events."""
+        self._record_pending()
         journal, sender = self._journal, self._sender
         return Stats(
             recorded=journal.recorded,
-            adopted=journal.adopted,
+            recovered=journal.recovered,
             sent=sender.sent,
             duplicates=sender.duplicates,
             rejected=sender.rejected,
             dropped=journal.dropped,
-            mistakes=self._mistakes,
+            invalid=self._invalid,
             spooled=journal.waiting(durable=True),
             in_memory=journal.waiting(durable=False),
-            last_error=sender.last_error or journal.trouble,
+            last_error=sender.last_error or journal.last_error,
         )
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until Meterboard has what was recorded before this; False when `timeout` seconds were not enough."""
-        self._record_answered()
-        return self._sender.wait(timeout)
+        """Waits until Meterboard has every event recorded before. Returns False after `timeout` seconds."""
+        self._record_pending()
+        return self._sender.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """
-        Send what can be sent within `timeout` seconds, and stop; happens by itself at the end of the process.
+        Sends what it can within `timeout` seconds, and stops. Called automatically at the end of the process.
 
-        What Meterboard does not take stays in the spool for the next process. What is recorded later is dropped.
+        Events that Meterboard does not accept stay in the spool for the next process. Events recorded later are dropped.
         """
         if self._closed:
             return
         self._closed = True
-        self._record_answered()
-        _open.discard(self)
+        self._record_pending()
+        _open_meters.discard(self)
         atexit.unregister(self.close)
-        self._sender.end(timeout)
+        self._sender.stop(timeout)
         self._journal.close()
 
     def __enter__(self) -> Self:
@@ -221,20 +226,20 @@ class Meter:
     ) -> None:
         self.close()
 
-    def _forked(self) -> None:
-        """In a forked child: the parent sends what it recorded; here everything starts anew."""
+    def _restart_in_child(self) -> None:
+        """Starts with no events in a forked child: the parent sends its own."""
         self._journal.release()
         self._sender.release()
-        self._begin()
-        self._sender.awake = False  # its thread starts with the first event, since most children record none
+        self._init_process()
+        self._sender.awake = False  # the first event starts the thread, since most children record none
 
 
-_open: set[Meter] = set()
+_open_meters: set[Meter] = set()
 
 
 def _after_fork() -> None:
-    for meter in list(_open):
-        meter._forked()
+    for meter in list(_open_meters):
+        meter._restart_in_child()
 
 
 if hasattr(os, "register_at_fork"):

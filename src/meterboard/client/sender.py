@@ -1,187 +1,182 @@
-"""The thread that sends: gathers for a moment, sends batches, and keeps what was not acknowledged for another try."""
+"""The sending thread: collects events into batches, sends them, and keeps what Meterboard has not acknowledged."""
 
 import json
 import logging
 from threading import Condition, Event, Lock, Thread
-from time import monotonic
 
 from meterboard.client.backoff import Backoff
 from meterboard.client.spool.journal import Journal
 from meterboard.client.spool.segment import Batch
-from meterboard.client.transport import PROBLEM, Answer, NoAnswer, Transport
+from meterboard.client.timing import Timing
+from meterboard.client.transport import PROBLEM, NoResponse, Response, Transport
 
 log = logging.getLogger("meterboard.client")
 
 PATH = "/v1/events"
-MOST_BYTES = 250_000
-"""Of events in one request: about a thousand of them."""
-SYNC_SECONDS = 1.0
-ADOPT_SECONDS = 10.0
-"""How often to look for what other processes left in the spool."""
-PASSING = (408, 425, 429, 500, 502, 503, 504)
-"""Answers that pass by themselves. Every other refusal is somebody's to mend: the key, the address, a proxy."""
+MAX_BATCH_BYTES = 250_000
+"""Events in one request: about a thousand."""
+TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
+"""Statuses that a later retry may not get. Any other refusal lasts until a person fixes the key, the URL or a proxy."""
 
 
 class Sender:
-    """Takes batches out of the journal. `awake`: it need not be told that something was recorded."""
+    """Sends the journal's events in a thread. `awake`: the thread finds new events without a call of `wake`."""
 
-    def __init__(self, journal: Journal, transport: Transport, *, gather: float) -> None:
-        """`gather` is in seconds: how long to wait after a first event for more of them."""
+    def __init__(self, journal: Journal, transport: Transport, timing: Timing) -> None:
         self._journal = journal
         self._transport = transport
-        self._gather = gather
-        self._backoff = Backoff()
+        self._timing = timing
+        self._backoff = Backoff(timing)
         self._wake = Event()
-        self._hurry = Event()
+        self._flush = Event()
         self._settled = Condition()
-        self._end = Event()
-        self._held_until = 0.0
+        self._stopping = Event()
+        self._retry_after_until = 0.0
         self._starting = Lock()
-        self._most = MOST_BYTES
-        self._adopt_at = 0.0
+        self._max_bytes = MAX_BATCH_BYTES
+        self._recover_at = 0.0
         self._thread: Thread | None = None
         self.awake = True
         self.sent = 0
         self.duplicates = 0
         self.rejected = 0
         self.last_error: str | None = None
-        self._failing = False
+        self._is_failing = False
 
     def start(self) -> None:
-        """Raises: RuntimeError: no thread can be started any more."""
+        """Starts the thread. Raises: RuntimeError: no thread can be started any more."""
         self._thread = Thread(target=self._run, name="meterboard", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
-        """Something was recorded while it slept, or before it was started in this process."""
+        """Wakes the thread after an event was recorded; starts it in a forked child."""
         if self._thread is None and self._starting.acquire(blocking=False):
             try:
                 self.start()
-            except (
-                RuntimeError
-            ) as error:  # the process is ending: what is in the spool is sent by another one
+            except RuntimeError as error:  # the process is ending; another one sends what is in the spool
                 self.last_error = f"No thread can be started to send usage events: {error}."
                 self._starting.release()
                 return
         self.awake = True
         self._wake.set()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until everything that is written now is settled; False when it took too long."""
+    def flush(self, timeout: float) -> bool:
+        """Waits until everything written before is settled. Returns False after `timeout` seconds."""
         written = self._journal.written()
-        self._hurry.set()
+        self._flush.set()
         self._wake.set()
         with self._settled:
             return self._settled.wait_for(
-                lambda: all(segment.done >= events for segment, events in written), seconds
+                lambda: all(segment.done >= events for segment, events in written), timeout
             )
 
-    def end(self, seconds: float) -> None:
-        """Send what can be sent in this time, stopping at the first failure; then stop the thread."""
-        self._end.set()
-        self._hurry.set()
+    def stop(self, timeout: float) -> None:
+        """Sends what it can within `timeout` seconds, until a first failure, and stops the thread."""
+        self._stopping.set()
+        self._flush.set()
         self._wake.set()
         if self._thread is not None and self._thread.is_alive():
-            self._thread.join(seconds)
+            self._thread.join(timeout)
 
     def release(self) -> None:
-        """Close this process's end of the connection in a forked child, where it is the parent's."""
+        """Closes this process's copy of the connection, in a forked child. It stays open in the parent."""
         self._transport.close()
 
     def _run(self) -> None:
-        going = True
-        while going:
+        is_running = True
+        while is_running:
             try:
-                going = self._pass()
-            except Exception:  # whatever it was, the next events must still be sent
+                is_running = self._send_waiting()
+            except Exception:  # later events must still be sent
                 log.exception("Sending usage events failed")
-                self._pause(self._backoff.slow())
-                going = not self._end.is_set()
+                self._pause(self._backoff.refused_delay())
+                is_running = not self._stopping.is_set()
         self._transport.close()
 
-    def _pass(self) -> bool:
-        """One round: sleep until there is something, send it all. False at the end."""
+    def _send_waiting(self) -> bool:
+        """Waits for events and sends them all. Returns False when the thread is to end."""
         self.awake = False
-        self._tidy()
+        self._maintain()
         if self._journal.empty:
-            if self._end.is_set():
+            if self._stopping.is_set():
                 return False
-            self._wake.wait(ADOPT_SECONDS)
+            self._wake.wait(self._timing.recovery_seconds)
         self._wake.clear()
         self.awake = True
-        if not self._end.is_set():
-            self._hurry.wait(self._gather)
-        self._hurry.clear()
-        while (batch := self._journal.next(self._most)) is not None:
-            full = len(batch.data) > self._most // 2
-            wait = self._send(batch)
-            if wait is not None:
-                if self._end.is_set():
+        if not self._stopping.is_set():
+            self._flush.wait(self._timing.linger_seconds)
+        self._flush.clear()
+        while (batch := self._journal.next(self._max_bytes)) is not None:
+            is_full = len(batch.data) > self._max_bytes // 2
+            delay = self._send(batch)
+            if delay is not None:
+                if self._stopping.is_set():
                     return False
-                self._pause(wait)
-            elif not full and not self._end.is_set():
-                break  # what came meanwhile is gathered first: many small requests would cost more than they bring
-            self._tidy()
+                self._pause(delay)
+            elif not is_full and not self._stopping.is_set():
+                break  # collects newer events first: many small requests would cost more
+            self._maintain()
         return True
 
-    def _tidy(self) -> None:
-        self._journal.prepare()
-        self._journal.tell_drops()
-        if monotonic() >= self._adopt_at:
-            self._journal.adopt()
-            self._adopt_at = monotonic() + ADOPT_SECONDS
+    def _maintain(self) -> None:
+        self._journal.prepare_spare()
+        self._journal.log_drops()
+        if self._timing.monotonic() >= self._recover_at:
+            self._journal.recover()
+            self._recover_at = self._timing.monotonic() + self._timing.recovery_seconds
 
     def _pause(self, seconds: float) -> None:
-        """Wait before another try; meanwhile bring to the disk what has to wait. A flush cuts it short."""
-        until = monotonic() + seconds
-        while not self._end.is_set() and (now := monotonic()) < until:
-            asked_to_wait = now < self._held_until  # by Retry-After, which not even a flush cuts short
-            if self._hurry.is_set() and not asked_to_wait:
+        """Waits before a retry, and flushes waiting events to the disk meanwhile. A call of `flush` ends it."""
+        until = self._timing.monotonic() + seconds
+        while not self._stopping.is_set() and (now := self._timing.monotonic()) < until:
+            is_asked_to_wait = now < self._retry_after_until  # which a flush does not end
+            if self._flush.is_set() and not is_asked_to_wait:
                 break
             self._journal.sync()
-            self._tidy()
-            (self._end if asked_to_wait else self._hurry).wait(min(SYNC_SECONDS, until - now))
-        self._hurry.clear()
+            self._maintain()
+            end = self._stopping if is_asked_to_wait else self._flush
+            end.wait(min(self._timing.sync_seconds, until - now))
+        self._flush.clear()
 
     def _send(self, batch: Batch) -> float | None:
-        """Send a batch. Answers the seconds to wait before another try, None when there is nothing to wait for."""
+        """Sends a batch. Returns the seconds to wait before a retry, or None when there is nothing to retry."""
         if not batch.events:
             self._settle(batch)
             return None
         try:
-            answer = self._transport.post(PATH, batch.body)
-        except NoAnswer as error:
-            self._failed(f"Meterboard does not answer: {error}")
-            return self._backoff.next()
-        if answer.status == 202 and self._received(batch, answer):
+            response = self._transport.post(PATH, batch.body)
+        except NoResponse as error:
+            self._note_failure(f"Meterboard does not respond: {error}")
+            return self._backoff.next_delay()
+        if response.status == 202 and self._apply_receipt(batch, response):
             self._backoff.reset()
-            self._most = min(MOST_BYTES, self._most * 2)
-            self._worked()
+            self._max_bytes = min(MAX_BATCH_BYTES, self._max_bytes * 2)
+            self._note_success()
             return None
-        if answer.status == 413 or (answer.status == 400 and answer.content_type == PROBLEM):
-            return self._divide(batch, answer)
-        self._failed(f"Meterboard refused: {_detail(answer)}")
-        self._held_until = monotonic() + answer.retry_after
-        if answer.status in PASSING:
-            return self._backoff.next(answer.retry_after)
-        return max(answer.retry_after, self._backoff.slow())
+        if response.status == 413 or (response.status == 400 and response.content_type == PROBLEM):
+            return self._split(batch, response)
+        self._note_failure(f"Meterboard refused: {_detail(response)}")
+        self._retry_after_until = self._timing.monotonic() + response.retry_after
+        if response.status in TEMPORARY:
+            return self._backoff.next_delay(response.retry_after)
+        return max(response.retry_after, self._backoff.refused_delay())
 
-    def _received(self, batch: Batch, answer: Answer) -> bool:
-        """Count what became of a batch; False when this is no answer of Meterboard's."""
+    def _apply_receipt(self, batch: Batch, response: Response) -> bool:
+        """Counts a batch by Meterboard's receipt. Returns False for a response that is not one."""
         try:
-            receipt = json.loads(answer.body)
+            receipt = json.loads(response.body)
             accepted, duplicates = int(receipt["accepted"]), int(receipt["duplicates"])
             refused = {int(each["index"]): each for each in receipt["rejected"]}
         except (ValueError, KeyError, TypeError):
             return False
         if accepted + duplicates + len(refused) != batch.events:
             return False
-        ahead = [index for index, each in refused.items() if each.get("code") == "in_future"]
-        # Nothing was called later than now: the clock here was ahead, and Meterboard's own is taken instead.
-        if ahead:
+        in_future = [index for index, each in refused.items() if each.get("code") == "in_future"]
+        # No call is later than now: this clock is ahead, so Meterboard's own is used instead.
+        if in_future:
             lines = batch.lines
-            self._journal.rewrite([_without_time(lines[index]) for index in ahead])
-        rejected = [each for index, each in refused.items() if index not in ahead]
+            self._journal.rewrite([_without_time(lines[index]) for index in in_future])
+        rejected = [each for index, each in refused.items() if index not in in_future]
         if rejected:
             log.error(
                 "Meterboard rejected %d of %d usage events, which will not be counted; the first: %s",
@@ -196,13 +191,13 @@ class Sender:
         self._settle(batch)
         return True
 
-    def _divide(self, batch: Batch, answer: Answer) -> float | None:
-        """Send less at once; a single event that is refused for good is dropped."""
+    def _split(self, batch: Batch, response: Response) -> float | None:
+        """Halves the next batch after a permanent refusal; drops an event that is refused alone."""
         if batch.events > 1:
-            self._most = len(batch.data) // 2
+            self._max_bytes = len(batch.data) // 2
             return None
-        self._failed(f"Meterboard refused an event for good: {_detail(answer)}")
-        self._journal.drop(1, _detail(answer).rstrip("."))
+        self._note_failure(f"Meterboard refused an event permanently: {_detail(response)}")
+        self._journal.drop(1, _detail(response).rstrip("."))
         self._settle(batch)
         return None
 
@@ -211,28 +206,28 @@ class Sender:
         with self._settled:
             self._settled.notify_all()
 
-    def _failed(self, why: str) -> None:
-        self.last_error = why
-        if not self._failing:
-            log.warning("%s Usage events are kept and sent later.", why if why.endswith(".") else f"{why}.")
-        self._failing = True
+    def _note_failure(self, reason: str) -> None:
+        self.last_error = reason
+        if not self._is_failing:
+            log.warning("%s Usage events are kept and sent later.", f"{reason.rstrip('.')}.")
+        self._is_failing = True
 
-    def _worked(self) -> None:
-        if self._failing:
-            log.info("Meterboard takes usage events again.")
-        self._failing = False
+    def _note_success(self) -> None:
+        if self._is_failing:
+            log.info("Meterboard accepts usage events again.")
+        self._is_failing = False
 
 
 def _without_time(line: bytes) -> bytes:
     event = json.loads(line)
     event.pop("time", None)
-    # Not escaped, so that it gets no longer; a spool of an earlier version may hold unpaired surrogates.
+    # Not escaped, so that it gets no longer; a spool of an earlier version may have unpaired surrogates.
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-def _detail(answer: Answer) -> str:
-    """The sentence of a problem, else the status."""
+def _detail(response: Response) -> str:
+    """Returns the status, and the detail if the response is a problem of Meterboard's."""
     try:
-        return f"{answer.status}, {json.loads(answer.body)['detail']}"
+        return f"{response.status}, {json.loads(response.body)['detail']}"
     except (ValueError, KeyError, TypeError):
-        return f"status {answer.status} without Meterboard's explanation"
+        return f"status {response.status} without Meterboard's explanation"

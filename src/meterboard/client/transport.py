@@ -1,4 +1,4 @@
-"""HTTP to Meterboard over one kept connection, with the standard library alone."""
+"""HTTP to Meterboard over one persistent connection, with the standard library alone."""
 
 import contextlib
 import http.client
@@ -8,16 +8,16 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 PROBLEM = "application/problem+json"
-MOST_RETRY_AFTER = 3600.0
-"""Seconds. A longer wait than this is taken for a mistake of whatever stands in between."""
+MAX_RETRY_AFTER_SECONDS = 3600.0
+"""A longer `Retry-After` is an error of a proxy in between."""
 
 
-class NoAnswer(Exception):
-    """Meterboard could not be reached, or did not answer in time."""
+class NoResponse(Exception):
+    """Meterboard could not be reached, or did not respond in time."""
 
 
-class Answer(NamedTuple):
-    """`retry_after` is in seconds, 0 when the answer did not say."""
+class Response(NamedTuple):
+    """A response of Meterboard, or of a proxy. `retry_after` is in seconds, 0 without that header."""
 
     status: int
     content_type: str
@@ -26,64 +26,75 @@ class Answer(NamedTuple):
 
 
 class Transport:
-    """One connection, used by one thread."""
+    """One connection, for one thread."""
 
     def __init__(self, url: str, key: str, timeout: float) -> None:
         """
-        `timeout` is in seconds, for connecting and for each piece of an answer.
+        `timeout` is in seconds, for connecting and for each part of a response.
 
-        Raises: ValueError: the address or the key can't be one.
+        Raises: ValueError: an invalid URL or key.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"url is {url!r}: expected an address such as https://usage.example.com.")
+            raise ValueError(f"url is {url!r}: expected a URL such as https://usage.example.com.")
         if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise ValueError("key is not a key: make one with: meterboard key create ORG --scope ingest")
+            raise ValueError("key is not valid: create one with: meterboard key create ORG --scope ingest")
+        self._timeout = timeout
         connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = connect(parts.hostname, parts.port, timeout=timeout)
         self._path = parts.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}", "User-Agent": "meterboard-client"}
 
-    def post(self, path: str, body: bytes) -> Answer:
-        """Raises: NoAnswer."""
-        return self._ask("POST", path, body)
+    def post(self, path: str, body: bytes) -> Response:
+        """Sends a body and returns the response. Raises: NoResponse."""
+        return self._request("POST", path, body)
 
-    def get(self, path: str) -> Answer:
-        """Raises: NoAnswer."""
-        return self._ask("GET", path, None)
+    def get(self, path: str) -> Response:
+        """Returns the response to a GET. Raises: NoResponse."""
+        return self._request("GET", path, None)
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Answer:
+    def _request(self, method: str, path: str, body: bytes | None) -> Response:
         headers = self._headers | ({"Content-Type": "application/json"} if body else {})
-        kept = self._connection.sock is not None
+        is_reused = self._connection.sock is not None
         try:
             return self._once(method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            # A kept connection may have been closed by the other side while it was idle: that says nothing yet.
-            if not kept or isinstance(error, TimeoutError):
-                raise NoAnswer(f"{type(error).__name__}: {error}") from error
+            # The other side may have closed an idle connection: that alone is no failure.
+            if not is_reused or isinstance(error, TimeoutError):
+                raise NoResponse(f"{type(error).__name__}: {error}") from error
         try:
             return self._once(method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise NoAnswer(f"{type(error).__name__}: {error}") from error
+            raise NoResponse(f"{type(error).__name__}: {error}") from error
 
-    def _once(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+    def _once(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Response:
+        return self._read(self._send(method, path, body, headers))
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
         self._connection.request(method, self._path + path, body, headers)
-        answer = self._connection.getresponse()
-        content = answer.read()
-        content_type = (answer.getheader("Content-Type") or "").partition(";")[0].strip().lower()
-        return Answer(
-            answer.status, content_type, content, _seconds(answer.getheader("Retry-After"), datetime.now(UTC))
+        return self._connection.getresponse()
+
+    def _read(self, response: http.client.HTTPResponse) -> Response:
+        content = response.read()
+        content_type = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
+        return Response(
+            response.status,
+            content_type,
+            content,
+            _seconds(response.getheader("Retry-After"), datetime.now(UTC)),
         )
 
     def close(self) -> None:
-        """Close the connection; the next request opens another."""
+        """Closes the connection. The next request opens another."""
         self._connection.close()
 
 
 def _seconds(retry_after: str | None, now: datetime) -> float:
-    """Seconds that a Retry-After header asks for, given as a number or as a date."""
+    """Returns the seconds of a Retry-After header, which has a number or a date."""
     if not retry_after:
         return 0.0
     seconds = 0.0
@@ -92,4 +103,4 @@ def _seconds(retry_after: str | None, now: datetime) -> float:
             seconds = float(retry_after)
         else:
             seconds = (parsedate_to_datetime(retry_after) - now).total_seconds()
-    return min(max(seconds, 0.0), MOST_RETRY_AFTER)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)

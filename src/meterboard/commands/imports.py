@@ -2,18 +2,17 @@
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
-from meterboard.commands.base import data_option, open_accounts
+from meterboard.commands.host.accounts import open_accounts
 from meterboard.commands.host.following import deliver_while_following
-from meterboard.commands.host.running import open_services, passing_key
+from meterboard.commands.host.host import open_host
+from meterboard.commands.options import data_option
 from meterboard.domain.dimensions import parse_dimensions, parse_sources
-from meterboard.domain.organization import Organization
-from meterboard.importers.delivery import Delivery, calls_to_meter, calls_to_server
 from meterboard.importers.following import Following
 from meterboard.importers.formats.named import NAMES
 from meterboard.importers.formats.times import read_zone
@@ -21,8 +20,7 @@ from meterboard.importers.imports import Import, import_files
 from meterboard.importers.reading.fields import FIELDS, read_mapping
 from meterboard.importers.sources import STANDARD_INPUT
 from meterboard.importers.tally import Tally
-from meterboard.network.running_server import address_of_running
-from meterboard.settings import read_settings
+from meterboard.settings import Settings, read_settings
 
 
 @click.command("import")
@@ -79,10 +77,7 @@ def import_calls(
     FILE may be a pattern such as 'access.log*', or - for standard input. May be run again and while the server runs;
     counts nothing twice.
     """
-    settings = read_settings(data)
-    dimensions = parse_dimensions(settings.dimensions)
-    in_logs = parse_sources("dimension_fields", settings.dimension_fields, dimensions)
-    mapping = read_mapping([*(f"{name}={source}" for name, source in in_logs.items()), *fields], dimensions)
+    mapping, own = _mapping(read_settings(data), fields)
     if follow and (len(files) > 1 or files[0] == STANDARD_INPUT):
         raise click.UsageError("--follow takes one file. Run the command once for each.")
     if follow and source is not None:
@@ -92,17 +87,30 @@ def import_calls(
         accounts = stack.enter_context(open_accounts(data))
         owner = accounts.organizations.named(organization)
         if following is not None:
-            delivery = stack.enter_context(deliver_while_following(data, accounts, owner, following))
+            delivery = stack.enter_context(deliver_while_following(data, owner, following))
             signal.signal(signal.SIGINT, lambda *_: following.stop())
             signal.signal(signal.SIGTERM, lambda *_: following.stop())
         else:
-            delivery = stack.enter_context(_delivery(data, owner))
+            host = stack.enter_context(open_host(data, "import"))
+            delivery = stack.enter_context(host.bulk_import(owner))
         kept = stack.enter_context(rejects.open("wb")) if rejects else None
-        asked = Import(files, form, mapping, kept, read_zone(zone), source, own=dimensions.own_names)
+        asked = Import(files, form, mapping, kept, read_zone(zone), source, own=own)
         tally = import_files(asked, accounts.import_files.of(owner.id), delivery, sys.stderr, following)
     click.echo(tally.in_words())
     if tally.is_unreadable:
         raise click.ClickException(_advice(tally, form))
+
+
+def _mapping(settings: Settings, fields: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """
+    Returns where fields are, by the settings and by the options, which win; and the names of own dimensions.
+
+    Raises: InvalidParameter: an option is not understood.
+    """
+    dimensions = parse_dimensions(settings.dimensions)
+    usual = parse_sources("dimension_fields", settings.dimension_fields, dimensions)
+    options = [*(f"{name}={source}" for name, source in usual.items()), *fields]
+    return read_mapping(options, dimensions), dimensions.own_names
 
 
 def _advice(tally: Tally, form: str | None) -> str:
@@ -113,17 +121,3 @@ def _advice(tally: Tally, form: str | None) -> str:
         f"None of the lines could be read: the format was guessed as {guessed}. Say which it is with --format: "
         f"one of {', '.join(NAMES)}, or the server's own in quotes."
     )
-
-
-@contextmanager
-def _delivery(data: Path, organization: Organization) -> Iterator[Delivery]:
-    """To the running server when there is one, since one process alone can hold the usage store."""
-    address = address_of_running(data)
-    if address:
-        with passing_key(data, organization, "import", "ingest") as secret:
-            yield calls_to_server(address, secret)
-        return
-    with open_services(data) as services:
-        schedule = services.schedules.of(organization.schedule)
-        yield calls_to_meter(services.ingest, services.refresh, organization, schedule)
-        services.refresh.now()

@@ -3,21 +3,26 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 import click
 
-from meterboard.commands.base import OneLineErrors, data_option, is_name, open_accounts, quoted
+from meterboard.commands.errors import OneLineErrors
+from meterboard.commands.host.accounts import open_accounts
+from meterboard.commands.host.host import open_host
+from meterboard.commands.options import data_option
 from meterboard.domain.access import KEY_SCOPES, ROLES, KeyScope, Role
 from meterboard.domain.allowance import Allowance
 from meterboard.domain.organization import Organization
 from meterboard.errors import InvalidParameter, ScheduleError
-from meterboard.network.running_server import address_of_running, http_address, sign_in_address
-from meterboard.schedule.builtin import builtin_schedule
+from meterboard.network.running_server import sign_in_address
+from meterboard.schedule.builtin import builtin_schedule, is_file_name
 from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
 from meterboard.schedule.plan import allowances
 from meterboard.services import Accounts
 from meterboard.settings import read_settings
+from meterboard.wording import counted
 
 EVERYONE = "*"
 DEFAULT_SCHEDULE = "one-per-call"
@@ -80,12 +85,12 @@ class Allowed(NamedTuple):
 def _schedule_of(accounts: Accounts, organization: Organization, name: str) -> CreditSchedule:
     """The schedule that an organisation brought along if it is called so, else the one that comes with Meterboard."""
     own = accounts.organizations.own_schedule_text(organization, name)
-    return builtin_schedule(name) if own is None else read_schedule(own)
+    return builtin_schedule(name) if own is None else read_schedule(own, stored=True)
 
 
 def _in_words(allowed: int | Sequence[Allowance] | None) -> str:
     credits = allowed if allowed is None or isinstance(allowed, int) else allowed[-1].credits
-    return "unlimited credits" if credits is None else f"{credits:,} credits"
+    return "unlimited credits" if credits is None else counted(credits, "credit")
 
 
 @click.group(cls=OneLineErrors)
@@ -118,12 +123,12 @@ def org_create(
     allowed = Allowed(allowance, plan, licenses, add_on).credits(builtin_schedule)
     schedule = schedule or (plan.partition("/")[0] if plan else DEFAULT_SCHEDULE)
     _check_schedule(name, schedule)
-    with open_accounts(data, make=True) as accounts:
+    with open_accounts(data, create=True) as accounts:
         accounts.organizations.create(name, allowance=allowed, time_zone=time_zone, schedule=schedule)
     click.echo(
         f"Created {name}: {_in_words(allowed)} in 24 hours, days of {time_zone}, prices of {schedule}."
     )
-    click.echo(f"Next, make a key for it: meterboard key create {quoted(name)}")
+    click.echo(f"Next, make a key for it: meterboard key create {quote(name)}")
 
 
 def _check_schedule(organization: str, schedule: str) -> None:
@@ -131,10 +136,10 @@ def _check_schedule(organization: str, schedule: str) -> None:
     try:
         builtin_schedule(schedule)
     except ScheduleError as error:
-        if Path(schedule).is_file() or not is_name(schedule):
+        if Path(schedule).is_file() or is_file_name(schedule):
             raise ScheduleError(
                 f"--schedule takes a schedule that comes with Meterboard, not a file. Create the organisation without "
-                f"it, then: meterboard schedule use {quoted(organization)} {quoted(schedule)}"
+                f"it, then: meterboard schedule use {quote(organization)} {quote(schedule)}"
             ) from error
         raise
 
@@ -221,5 +226,5 @@ def user_create(organization: str, email: str, role: Role, data: Path) -> None:
     settings = read_settings(data)
     with open_accounts(data) as accounts:
         link = accounts.people.add(accounts.organizations.named(organization), email, role=role)
-    address = settings.public_url or address_of_running(data) or http_address(settings.host, settings.port)
-    click.echo(sign_in_address(address, link))
+    with open_host(data, "user") as host:
+        click.echo(sign_in_address(settings.public_url or host.address, link))

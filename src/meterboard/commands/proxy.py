@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from meterboard.client import Meter
-from meterboard.client.transport import Answer, Transport
-from meterboard.commands.base import data_option, open_accounts
-from meterboard.commands.host.running import passing_key
+from meterboard.client.transport import Transport
+from meterboard.commands.host.accounts import open_accounts
+from meterboard.commands.host.keys import temporary_keys
+from meterboard.commands.host.transport import FolderTransport
+from meterboard.commands.options import data_option
 from meterboard.data_folder import prepare_folder
 from meterboard.errors import SettingError
-from meterboard.network.running_server import address_of, connection_to_running, free_port, http_address
+from meterboard.network.running_server import address_of, free_port, http_address
 from meterboard.proxy.app import ProxyApp
 from meterboard.proxy.identity import Applications, fingerprint_secret
 from meterboard.proxy.run import run_proxy
@@ -115,8 +117,8 @@ def _meter(data: Path, name: str | None, server: str | None, key: str | None) ->
         organization = accounts.organizations.named(name)
     spool = data / SPOOL / str(organization.id)
     with (
-        passing_key(data, organization, "proxy", "ingest") as secret,
-        _closing(FolderMeter(data, secret, spool=spool)) as meter,
+        temporary_keys(data, "proxy") as keys,
+        _closing(FolderMeter(data, keys.secret(organization, "ingest"), spool=spool)) as meter,
     ):
         yield meter
 
@@ -131,22 +133,6 @@ class FolderMeter(Meter):
 
     def _transport(self) -> Transport:
         return FolderTransport(self._data, self.key, self.timeout)
-
-
-class FolderTransport(Transport):
-    """A connection to the server that holds a data folder. The key goes to no other: see `connection_to_running`."""
-
-    def __init__(self, data: Path, key: str, timeout: float) -> None:
-        super().__init__("http://127.0.0.1", key, timeout)
-        self._data = data
-
-    def _once(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-        if self._connection.sock is None:
-            connection = connection_to_running(self._data)
-            if connection is None:
-                raise ConnectionError(f"no server runs on the folder {self._data}")
-            self._connection = connection
-        return super()._once(method, path, body, headers)
 
 
 @contextmanager

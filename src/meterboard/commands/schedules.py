@@ -5,13 +5,15 @@ from pathlib import Path
 import click
 
 from meterboard.clock import SystemClock
-from meterboard.commands.base import OneLineErrors, data_option, is_name, open_accounts
+from meterboard.commands.errors import OneLineErrors
+from meterboard.commands.host.accounts import open_accounts
+from meterboard.commands.options import data_option
 from meterboard.domain.period import micros
-from meterboard.errors import InvalidParameter, NotFound
+from meterboard.errors import FileError, InvalidParameter
 from meterboard.importers.zoho_apis import schedule_of_apis
-from meterboard.schedule.builtin import builtin_schedule, builtin_text
+from meterboard.schedule.builtin import builtin_schedule, builtin_text, is_file_name
 from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
-from meterboard.schedule.price import Call
+from meterboard.schedule.price import PricedCall
 from meterboard.schedule.reason import NO_PRICE, bounds_in_words, conditions_in_words
 
 ZOHO = "zoho-crm"
@@ -38,7 +40,7 @@ def explain(request: str, name: str, records: int | None, status: int | None) ->
     version, module, method, certain = chosen.classify(http, path.strip())
     query = path.partition("?")[2]
     records = certain if records is None else records
-    call = Call(version, module, method, records, status, query, micros(SystemClock().now()))
+    call = PricedCall(version, module, method, records, status, query, micros(SystemClock().now()))
     rule, price = chosen.rule(call), chosen.price(call)
     click.echo(f"version  {version or '(unknown)'}")
     click.echo(f"module   {module or '(unknown)'}")
@@ -48,8 +50,8 @@ def explain(request: str, name: str, records: int | None, status: int | None) ->
     click.echo(f"credits  {price.credits:,}{bounds_in_words(price)}")
     if rule and rule.source:
         click.echo(f"source   {rule.source}")
-    if rule and rule.disputed:
-        click.echo(f"disputed {rule.disputed}")
+    if rule and rule.note:
+        click.echo(f"note     {rule.note}")
 
 
 @schedule.command("check")
@@ -66,7 +68,7 @@ def check(file: Path) -> None:
 @data_option
 def use(organization: str, name: str, data: Path) -> None:
     """From now on price the calls of ORG by a schedule of Meterboard's, or by the one in FILE."""
-    own = None if is_name(name) else _read(Path(name))
+    own = _read(Path(name)) if is_file_name(name) else None
     chosen = _chosen(name)
     with open_accounts(data) as accounts:
         accounts.organizations.use_schedule(accounts.organizations.named(organization), chosen.name, own)
@@ -111,13 +113,13 @@ def import_zoho_apis(file: Path, organization: str | None, data: Path) -> None:
 
 
 def _chosen(name: str) -> CreditSchedule:
-    return builtin_schedule(name) if is_name(name) else read_schedule(_read(Path(name)))
+    return read_schedule(_read(Path(name))) if is_file_name(name) else builtin_schedule(name)
 
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidParameter("file", f"The file {file} is not text in UTF-8.") from error
+        raise FileError(f"The file {file} is not text in UTF-8.") from error
     except OSError as error:
-        raise NotFound(f"The file {file} can't be opened: {error.strerror or error}.") from error
+        raise FileError(f"The file {file} can't be opened: {error.strerror or error}.") from error

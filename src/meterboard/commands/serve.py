@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from meterboard.commands.base import data_option
-from meterboard.commands.host.running import open_services
+from meterboard.commands.host.local import open_services
+from meterboard.commands.options import data_option
 from meterboard.network.running_server import free_port, sign_in_address
 from meterboard.server import serve as run_server
 from meterboard.services import Services

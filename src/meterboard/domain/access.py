@@ -1,5 +1,6 @@
 """Who is asking, and what they may do."""
 
+from datetime import timedelta
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -12,6 +13,8 @@ Role = Literal["owner", "viewer"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 SESSION_COOKIE = "meterboard_session"
+SESSION_LIFE = timedelta(days=30)
+"""How long a person stays signed in: the session, and the cookie that carries it."""
 
 
 class ApiKey(Struct, frozen=True):

@@ -16,9 +16,9 @@ from meterboard.errors import InvalidParameter, SettingError
 MOST_OWN = 6
 MAX_LABEL = 40
 _PARAMETERS = """
-after against all before by caller columns column compare connections cursor dimensions field find format from from_time
-history how id is limit measure none nothing of offset organization out page page_size period place places
-request rows schedule search show sort stack time to to_time unknown where zone
+after against all before by caller column columns compare connections cursor dimensions exclude field filter find format
+from from_time history how id include is limit measure mode none nothing of offset open organization out page page_size
+period rows search show sort stack time to to_time unknown value where zone
 """
 _ANSWERS = """
 average calls charged credits estimated estimated_calls formula integration_tasks kind name names others records refused
@@ -30,7 +30,7 @@ event id_high id_low number rank reason received_at rollup same step text usage 
 """
 RESERVED = frozenset((_PARAMETERS + _ANSWERS + _COLUMNS).split())
 """Names that parameters of the API, what stands beside dimensions in answers, and the store's other columns have."""
-COUNT_SUFFIX = "_names"
+COUNT_SUFFIX = "_count"
 """What the number of a column's values is called in rows of the table, behind the column's name."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 

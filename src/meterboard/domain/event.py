@@ -3,9 +3,7 @@
 from array import array
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from hashlib import blake2b, md5
-from ipaddress import IPv6Address, ip_address
 from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
@@ -182,28 +180,3 @@ def identity(organization: int, event_id: str) -> bytes:
     if event_id.startswith(OF_A_LINE):
         return md5(text, usedforsecurity=False).digest()[:12]
     return blake2b(text, digest_size=12).digest()
-
-
-MAX_IP = 64
-"""Characters of an IP address as it is sent. It bounds what `canonical_ip` remembers: about 20 MB."""
-
-
-@lru_cache(maxsize=65_536)
-def _canonical_ip(text: str) -> str:
-    address = ip_address(text)
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(address).partition("%")[0]
-    return str(address)
-
-
-def canonical_ip(text: str) -> str:
-    """
-    Returns the one spelling of an address: RFC 5952 for IPv6, an IPv4-mapped IPv6 address as the IPv4 address it is.
-
-    A zone is left out: it names an interface of the sender's machine. Raises: ValueError: not an address.
-    """
-    if len(text) > MAX_IP:
-        raise ValueError(text)
-    return _canonical_ip(text)

@@ -7,7 +7,7 @@ No period ends after the watermark, so a period says exactly which time its numb
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -221,7 +221,7 @@ def _dates(text: str, today: date) -> tuple[date, date]:
     return first, last
 
 
-def midnight(day: date, zone: ZoneInfo) -> datetime:
+def midnight(day: date, zone: tzinfo) -> datetime:
     """The first moment of a local day, in UTC; where clocks skip midnight itself, the first that exists."""
     return datetime.combine(day, time.min, zone).astimezone(UTC)
 

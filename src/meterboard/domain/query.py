@@ -1,13 +1,17 @@
-"""A question to the statistics, as a value: whose usage, which period, which filters, by what, in which order."""
+"""
+A question to the statistics, as a value: whose usage, which period, which filters, by what, in which order; and how
+long its answer may be.
+"""
 
 from collections.abc import Mapping
 from typing import Literal, get_args
 
 from msgspec import Struct
 
-from meterboard.domain.event import UNKNOWN, canonical_ip
+from meterboard.domain.caller.ip import canonical_ip
+from meterboard.domain.event import UNKNOWN
 from meterboard.domain.period import Period
-from meterboard.errors import InvalidParameter
+from meterboard.errors import AnswerTooLong, InvalidParameter
 
 DimensionName = str
 """A name of `meterboard.domain.dimensions`."""
@@ -22,6 +26,9 @@ NOT = "!"
 
 Filters = Mapping[str, tuple[str, ...]]
 """A filter's name -> values, any of which it lets through or all of which it keeps out; empty: "did not say"."""
+
+MAX_ANSWER_CHARACTERS = 16_000_000
+"""Of all names in one answer, since they have up to 10,000 each and a limit of rows bounds no memory: 10,000 rows of eight usual names have a tenth of that."""
 
 
 class Order(Struct, frozen=True):
@@ -80,3 +87,12 @@ def canonical(dimension: DimensionName, value: str) -> str:
         except ValueError:
             raise InvalidParameter("ip", f"ip is {value!r}: use an IPv4 or IPv6 address.") from None
     return value
+
+
+def check_answer_length(characters: int) -> None:
+    """Raises: AnswerTooLong: an answer would have more than MAX_ANSWER_CHARACTERS."""
+    if characters > MAX_ANSWER_CHARACTERS:
+        raise AnswerTooLong(
+            f"The names in this answer have more than {MAX_ANSWER_CHARACTERS:,} characters. "
+            "Ask for fewer rows, or for all of them as CSV."
+        )

@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from meterboard.errors import TooLarge, UnreadableBody
 from meterboard.formats.json_events import Fault, check_marks
-from meterboard.formats.spans import Calls, calls_in
+from meterboard.formats.spans import SpanCalls, calls_in
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 MAX_SPANS = 100_000
@@ -37,7 +37,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 """Numbers of fields, and the types of wire, as in the protocol's definition."""
 
 
-def read_spans(body: bytes, encoding: str) -> Calls:
+def read_spans(body: bytes, encoding: str) -> SpanCalls:
     """
     The calls among the spans of an ExportTraceServiceRequest.
 

@@ -5,7 +5,6 @@ A span of kind SERVER that names an HTTP request is a call; every other span is 
 attributes and those before them are understood. See docs/opentelemetry.md for the whole mapping.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from itertools import islice
@@ -16,7 +15,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from meterboard.domain.event import MAX_TEXT, canonical_ip
+from meterboard.domain.caller.ip import ip_or_none
+from meterboard.domain.caller.user_agent import application_of
+from meterboard.domain.event import MAX_TEXT
 from meterboard.domain.period import EPOCH
 from meterboard.formats.json_events import Fault, shown
 
@@ -47,7 +48,7 @@ NUMBERS = ("records", "credits", "status")
 Attributes = dict[str, Any]
 
 
-class Calls(NamedTuple):
+class SpanCalls(NamedTuple):
     """The calls among the spans of a request: each the fields of a usage event, or why it can't be one."""
 
     spans: list[str]
@@ -55,13 +56,13 @@ class Calls(NamedTuple):
     events: list[dict[str, object] | Fault]
 
 
-def calls_in(groups: Iterable[tuple[Resource, Iterable[Span | Fault]]]) -> Calls:
+def calls_in(groups: Iterable[tuple[Resource, Iterable[Span | Fault]]]) -> SpanCalls:
     """
     The HTTP requests that servers say they have answered, in the order sent; spans by the resource they are of.
 
     A fault stands for a span that can't be read.
     """
-    found = Calls([], [])
+    found = SpanCalls([], [])
     for resource, spans in groups:
         own = (
             (name, value) for name, value in _attributes(resource.attributes).items() if name.startswith(OWN)
@@ -93,7 +94,7 @@ def _event(span: Span, attributes: Attributes) -> dict[str, object] | Fault:
         return Fault("invalid_value", f"span_id is {shown(span.span_id.hex())}: expected 8 bytes, not all 0.")
     event: dict[str, object] = {
         "id": f"{span.trace_id.hex()}-{span.span_id.hex()}",
-        "application": _first(attributes, CLIENTS) or _product(_first(attributes, AGENTS)),
+        "application": _first(attributes, CLIENTS) or application_of(_first(attributes, AGENTS) or ""),
         "user": _first(attributes, USERS),
         "ip": _address(attributes),
         "status": _status(attributes),
@@ -183,16 +184,6 @@ def _number(value: object) -> object:
 
 def _address(attributes: Attributes) -> str | None:
     """The first that is an IP address; names of hosts and sockets are none."""
-    for name in ADDRESSES:
-        value = attributes.get(name)
-        if isinstance(value, str):
-            try:
-                return canonical_ip(value)
-            except ValueError:
-                continue
-    return None
-
-
-def _product(agent: str | None) -> str | None:
-    """What a user agent calls itself: `curl` of `curl/8.1`, `Mozilla` of every browser."""
-    return re.split(r"[/;,(]", agent, maxsplit=1)[0].strip() if agent else None
+    values = (attributes.get(name) for name in ADDRESSES)
+    addresses = (ip_or_none(value) for value in values if isinstance(value, str))
+    return next(filter(None, addresses), None)

@@ -7,7 +7,7 @@ from threading import Event
 from typing import NamedTuple
 
 from meterboard.domain.import_file import ImportFile
-from meterboard.errors import InvalidParameter, NotFound
+from meterboard.errors import FileError, InvalidParameter
 from meterboard.importers.identity import Files, place_of
 from meterboard.importers.reading.lines import CHUNK, END, MAX_LINE, Lines, portions, written
 from meterboard.importers.sources import Digest, Extent, Source, is_compressed, open_file
@@ -48,7 +48,7 @@ class Following:
         Portions of whole lines until `stop`, never an empty one.
 
         A line without its end waits for it, but at the end of a file that was replaced.
-        Raises: NotFound: the file can't be opened at first.
+        Raises: FileError: the file can't be opened at first.
         """
         file = _Followed(self._name, files)
         replaced = False
@@ -165,7 +165,7 @@ class _Followed:
             next_one = _Followed(
                 self._name, self._files, elsewhere=self._file.key if is_elsewhere and self._file else None
             )
-        except NotFound:
+        except FileError:
             self._rest = b""
             return self
         self.close()

@@ -35,7 +35,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from meterboard.domain.import_file import ImportFile
-from meterboard.errors import NotFound, UnreadableBody
+from meterboard.errors import FileError
 from meterboard.importers.sources import (
     BEGINNING,
     DAMAGED,
@@ -124,6 +124,26 @@ class Files:
             )
 
 
+class Pieces:
+    """The files that one command reads as pieces of a source that has a name."""
+
+    def __init__(self) -> None:
+        self._places: set[str] = set()
+        self._paths: list[Path] = []
+
+    def is_new(self, source: Source) -> bool:
+        """Is it none of the files before: by another name or link, or compressed beside the original?"""
+        if not source.is_file:
+            return True
+        path, place = Path(source.name).resolve(), place_of(os.fstat(source.raw.fileno()))
+        if place in self._places or any(_is_packed(source, path, other) for other in self._paths):
+            return False
+        self._places.add(place)
+        self._paths.append(path)
+        source.restart()
+        return True
+
+
 class _Recognition:
     """One look at one file; see the module."""
 
@@ -155,7 +175,7 @@ class _Recognition:
         candidates.sort(key=self._preference)
         present = {file.key: there for file in candidates if not file.is_part and (there := self._find(file))}
         for key, there in present.items():
-            if _stem(there) == _stem(self._path) and there != self._path and self._is_packed(there):
+            if _is_packed(self._source, self._path, there):
                 return self._saved(self._new(key), displaced=here)
         gone = [file for file in candidates if file.key not in present]
         for file in gone:
@@ -210,21 +230,6 @@ class _Recognition:
             and _digest(self._source, file.length) is None
         )
 
-    def _is_packed(self, other: Path) -> bool:
-        """Is one of them the other one compressed, perhaps cut off? It holds no more than the other then."""
-        self._source.restart()
-        try:
-            with open_source(str(other)) as source:
-                packed, whole = (self._source, source)
-                if _stem(self._path) == self._path:
-                    packed, whole = whole, packed
-                for piece in _pieces(packed):
-                    if b"".join(_pieces(whole, len(piece))) != piece:
-                        return False
-        except (NotFound, UnreadableBody):
-            return False
-        return True
-
 
 def place_of(status: os.stat_result) -> str:
     """Returns where a file is, whatever it is called."""
@@ -267,7 +272,7 @@ def _whereabouts(file: ImportFile, folder: Path) -> Path | None:
                 # An inode under another name may be that of a file which was deleted.
                 if begins_with(source.beginning, file) if other == path else _holds_all(source, file):
                     return other
-        except (NotFound, UnreadableBody):
+        except FileError:
             return other  # there, though it can't be read
         except OSError:
             continue
@@ -285,6 +290,22 @@ def _with_inode(folder: Path, inode: int) -> Iterator[Path]:
 def _stem(path: Path) -> Path:
     """A path without the end that a compression gives it."""
     return path.with_suffix("") if path.suffix in (".gz", ".zst") else path
+
+
+def _is_packed(source: Source, path: Path, other: Path) -> bool:
+    """Is one of two files the other one compressed, perhaps cut off? It holds no more than the other then."""
+    if path == other or _stem(path) != _stem(other):
+        return False
+    source.restart()
+    try:
+        with open_source(str(other)) as opened:
+            packed, whole = (opened, source) if _stem(path) == path else (source, opened)
+            for piece in _pieces(packed):
+                if b"".join(_pieces(whole, len(piece))) != piece:
+                    return False
+    except FileError:
+        return False
+    return True
 
 
 def _pieces(source: Source, length: int | None = None) -> Iterator[bytes]:

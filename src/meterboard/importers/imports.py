@@ -13,14 +13,14 @@ from typing import BinaryIO, TextIO
 from msgspec import Struct, field
 
 from meterboard.domain.query import DimensionName
-from meterboard.errors import InvalidParameter, UnreadableBody
+from meterboard.errors import FileError, InvalidParameter
 from meterboard.importers.delivery import Delivery
 from meterboard.importers.following import Following
 from meterboard.importers.formats.iis import IisColumns, iis_lines
 from meterboard.importers.formats.named import TABLES, Format, guess, read_format
 from meterboard.importers.formats.patterns import UTC
 from meterboard.importers.formats.tables import csv_lines, parquet_lines
-from meterboard.importers.identity import Files, Registry, key_of_name
+from meterboard.importers.identity import Files, Pieces, Registry, key_of_name
 from meterboard.importers.reading.lines import CHUNK, Lines, chunks
 from meterboard.importers.reading.reading import Parsed, Reader
 from meterboard.importers.sources import BEGINNING, DAMAGED, STANDARD_INPUT, Source, named, open_source
@@ -55,8 +55,8 @@ def import_files(
     Deliver the calls of files in order, with a progress bar on `screen` if that is a terminal; then those of a file that
     grows, until it is told to stop.
 
-    Raises: NotFound: a file can't be opened. InvalidParameter: the format. UnreadableBody: a file is damaged; what came
-    before has been counted.
+    Raises: InvalidParameter: the format is wrong. FileError: a file can't be opened, or is damaged; what came before the
+    damage has been counted.
     """
     with Meterage(screen) as meterage:
         work = _Work(asked, Files(registry), delivery, meterage)
@@ -82,6 +82,7 @@ class _Work:
         self._damage: Exception | None = None
         self._of_name: Reader | None = None
         """The reader of the source that has a name: it numbers the lines of all pieces."""
+        self._pieces = Pieces()
 
     def close(self) -> None:
         if self._of_name is not None:
@@ -98,11 +99,13 @@ class _Work:
                 raise InvalidParameter("format", "Parquet is read from its end: save it to a file first.")
             name = self._asked.source or (None if source.is_file else STANDARD_INPUT)
             if name is not None:
+                if not self._pieces.is_new(source):
+                    return
                 self._run(file, self._named_reader(form, name), self._lines(file, form, source), source)
             else:
                 self._take_file(file, form, source)
         if self._damage is not None:
-            raise UnreadableBody(
+            raise FileError(
                 f"The file {file} can't be read to its end: {self._damage}. {self.tally.outcome.accepted:,} calls were "
                 "counted so far; import it again when it is whole, and nothing counts twice."
             ) from self._damage

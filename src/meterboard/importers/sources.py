@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple, Protocol, cast
 
 import zstandard
 
-from meterboard.errors import NotFound, UnreadableBody
+from meterboard.errors import FileError
 
 STANDARD_INPUT = "-"
 BEGINNING = 65_536
@@ -108,7 +108,7 @@ class Source:
     """Bytes as they were before they were compressed, and how far into the file they are."""
 
     def __init__(self, name: str, raw: BinaryIO) -> None:
-        """Raises: UnreadableBody: it is damaged from the beginning."""
+        """Raises: FileError: it is damaged from the beginning."""
         self.name = name
         status = os.fstat(raw.fileno()) if name != STANDARD_INPUT else None
         self.is_file = status is not None and stat.S_ISREG(status.st_mode)
@@ -160,12 +160,12 @@ class Source:
         try:
             return self._read(BEGINNING)
         except DAMAGED as error:
-            raise UnreadableBody(f"The file {self.name} can't be read to its end: {error}.") from error
+            raise FileError(f"The file {self.name} can't be read to its end: {error}.") from error
 
 
 @contextmanager
 def open_source(name: str) -> Iterator[Source]:
-    """Raises: NotFound: it can't be opened. UnreadableBody: it is damaged from the beginning."""
+    """Raises: FileError: it can't be opened, or is damaged from the beginning."""
     if name == STANDARD_INPUT:
         yield Source(name, sys.stdin.buffer)
         return
@@ -174,11 +174,11 @@ def open_source(name: str) -> Iterator[Source]:
 
 
 def open_file(name: str, *, buffered: bool = True) -> BinaryIO:
-    """Raises: NotFound: it can't be opened."""
+    """Raises: FileError: it can't be opened."""
     try:
         return Path(name).open("rb", buffering=-1 if buffered else 0)
     except OSError as error:
-        raise NotFound(f"The file {name} can't be opened: {error.strerror or error}.") from error
+        raise FileError(f"The file {name} can't be opened: {error.strerror or error}.") from error
 
 
 def is_compressed(raw: BinaryIO, name: str) -> bool:
@@ -197,7 +197,7 @@ def _expanded(raw: io.BufferedReader, name: str) -> _Stream:
 def named(patterns: Sequence[str]) -> list[str]:
     """
     The files that patterns such as `access.log*` name, each once; those of a pattern in the order of their age, as
-    their lines were written. Raises: NotFound: a pattern names none.
+    their lines were written. Raises: FileError: a pattern names none.
     """
     found: dict[str, None] = {}
     for pattern in patterns:
@@ -206,7 +206,7 @@ def named(patterns: Sequence[str]) -> list[str]:
             continue
         files = [file for file in glob(pattern, recursive=True) if Path(file).is_file()]
         if not files:
-            raise NotFound(f"No file is named like {pattern}.")
+            raise FileError(f"No file is named like {pattern}.")
         found |= dict.fromkeys(sorted(files, key=_age))
     return list(found)
 

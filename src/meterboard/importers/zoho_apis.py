@@ -24,7 +24,7 @@ PRICES = "\nprice = [\n"
 ANY_MODULE = "Anything"
 """Stands for `{{module}}` while a path is classified."""
 SOURCE = "__apis"
-FORMULA = ("query", "since", "until", "credits", "per_records", "steps", "most", "failed", "estimated")
+FORMULA = ("query", "since", "until", "credits", "per_records", "steps", "max", "failed", "estimated")
 
 
 class _Operation(Struct):
@@ -133,7 +133,7 @@ def _rows(calls: _Calls, bounds: _Bounds, schedule: CreditSchedule) -> Iterable[
     if builtin and _around(map(_bounds_of, builtin)) == bounds:
         return [_row(conditions | _taken_over(rule)) for rule in builtin]
     return [
-        _row(conditions | {"credits": bounds.least, "most": bounds.most, "estimated": True, "source": SOURCE})
+        _row(conditions | {"credits": bounds.least, "max": bounds.most, "estimated": True, "source": SOURCE})
     ]
 
 
@@ -155,9 +155,7 @@ def _without_outcome(rules: Iterable[PriceRule]) -> list[PriceRule]:
 
 def _taken_over(rule: PriceRule) -> dict[str, object]:
     formula = {name: getattr(rule, name) for name in FORMULA if getattr(rule, name) not in (None, False)}
-    said = {"source": f"{SOURCE}; formula: {rule.source}"} | (
-        {"disputed": rule.disputed} if rule.disputed else {}
-    )
+    said = {"source": f"{SOURCE}; formula: {rule.source}"} | ({"note": rule.note} if rule.note else {})
     return formula | said
 
 

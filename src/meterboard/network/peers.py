@@ -6,21 +6,26 @@ process. That works on Linux; elsewhere there is no limit. Behind a reverse prox
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections import defaultdict
 from collections.abc import Container, Hashable, MutableSet
 from contextlib import suppress
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-MOST_EACH = 4_096
-"""Connections of a peer: a quarter of those that the server accepts."""
+from meterboard.domain.caller.ip import canonical_ip
+
+log = logging.getLogger("meterboard.network.peers")
+
+PEERS = 4
+"""A peer may have one part in so many of the connections that the server accepts."""
 LOOK_SECONDS = 1.0
-"""How often connections are counted, once there are more than MOST_EACH: 16,000 take 0.2 seconds of a processor."""
+"""How often connections are counted, once a peer may have too many: 16,000 take 0.2 seconds of a processor."""
 NETWORK_BITS = 64
 """Of an IPv6 address: what one subscriber has."""
 FILES = Path("/proc/self/fd")
@@ -40,16 +45,19 @@ def noting_requests(app: ASGIApp, active: MutableSet[Hashable]) -> ASGIApp:
     return call
 
 
-async def limit_connections(port: int, active: Container[Hashable]) -> None:
-    """Closes, until cancelled, what a peer has beyond its limit."""
+async def limit_connections(port: int, active: Container[Hashable], accepted: int) -> None:
+    """Closes, until cancelled, what a peer has beyond its part of the connections that are accepted."""
     if not FILES.exists():
         return
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        await asyncio.to_thread(close_surplus, port, active)
+        try:
+            await asyncio.to_thread(close_surplus, port, active, accepted // PEERS)
+        except Exception:  # when files or memory are short, the limit is needed most
+            log.exception("Connections could not be counted; it is tried again")
 
 
-def close_surplus(port: int, active: Container[Hashable], most: int = MOST_EACH) -> int:
+def close_surplus(port: int, active: Container[Hashable], most: int) -> int:
     """
     Closes connections to a port, of each peer that has more than `most`, until it has no more.
 
@@ -92,7 +100,5 @@ def _shut_down(file: int, port: int, address: Hashable) -> bool:
 
 
 def _network(host: str) -> str:
-    address = ip_address(host)
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return str(int(address) >> (128 - NETWORK_BITS))
-    return host.removeprefix("::ffff:")
+    address = ip_address(canonical_ip(host))
+    return str(int(address) >> (128 - NETWORK_BITS)) if address.version == 6 else str(address)

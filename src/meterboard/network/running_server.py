@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from meterboard.domain.instance import PATH, proof
-from meterboard.errors import DataFolderError
+from meterboard.errors import AddressError, DataFolderError
 
 FILE = "server.json"
 ANSWER_SECONDS = 10
@@ -118,7 +118,7 @@ def address_of(host: str) -> str:
     """
     The IP address of a host's name.
 
-    Raises: DataFolderError: it has none on this machine.
+    Raises: AddressError: it has none on this machine.
     """
     try:
         found = socket.getaddrinfo(host or None, None, type=socket.SOCK_STREAM)
@@ -128,7 +128,7 @@ def address_of(host: str) -> str:
     else:
         reason = "it is empty"
     if not found or not host:
-        raise DataFolderError(
+        raise AddressError(
             f"The host is {host!r}: {reason}. Use an address of this machine, such as 127.0.0.1."
         )
     return str(found[0][4][0])
@@ -138,7 +138,7 @@ def free_port(host: str, port: int) -> int:
     """
     The port to listen on: `port`, or a free one for 0.
 
-    Raises: DataFolderError: it is taken or may not be used.
+    Raises: AddressError: it is taken or may not be used.
     """
     host = address_of(host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -148,7 +148,7 @@ def free_port(host: str, port: int) -> int:
             probe.bind((host, port))
         except OSError as error:
             reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-            raise DataFolderError(
+            raise AddressError(
                 f"Can't listen on {host}:{port}: {reason}. Choose another with --port."
             ) from error
         return int(probe.getsockname()[1])

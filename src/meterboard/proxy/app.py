@@ -12,15 +12,16 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-import msgspec
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from meterboard.client import Meter
+from meterboard.http.answer import send_answer
+from meterboard.http.problem import MEDIA_TYPE, problem_document
 from meterboard.proxy.identity import Applications
 from meterboard.proxy.records import Copies, Copy
 from meterboard.proxy.request import header_text, ip_of, parameters_of, path_of, query_of, refusal
-from meterboard.proxy.upstream import Failure, NoAnswer, Upstream, request_headers, response_headers
+from meterboard.proxy.upstream import Failure, Upstream, UpstreamFailed, request_headers, response_headers
 
 log = logging.getLogger("meterboard.proxy")
 
@@ -46,7 +47,7 @@ class CallerSilent(Exception):
     """Whoever called takes too long to send the rest of a request."""
 
 
-class Call:
+class ProxiedCall:
     """What is known of one call, to be counted when it is over."""
 
     def __init__(self, copies: Copies, scope: HTTPScope, base: str) -> None:
@@ -108,7 +109,7 @@ class ProxyApp:
         self._user_header = user_header.lower() if user_header else None
         self._copies = Copies()
         self._one_large = asyncio.Lock()  # a large body takes some 100 MB while it is looked into
-        self._under_way: set[Call] = set()
+        self._under_way: set[ProxiedCall] = set()
         self._counting: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,7 +129,7 @@ class ProxyApp:
                 del self._peers[peer]
 
     async def _pass_on(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        call = Call(self._copies, scope, self._upstream.base)
+        call = ProxiedCall(self._copies, scope, self._upstream.base)
         self._under_way.add(call)
         upload = Upload(receive, call.request.add, self._upstream.timeout)
         exchange = asyncio.ensure_future(self._exchange(scope, upload, call, send))
@@ -144,7 +145,7 @@ class ProxyApp:
             log.warning("An answer of %s broke off: %s", self._upstream.name, type(outcome).__name__)
             raise outcome  # the server ends the connection, so that the caller sees an answer cut off, not a whole one
 
-    async def _exchange(self, scope: HTTPScope, upload: "Upload", call: Call, send: Send) -> None:
+    async def _exchange(self, scope: HTTPScope, upload: "Upload", call: ProxiedCall, send: Send) -> None:
         has_body = await upload.has_body(scope)
         call.reached = True
         try:
@@ -154,7 +155,7 @@ class ProxyApp:
                 request_headers(scope["headers"], has_body=has_body),
                 upload.chunks() if has_body else None,
             )
-        except NoAnswer as error:
+        except UpstreamFailed as error:
             call.reached = error.failure.carried_out
             await _tell(send, error.failure)
             return
@@ -177,14 +178,14 @@ class ProxyApp:
             await response.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _count_later(self, call: Call) -> None:
+    def _count_later(self, call: ProxiedCall) -> None:
         if call in self._under_way:  # else the proxy has ended
             self._under_way.discard(call)
             task = asyncio.get_running_loop().create_task(self._count(call))
             self._counting.add(task)
             task.add_done_callback(self._counting.discard)
 
-    async def _count(self, call: Call) -> None:
+    async def _count(self, call: ProxiedCall) -> None:
         try:
             if call.reached:
                 records = await self._records_of(call)
@@ -203,7 +204,7 @@ class ProxyApp:
             call.request.give_up()
             call.response.give_up()
 
-    async def _records_of(self, call: Call) -> int | None:
+    async def _records_of(self, call: ProxiedCall) -> int | None:
         """Of the request, else of its answer."""
         for copy in (call.request, call.response):
             try:
@@ -277,20 +278,9 @@ class Upload:
 
 async def _tell(send: Send, failure: Failure) -> None:
     """An answer of the proxy's own, which says so."""
-    body = msgspec.json.encode(
-        {
-            "type": f"urn:meterboard:proxy:{failure.error}",
-            "title": failure.status.phrase,
-            "status": failure.status,
-            "detail": f"Meterboard's metering proxy has no answer for this call: {failure.message}",
-        }
-    )
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"proxy-status", f"meterboard; error={failure.error}".encode()),
-    ]
+    detail = f"Meterboard's metering proxy has no answer for this call: {failure.message}"
+    body = problem_document(failure.status, f"proxy:{failure.error}", detail)
+    headers = {"Proxy-Status": f"meterboard; error={failure.error}"}
     if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": failure.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+        headers["Retry-After"] = "1"
+    await send_answer(send, failure.status, MEDIA_TYPE, body, headers)

@@ -2,10 +2,10 @@
 
 import re
 from http import HTTPStatus
-from ipaddress import ip_address
 
 from litestar.types import HTTPScope
 
+from meterboard.domain.caller.ip import ip_or_none
 from meterboard.proxy.upstream import Failure
 
 _beyond_ascii = re.compile(rb"[\x80-\xff]")
@@ -60,10 +60,7 @@ def header_text(value: bytes) -> str:
 def ip_of(scope: HTTPScope) -> str | None:
     """The address of who is connected; None where that is not known."""
     client = scope["client"]
-    try:
-        return str(ip_address(client[0].partition("%")[0])) if client else None
-    except ValueError:
-        return None
+    return ip_or_none(client[0]) if client else None
 
 
 def _escaped(text: bytes) -> bytes:

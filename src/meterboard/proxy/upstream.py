@@ -35,7 +35,7 @@ class Failure(NamedTuple):
     carried_out: bool
 
 
-class NoAnswer(Exception):
+class UpstreamFailed(Exception):
     """The API gave no answer."""
 
     def __init__(self, failure: Failure) -> None:
@@ -86,7 +86,7 @@ class Upstream:
         """
         The answer, its body still to come; to be closed by the caller.
 
-        `target` is path and query string, byte for byte. Raises: NoAnswer.
+        `target` is path and query string, byte for byte. Raises: UpstreamFailed.
         """
         request = httpcore.Request(
             method,
@@ -98,7 +98,7 @@ class Upstream:
         try:
             return await self._pool.handle_async_request(request)
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise NoAnswer(self._failure(error)) from error
+            raise UpstreamFailed(self._failure(error)) from error
 
     def _failure(self, error: Exception) -> Failure:
         where, why = self.name, str(error) or type(error).__name__

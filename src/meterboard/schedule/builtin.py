@@ -15,6 +15,11 @@ def builtin_schedule(name: str) -> CreditSchedule:
     return read_schedule(builtin_text(name))
 
 
+def is_file_name(reference: str) -> bool:
+    """Returns whether a reference to a schedule is a path to a file, not the name of a built-in schedule."""
+    return "/" in reference or reference.endswith(".toml")
+
+
 def builtin_text(name: str) -> str:
     """Returns the text of a schedule, in TOML. Raises: ScheduleError: there is none of that name."""
     if name not in builtin_names():

@@ -35,8 +35,8 @@ class Words(Struct, frozen=True):
     module: str
     id: str
     verbs: Mapping[str, str]
-    done: Mapping[str, str]
-    silent: Sequence[str]
+    action_suffix: Mapping[str, str]
+    ignore: Sequence[str]
 
 
 class Classification(NamedTuple):
@@ -73,11 +73,12 @@ class Classifier:
         """Raises: ScheduleError: a rule's path can't be understood. re.error: another pattern can't."""
         self._words = words
         self._is_id = re.compile(words.id)
-        patterns = PathPatterns(version=words.version, module=words.module, id=words.id, silent=words.silent)
+        patterns = PathPatterns(version=words.version, module=words.module, id=words.id, ignore=words.ignore)
         self._rules = [(_compiled(patterns, number, rule), rule) for number, rule in enumerate(rules)]
         self.ids_are_alike = patterns.ids_are_alike(rule.path for rule in rules)
         kinds = patterns.kinds()
         self._kind = None if kinds is None else lru_cache(MOST_KEPT)(kinds.of)
+        # Emptied when it is full: threads share it, and a cache that orders its entries by use needs a lock.
         self._known: dict[tuple[object, ...], int | None] = {}
         self._named = lru_cache(MOST_KEPT)(self._name)
 
@@ -121,7 +122,7 @@ class Classifier:
     def _name(self, number: int, verb: str, values: Sequence[str | None]) -> Classification:
         """What a request is by a rule, given what the groups of the rule's expression hold."""
         pattern, rule = self._rules[number]
-        named = {"verb": self._verb(verb), "done": self._words.done.get(verb, "")}
+        named = {"verb": self._verb(verb), "action_suffix": self._words.action_suffix.get(verb, "")}
         named |= {name: values[group - 1] or "" for name, group in pattern.groupindex.items()}
         named["rest"] = self._operation(named.get("rest", ""))
         version, module, method = (_filled(part, named) for part in (rule.version, rule.module, rule.method))
@@ -131,8 +132,8 @@ class Classifier:
         return self._words.verbs.get(verb, verb.lower())
 
     def _operation(self, rest: str) -> str:
-        silent = self._words.silent
-        return ".".join(s for s in rest.split("/") if s and s not in silent and not self._is_id.fullmatch(s))
+        ignored = self._words.ignore
+        return ".".join(s for s in rest.split("/") if s and s not in ignored and not self._is_id.fullmatch(s))
 
 
 def _compiled(patterns: PathPatterns, number: int, rule: RequestRule) -> re.Pattern[str]:

@@ -12,9 +12,10 @@ import msgspec
 
 from meterboard.errors import ScheduleError
 from meterboard.schedule.classify import Classification, Classifier, Words
+from meterboard.schedule.earlier_names import with_current_names
 from meterboard.schedule.file import ScheduleFile
 from meterboard.schedule.path_cache import Shapes
-from meterboard.schedule.price import PriceList, Tariff
+from meterboard.schedule.price import Price, PricedCall, PriceList, PriceRule, Tariff
 from meterboard.schedule.reason import Reason
 from meterboard.schedule.validation.check import HTTP_METHODS, check
 from meterboard.schedule.validation.toml_lines import Path, line_of, lines_of
@@ -30,26 +31,55 @@ class CreditSchedule:
         self.plans = file.plan
         self.requests = len(file.request)
         self.prices = len(file.price)
-        words = Words(file.version, file.module, file.id, _upper(file.verbs), _upper(file.done), file.silent)
-        prices = PriceList(file.price, lambda rule: Reason(file.name, rule).text())
+        words = Words(
+            file.version, file.module, file.id, _upper(file.verbs), _upper(file.action_suffix), file.ignore
+        )
+        self._prices = PriceList(file.price, lambda rule: Reason(file.name, rule).text())
         self._classifier = Classifier(file.request, words)
-        self.price = prices.price
-        self.rule = prices.rule
-        self.rules = prices.rules
-        self.tariff = prices.tariff
-        self.changes = prices.changes
-        self.parameters = prices.parameters
-        self.ids_are_alike = self._classifier.ids_are_alike
         methods = {*HTTP_METHODS, *words.verbs}
         methods |= {method.lower() for method in methods}
-        self.read = Shapes(self._read, ids_are_alike=self._classifier.ids_are_alike, methods=methods).answer
+        self._requests = Shapes(self._read, ids_are_alike=self._classifier.ids_are_alike, methods=methods)
+
+    @property
+    def ids_are_alike(self) -> bool:
+        """Whether paths that differ in the digits of long ids alone are classified alike."""
+        return self._classifier.ids_are_alike
+
+    @property
+    def changes(self) -> list[int]:
+        """When prices change, in microseconds since 1970 UTC."""
+        return self._prices.changes
+
+    @property
+    def parameters(self) -> set[str]:
+        """The parameters of an address that prices depend on."""
+        return self._prices.parameters
+
+    def read(self, http: str, path: str) -> tuple[Classification, Tariff]:
+        """Returns what a request is, and the prices of such calls. Never raises."""
+        return self._requests.answer(http, path)
+
+    def tariff(self, version: str, module: str, method: str) -> Tariff:
+        """Returns the prices that calls of a version, module and method may have."""
+        return self._prices.tariff(version, module, method)
+
+    def price(self, call: PricedCall) -> Price:
+        """Returns what a call costs: nothing where no price fits."""
+        return self._prices.price(call)
+
+    def rule(self, call: PricedCall) -> PriceRule | None:
+        """Returns the row of the price list that a call is priced by; None: no row fits."""
+        return self._prices.rule(call)
+
+    def rules(self, version: str, module: str, method: str) -> list[PriceRule]:
+        """Returns the rows that calls of a version, module and method may be priced by, in order."""
+        return self._prices.rules(version, module, method)
 
     def classify(self, http: str, path: str) -> Classification:
-        """What a request is. The same request always gets the same answer."""
+        """Returns what a request is. The same request always gets the same answer."""
         return self.read(http, path)[0]
 
     def _read(self, http: str, path: str) -> tuple[Classification, Tariff]:
-        """What a request is, and what such calls cost."""
         found = self._classifier.classify(http, path)
         return found, self.tariff(found.version, found.module, found.method)
 
@@ -58,16 +88,16 @@ def _upper(words: dict[str, str]) -> dict[str, str]:
     return {verb.upper(): word for verb, word in words.items()}
 
 
-def read_schedule(text: str) -> CreditSchedule:
+def read_schedule(text: str, *, stored: bool = False) -> CreditSchedule:
     """
-    Compile a schedule from its TOML text.
+    Compiles a schedule from its TOML text. A `stored` one may have the keys of earlier versions.
 
     Raises: ScheduleError: not TOML, a key that is unknown or missing, a pattern that is no regular expression, a number
     that can't be, or a row that contradicts itself; the message names the line.
     """
     try:
         data = tomllib.loads(text)
-        return CreditSchedule(msgspec.convert(data, ScheduleFile))
+        return CreditSchedule(msgspec.convert(with_current_names(data) if stored else data, ScheduleFile))
     except tomllib.TOMLDecodeError as error:
         raise ScheduleError(f"The credit schedule can't be read: it is not TOML: {error}.") from error
     except msgspec.ValidationError as error:

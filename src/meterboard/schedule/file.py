@@ -17,6 +17,6 @@ class ScheduleFile(Struct, frozen=True, forbid_unknown_fields=True):
     price: list[PriceRule]
     module: str = "[^/]+"
     verbs: dict[str, str] = field(default_factory=dict)
-    done: dict[str, str] = field(default_factory=dict)
-    silent: list[str] = field(default_factory=list)
+    action_suffix: dict[str, str] = field(default_factory=dict)
+    ignore: list[str] = field(default_factory=list)
     plan: list[PlanRule] = field(default_factory=list)

@@ -15,11 +15,11 @@ _ANY_NUMBER = (r"\d+", "[0-9]+", r"[^/]*\d{3}[^/]*")
 class PathPatterns:
     """Makes the expressions of one schedule, and remembers what tells parts of a path apart in any of them."""
 
-    def __init__(self, *, version: str, module: str, id: str, silent: Sequence[str]) -> None:
+    def __init__(self, *, version: str, module: str, id: str, ignore: Sequence[str]) -> None:
         self._version, self._module, self._id = version, module, id
-        self._silent = silent
+        self._ignore = ignore
         self._kept = [version]
-        self._literals = set(silent)
+        self._literals = set(ignore)
         self._classes = dict.fromkeys([version, id])
         self._spans_parts = False
 
@@ -61,8 +61,8 @@ class PathPatterns:
             case "version":
                 return f"(?P<version>{self._version})"
             case "module":
-                silent = "".join(f"{re.escape(word)}/|" for word in self._silent)
-                return rf"(?!(?:{silent}(?:{self._id}|{self._version})/))(?P<module>{self._module})"
+                ignore = "".join(f"{re.escape(word)}/|" for word in self._ignore)
+                return rf"(?!(?:{ignore}(?:{self._id}|{self._version})/))(?P<module>{self._module})"
             case _:
                 if pattern:
                     self._kept.append(pattern)

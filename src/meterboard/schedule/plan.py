@@ -1,11 +1,12 @@
 """Plans: what an edition may use in any rolling 24 hours, by its licenses, since when."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from msgspec import Struct
 
 from meterboard.domain.allowance import Allowance
+from meterboard.domain.period import midnight
 from meterboard.errors import InvalidParameter
 
 START = datetime(1971, 1, 1, tzinfo=UTC)
@@ -13,23 +14,23 @@ START = datetime(1971, 1, 1, tzinfo=UTC)
 
 class PlanRule(Struct, frozen=True, forbid_unknown_fields=True):
     """
-    min(base + licenses x per_license + add-on, most), but at least `least`; `most` None: no bound.
+    min(base + licenses x per_license + add-on, max), but at least `min`; `max` None: no bound.
 
-    `also` are other names of the same edition. `until` is its last day (UTC), None: in force.
+    `aliases` are other names of the same edition. `until` is its last day (UTC), None: in force.
     """
 
     name: str
     base: int = 0
     per_license: int = 0
-    least: int = 0
-    most: int | None = None
-    also: list[str] = []
+    min: int = 0
+    max: int | None = None
+    aliases: list[str] = []
     until: date | None = None
 
     def credits(self, licenses: int, add_on: int) -> int:
         """Credits in any rolling 24 hours."""
         wanted = self.base + licenses * self.per_license + add_on
-        return max(self.least, wanted if self.most is None else min(wanted, self.most))
+        return max(self.min, wanted if self.max is None else min(wanted, self.max))
 
 
 def allowances(rules: Sequence[PlanRule], name: str, *, licenses: int, add_on: int = 0) -> list[Allowance]:
@@ -42,9 +43,9 @@ def allowances(rules: Sequence[PlanRule], name: str, *, licenses: int, add_on: i
         raise InvalidParameter(
             "licenses", f"licenses is {licenses}, add-on {add_on}: use whole numbers, 0 or more."
         )
-    found = [rule for rule in rules if name in (rule.name, *rule.also)]
+    found = [rule for rule in rules if name in (rule.name, *rule.aliases)]
     if not found:
-        known = ", ".join(dict.fromkeys(each for rule in rules for each in (rule.name, *rule.also)))
+        known = ", ".join(dict.fromkeys(each for rule in rules for each in (rule.name, *rule.aliases)))
         raise InvalidParameter(
             "plan", f"There is no plan {name!r}. Use one of {known or 'none: the schedule has no plans'}."
         )
@@ -53,5 +54,5 @@ def allowances(rules: Sequence[PlanRule], name: str, *, licenses: int, add_on: i
     for rule in sorted(found, key=lambda rule: rule.until or date.max):
         history.append(Allowance(rule.credits(licenses, add_on), starts_at))
         if rule.until and rule.until < date.max:
-            starts_at = datetime.combine(rule.until + timedelta(days=1), time.min, UTC)
+            starts_at = midnight(rule.until + timedelta(days=1), UTC)
     return history

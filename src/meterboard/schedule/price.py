@@ -7,7 +7,7 @@ an estimate, with the least and the most that it may be.
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_plus
@@ -15,7 +15,8 @@ from urllib.parse import unquote_plus
 from msgspec import Struct
 
 from meterboard.domain.event import MAX_CREDITS, NOT_HTTP
-from meterboard.domain.period import micros
+from meterboard.domain.period import micros, midnight
+from meterboard.wording import counted
 
 FAILED = 400
 """From this HTTP status on a call has failed."""
@@ -28,7 +29,7 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
     Conditions: `version`, `module`, `method` (each one or several), `status`, `query` (a parameter that the address
     has), `since` and `until` (days of UTC, both included).
     Formula: `credits`; once for every `per_records` records begun; or the `steps` [up to so many records, credits];
-    `most` at most; `failed` instead where the call failed. `estimated`: it may be more, for what it depends on can't
+    `max` at most; `failed` instead where the call failed. `estimated`: it may be more, for what it depends on can't
     be known.
     """
 
@@ -42,32 +43,28 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
     until: date | None = None
     per_records: int | None = None
     steps: list[tuple[int, int]] | None = None
-    most: int | None = None
+    max: int | None = None
     failed: int | None = None
     estimated: bool = False
     source: str = ""
-    disputed: str = ""
+    note: str = ""
 
     def in_words(self) -> str:
         """The formula: 1 credit for every 10 records begun, at most 10."""
         if self.steps:
             said = ", ".join(
-                f"{credits_in_words(credits)} up to {upto:,} records" for upto, credits in self.steps
+                f"{counted(credits, 'credit')} up to {counted(upto, 'record')}"
+                for upto, credits in self.steps
             )
         else:
-            said = credits_in_words(self.credits or 0)
+            said = counted(self.credits or 0, "credit")
         if self.per_records:
             said += f" for every {self.per_records:,} records begun"
-        if self.most is not None:
-            said += f", at most {self.most:,}"
+        if self.max is not None:
+            said += f", at most {self.max:,}"
         if self.failed is not None:
-            said += f", {credits_in_words(self.failed)} if the call failed"
+            said += f", {counted(self.failed, 'credit')} if the call failed"
         return said
-
-
-def credits_in_words(number: int) -> str:
-    """1 credit, 2 credits."""
-    return f"{number:,} credit" if number == 1 else f"{number:,} credits"
 
 
 class Price(NamedTuple):
@@ -97,7 +94,7 @@ MAX_CACHED_NAME = 200
 """Characters of a version, module and method together that are remembered: 4,096 of them take at most 5 MB."""
 
 
-class Call(NamedTuple):
+class PricedCall(NamedTuple):
     """What a price can depend on. `time` in microseconds since 1970 UTC, `query` without its question mark."""
 
     version: str
@@ -142,12 +139,12 @@ class PriceList:
             tariff = self._tariffs[numbers] = Tariff(rows, self._free, self._cache)
         return tariff
 
-    def price(self, call: Call) -> Price:
+    def price(self, call: PricedCall) -> Price:
         """What a call costs; nothing when no price fits."""
         tariff = self.tariff(call.version, call.module, call.method)
         return tariff.price(call.records, call.status, f"?{call.query}", call.time)
 
-    def rule(self, call: Call) -> PriceRule | None:
+    def rule(self, call: PricedCall) -> PriceRule | None:
         """The row that is taken for a call."""
         tariff = self.tariff(call.version, call.module, call.method).asked(f"?{call.query}")
         row = tariff.row(call.status, call.time)
@@ -158,17 +155,21 @@ class PriceList:
         return [row.rule for row in self._rows if row.is_for(version, module, method)]
 
 
-Outcome = int | tuple[int | None, int | None] | None
+PriceKey = int | tuple[int | None, int | None] | None
 
 
 class PriceCache:
-    """Bounds the prices that all tariffs of a price list remember. Safe to share between threads."""
+    """
+    Bounds the prices that all tariffs of a price list remember. Safe to share between threads.
+
+    It empties plain dictionaries instead of ordering prices by use, for the reason that `Shapes` does.
+    """
 
     def __init__(self) -> None:
         self._size = 0
-        self._tables: dict[int, dict[Outcome, Price]] = {}
+        self._tables: dict[int, dict[PriceKey, Price]] = {}
 
-    def add(self, table: dict[Outcome, Price], outcome: Outcome, price: Price) -> None:
+    def add(self, table: dict[PriceKey, Price], outcome: PriceKey, price: Price) -> None:
         """Remember a price in a tariff's table; all tables are emptied when too much is remembered."""
         if self._size >= MAX_CACHED_PRICES:
             for known in list(self._tables.values()):
@@ -194,7 +195,7 @@ class Tariff:
         self._parameters = {row.rule.query for row in candidates if row.rule.query is not None}
         self._is_dated = any(row.is_dated for row in self._rows)
         self._is_flat = all(row.is_flat for row in self._rows)
-        self._known: dict[Outcome, Price] = {}
+        self._known: dict[PriceKey, Price] = {}
         self._asked: dict[tuple[str, ...], Tariff] = {}
 
     def price(self, records: int | None, status: int | None, address: str, time: int) -> Price:
@@ -307,7 +308,7 @@ class _Row:
         is_open = rule.estimated or (records is None and (rule.per_records or rule.steps))
         if not is_open:
             return least, least
-        return least, rule.most if rule.most is not None else rule.steps[-1][1] if rule.steps else None
+        return least, rule.max if rule.max is not None else rule.steps[-1][1] if rule.steps else None
 
     def _by_records(self, records: int) -> int:
         rule = self.rule
@@ -315,7 +316,7 @@ class _Row:
             return next((credits for upto, credits in rule.steps if records <= upto), rule.steps[-1][1])
         parts = -(-records // rule.per_records) if rule.per_records else 1
         credits = (rule.credits or 0) * parts
-        return min(credits, MAX_CREDITS if rule.most is None else rule.most)
+        return min(credits, MAX_CREDITS if rule.max is None else rule.max)
 
 
 def price_by(rule: PriceRule, records: int | None, status: int | None) -> Price:
@@ -324,7 +325,7 @@ def price_by(rule: PriceRule, records: int | None, status: int | None) -> Price:
 
 
 def _midnight(day: date) -> int:
-    return micros(datetime.combine(day, time.min, UTC))
+    return micros(midnight(day, UTC))
 
 
 def _end_of(day: date) -> int | None:

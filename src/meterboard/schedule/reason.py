@@ -7,7 +7,9 @@ A reason is the same for all events that one row of a price list priced; what di
 import msgspec
 from msgspec import Struct
 
-from meterboard.schedule.price import FAILED, Price, PriceRule, credits_in_words, price_by
+from meterboard.schedule.earlier_names import price_with_current_names
+from meterboard.schedule.price import FAILED, Price, PriceRule, price_by
+from meterboard.wording import counted
 
 NO_PRICE = "no price fits"
 EVENT_SAID = "the event said its credits itself"
@@ -33,7 +35,7 @@ class Why(Struct, frozen=True):
     Why a call costs what it costs, in words.
 
     `schedule` and `formula` are None where the event said its credits itself. `source` says where the figure of the
-    price list is from, and `disputed` what other sources say.
+    price list is from, and `note` what else is known of it, such as what other sources say.
     """
 
     schedule: str | None
@@ -41,18 +43,18 @@ class Why(Struct, frozen=True):
     formula: str | None
     result: str
     source: str | None = None
-    disputed: str | None = None
+    note: str | None = None
 
 
 def explained(text: str, *, records: int | None, status: int | None, credits: int, estimated: bool) -> Why:
     """A reason as it was kept, with what its event said and cost."""
-    reason = msgspec.json.decode(text, type=Reason)
+    reason = _decoded(text)
     rule = reason.rule
     if not reason.schedule:
-        return Why(None, EVENT_SAID, None, credits_in_words(credits))
+        return Why(None, EVENT_SAID, None, counted(credits, "credit"))
     if rule is None:
-        return Why(reason.schedule, NO_PRICE, "nothing", credits_in_words(credits))
-    result = credits_in_words(credits)
+        return Why(reason.schedule, NO_PRICE, "nothing", counted(credits, "credit"))
+    result = counted(credits, "credit")
     if estimated:
         result += bounds_in_words(price_by(rule, records, status))
     facts = _facts(rule, records, status)
@@ -62,8 +64,15 @@ def explained(text: str, *, records: int | None, status: int | None, credits: in
         rule.in_words(),
         f"{facts}: {result}" if facts else result,
         rule.source or None,
-        rule.disputed or None,
+        rule.note or None,
     )
+
+
+def _decoded(text: str) -> Reason:
+    stored = msgspec.json.decode(text)
+    if "rule" in stored:
+        stored["rule"] = price_with_current_names(stored["rule"])
+    return msgspec.convert(stored, Reason)
 
 
 def _facts(rule: PriceRule, records: int | None, status: int | None) -> str:
@@ -73,8 +82,7 @@ def _facts(rule: PriceRule, records: int | None, status: int | None) -> str:
     if rule.failed is not None:
         said.append("no status is known" if status is None else f"status {status}")
     if (rule.per_records or rule.steps) and not failed:
-        number = "an unknown number of" if records is None else f"{records:,}"
-        said.append(f"{number} {'record' if records == 1 else 'records'}")
+        said.append("an unknown number of records" if records is None else counted(records, "record"))
     if rule.estimated and not failed:
         said.append("what it depends on can't be known")
     return ", ".join(said)

@@ -1,11 +1,11 @@
-"""Rows as CSV and Parquet, for those who take the numbers along. However many, few are in memory at a time."""
+"""Answers of the statistics as CSV and Parquet files. However many rows there are, few are in memory at a time."""
 
 import csv
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import BytesIO, TextIOWrapper
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from threading import Lock
@@ -14,9 +14,11 @@ from weakref import WeakSet
 
 import duckdb
 
-from meterboard.errors import Overloaded
+from meterboard.domain.query import DimensionName
+from meterboard.errors import AnswerTooLong, Overloaded
+from meterboard.service.statistics.events import EventsAnswer
+from meterboard.service.table_data import Answer, Paged, Value, events_data, table_data
 
-Value = str | int | float | datetime | None
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a spreadsheet run a cell, by OWASP's rule against CSV injection; the last four are full-width forms."""
 FileFormat = Literal["csv", "parquet"]
@@ -27,6 +29,10 @@ PAGE_ROWS = 1_000
 """Rows of an export that are in memory at once. Names may have 10,000 characters, so these may take 80 MB."""
 PARQUET_MEMORY = "64MB"
 """What the database that writes a Parquet file may hold in memory; it keeps the rest on disk."""
+PARQUET_GROUP = "8MB"
+"""Of rows that such a file has together: they are in memory while they are written."""
+PARQUET_CHARACTERS = 1_000_000
+"""Of rows that are handed to that database together."""
 MOST_FILES = 8
 """Exports that are being written or sent at once: what they take on disk is theirs for that long."""
 MOST_FILES_EACH = 2
@@ -74,6 +80,23 @@ class ExportFile:
         size = self.content.tell()
         self.content.seek(0)
         return size
+
+
+def write_in_full(
+    ask: Callable[[int, int], Paged], file: ExportFile, *, form: FileFormat, with_estimates: bool
+) -> int:
+    """Writes the rows of all pages of an answer; returns how many bytes they take."""
+    parts = (table_data(page, with_estimates=with_estimates) for page in in_pages(ask))
+    first = next(parts)
+    return file.write(
+        form, first.columns, chain(first.rows, chain.from_iterable(part.rows for part in parts))
+    )
+
+
+def to_bytes(answer: Answer, form: FileFormat, own: Sequence[DimensionName] = ()) -> bytes:
+    """Returns an answer of few rows as a file; `own` are the own dimensions that events are listed with."""
+    columns, rows = events_data(answer, own) if isinstance(answer, EventsAnswer) else table_data(answer)
+    return to_csv(columns, rows) if form == "csv" else to_parquet(columns, rows)
 
 
 class Exports:
@@ -141,20 +164,55 @@ def to_csv(columns: Mapping[str, type], rows: Iterable[Sequence[Value]]) -> byte
 def write_parquet(
     file: BinaryIO, columns: Mapping[str, type], rows: Iterable[Sequence[Value]], folder: Path
 ) -> None:
-    """Typed columns; times as moments, without a zone of their own. `folder` is for what does not fit in memory."""
-    settings: dict[str, str | bool | int | float | list[str]] = {"memory_limit": PARQUET_MEMORY, "threads": 1}
+    """
+    Typed columns; times as moments, without a zone of their own. `folder` is for what does not fit in memory.
+
+    Raises: AnswerTooLong: 2,048 rows, which DuckDB writes together, do not fit in PARQUET_MEMORY.
+    """
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": PARQUET_MEMORY,
+        "threads": 1,
+        "preserve_insertion_order": False,  # one thread keeps it; by this alone groups may be of so many bytes
+    }
+    try:
+        _write_parquet(file, columns, rows, folder, settings)
+    except duckdb.OutOfMemoryException as error:
+        raise AnswerTooLong("The names are too long for a Parquet file. Ask for CSV.") from error
+
+
+def _write_parquet(
+    file: BinaryIO,
+    columns: Mapping[str, type],
+    rows: Iterable[Sequence[Value]],
+    folder: Path,
+    settings: dict[str, str | bool | int | float | list[str]],
+) -> None:
     with TemporaryDirectory(dir=folder) as own, duckdb.connect(f"{own}/rows.duckdb", config=settings) as rest:
         fields = ", ".join(f'"{name}" {TYPES[kind]}' for name, kind in columns.items())
         rest.execute(f"create table answer ({fields})").fetchall()
-        remaining = iter(rows)
-        while page := list(islice(remaining, PAGE_ROWS)):
+        for page in _handed_over(rows):
             appender = rest.appender("answer")
             appender.append_rows(page)
             appender.flush()
         made = Path(own) / "answer.parquet"
-        rest.execute("copy answer to $file (format parquet)", {"file": str(made)}).fetchall()
+        copy = f"copy answer to $file (format parquet, row_group_size_bytes '{PARQUET_GROUP}')"
+        rest.execute(copy, {"file": str(made)}).fetchall()
         with made.open("rb") as content:
             shutil.copyfileobj(content, file)
+
+
+def _handed_over(rows: Iterable[Sequence[Value]]) -> Iterator[list[Sequence[Value]]]:
+    """Rows that are appended together: PAGE_ROWS, or about PARQUET_CHARACTERS."""
+    page: list[Sequence[Value]] = []
+    characters = 0
+    for row in rows:
+        page.append(row)
+        characters += sum(len(value) for value in row if isinstance(value, str))
+        if len(page) >= PAGE_ROWS or characters >= PARQUET_CHARACTERS:
+            yield page
+            page, characters = [], 0
+    if page:
+        yield page
 
 
 def to_parquet(columns: Mapping[str, type], rows: Iterable[Sequence[Value]]) -> bytes:

@@ -284,8 +284,8 @@ class UsageStore(Protocol):
         """The latest receipt or watermark stored; no later one may be earlier than this."""
         ...
 
-    def last_receipt(self) -> datetime | None:
-        """When the latest event was received; None: there is none."""
+    def receipt_hours(self) -> list[datetime]:
+        """The beginnings of the hours in which the stored events were received, in order."""
         ...
 
     def expect_events(self) -> None:

@@ -1,11 +1,13 @@
-"""Numbers and times as people read them."""
+"""Numbers and times as people read them: the one place where pages turn them into text."""
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from meterboard.domain.dimensions import CALLER, Dimensions
 from meterboard.domain.period import BUCKET
 from meterboard.service.jobs.refresh import Delay
 from meterboard.service.statistics.answers import Credits, Summary
+from meterboard.web.translation import LOCALE, PATTERNS, _, ngettext
 
 MEASURE_LABELS = {"calls": "Calls", "credits": "Credits", "integration_tasks": "Integration tasks"}
 PERIODS = {
@@ -15,67 +17,108 @@ PERIODS = {
     "last_30_days": "Last 30 days",
 }
 UNITS = {"quarter_hour": "quarter of an hour", "hour": "hour", "day": "day"}
+NOTICES = {"over": ("over the allowance",), "close": ("close to the allowance",)}
 CLOSE = 80
 """Per cent of the allowance from which on it is "close": the first of the original's notices."""
 
 
-def number(value: int) -> str:
-    """12412 -> 12,412."""
-    return f"{value:,}"
+COUNTED = {
+    "call": ("%(count)s call", "%(count)s calls"),
+    "combination": ("%(count)s combination", "%(count)s combinations"),
+    "credit": ("%(count)s credit", "%(count)s credits"),
+    "day": ("%(count)s day", "%(count)s days"),
+    "hour": ("%(count)s hour", "%(count)s hours"),
+    "minute": ("%(count)s minute", "%(count)s minutes"),
+    "other": ("%(count)s other", "%(count)s others"),
+    "task": ("%(count)s task", "%(count)s tasks"),
+}
+"""What pages count. Which form goes with a number, and how many there are, is the language's to say."""
+
+
+@lru_cache(maxsize=4_096)
+def number(value: float) -> str:
+    """Returns 12,412 for 12412; a fraction is rounded to a whole number."""
+    return str(PATTERNS.number.apply(round(value), LOCALE))
 
 
 def plural(count: int, noun: str) -> str:
-    """1 call, 2 calls."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    """Returns "1 call", "2 calls"; `noun` is one of COUNTED."""
+    return ngettext(*COUNTED[noun], count) % {"count": number(count)}
 
 
 def percent(share: float) -> str:
-    """0.314 -> 31 %; a share that is not nothing never shows as nothing."""
-    return "< 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
+    """Returns "31 %" for 0.314; a share that is not nothing never shows as nothing."""
+    shown = 0.01 if 0 < share < 0.005 else share
+    text = str(PATTERNS.percent.apply(shown, LOCALE))
+    return f"< {text}" if shown != share else text
+
+
+def time_of(moment: datetime) -> str:
+    """Returns 10:45."""
+    return str(PATTERNS.time.apply(moment, LOCALE))
 
 
 def clock_time(moment: datetime, now: datetime) -> str:
-    """10:45, with its day when that is not today."""
+    """Returns 10:45, with its day when that is not today."""
+    time = time_of(moment)
     if moment.date() == now.date():
-        return f"{moment:%H:%M}"
-    tomorrow = moment.date() == now.date() + timedelta(days=1)
-    return f"{moment:%H:%M} tomorrow" if tomorrow else f"{moment:%H:%M} on {date_of(moment)}"
+        return time
+    if moment.date() == now.date() + timedelta(days=1):
+        return _("%(time)s tomorrow") % {"time": time}
+    return _("%(time)s on %(date)s") % {"time": time, "date": date_of(moment)}
 
 
 def date_of(moment: date) -> str:
-    """24 Nov 2026."""
-    return f"{moment.day} {moment:%b %Y}"
+    """Returns 24 Nov 2026."""
+    return str(PATTERNS.date.apply(moment, LOCALE))
 
 
 def day_of(moment: date, now: date) -> str:
-    """24 Nov, with its year when that is not this one."""
-    return date_of(moment) if moment.year != now.year else f"{moment.day} {moment:%b}"
+    """Returns 24 Nov, with its year when that is not this one."""
+    return date_of(moment) if moment.year != now.year else day_and_month(moment)
+
+
+def day_and_month(moment: date) -> str:
+    """Returns 24 Nov."""
+    return str(PATTERNS.day.apply(moment, LOCALE))
+
+
+def weekday_of(moment: date) -> str:
+    """Returns Tuesday, 24 Nov 2026."""
+    return str(PATTERNS.weekday.apply(moment, LOCALE))
+
+
+def month_of(moment: date) -> str:
+    """Returns November 2026."""
+    return str(PATTERNS.month.apply(moment, LOCALE))
 
 
 def quarter_of(moment: datetime) -> str:
-    """24 Nov 2026, 10:45 to 11:00: the quarter of an hour that starts at `moment`."""
-    return f"{date_of(moment)}, {moment:%H:%M} to {moment + BUCKET:%H:%M}"
+    """Returns 24 Nov 2026, 10:45 to 11:00: the quarter of an hour that starts at `moment`."""
+    times = {"date": date_of(moment), "start": time_of(moment), "end": time_of(moment + BUCKET)}
+    return _("%(date)s, %(start)s to %(end)s") % times
 
 
 def period_name(text: str) -> str:
     """
-    Today; 3 Nov 2026; 3 Nov 2026 to 9 Nov 2026; 3 Nov 2026, 10:00 to 14:00.
+    Returns Today; 3 Nov 2026; 3 Nov 2026 to 9 Nov 2026; 3 Nov 2026, 10:00 to 14:00.
 
     `text` is a period as the address has it, and a right one.
     """
     if text in PERIODS:
-        return PERIODS[text]
+        return _(PERIODS[text])
     edges = text.split("..")
     if "T" not in text:
-        return " to ".join(date_of(date.fromisoformat(day)) for day in edges)
+        days = [date_of(date.fromisoformat(day)) for day in edges]
+        return days[0] if len(days) == 1 else _("%(start)s to %(end)s") % {"start": days[0], "end": days[1]}
     first, last = (datetime.fromisoformat(edge) for edge in edges)
     until = _time(last) if first.date() == last.date() else f"{date_of(last)}, {_time(last)}"
-    return f"{date_of(first)}, {_time(first)} to {until}"
+    return _("%(start)s to %(end)s") % {"start": f"{date_of(first)}, {_time(first)}", "end": until}
 
 
 def _time(moment: datetime) -> str:
-    """10:00, with its offset when the text that it comes from needs one to tell it from another 10:00."""
-    return f"{moment:%H:%M}" if moment.tzinfo is None else f"{moment:%H:%M} {moment:%z}"
+    """Returns 10:00, with its offset when the text that it comes from needs one to distinguish it from another 10:00."""
+    return time_of(moment) if moment.tzinfo is None else f"{time_of(moment)} {moment:%z}"
 
 
 def labels(dimensions: Dimensions) -> dict[str, str]:
@@ -89,49 +132,62 @@ def nouns(dimensions: Dimensions) -> dict[str, tuple[str, str]]:
 
 
 def in_sentence(label: str) -> str:
-    """A label within a sentence: user, application, IP address."""
+    """Returns a label as it stands within a sentence: user, application, IP address."""
     return label if label[1:2].isupper() else label[:1].lower() + label[1:]
 
 
 def freshness(summary: Summary, live: bool, delay: Delay | None = None) -> str:
-    """How old the statistics are, in words, and why they are older than they should be."""
+    """Says how old the statistics are, and why they are older than they should be."""
     now = max(summary.as_of, summary.next_refresh)
     if delay and delay.kind == "clock":
-        return (
-            f"Statistics as of {clock_time(summary.as_of, now)}, but the server's clock shows "
-            f"{clock_time(delay.due, now)}: it was set back. Nothing is lost; times run ahead until it has caught up."
+        text = _(
+            "Statistics as of %(as_of)s, but the server's clock shows %(due)s: it was set back. Nothing is lost; times "
+            "run ahead until it has caught up."
         )
-    if live:
-        return f"Statistics as of {summary.as_of:%H:%M:%S}, brought up to date on every read."
-    as_of, following = clock_time(summary.as_of, now), clock_time(summary.next_refresh, now)
-    if delay and delay.kind == "late":
-        return (
-            f"Statistics as of {as_of}: the refresh of {clock_time(delay.due, now)} has not finished yet, so later calls "
-            "are not included."
+    elif live:
+        as_of = str(PATTERNS.seconds.apply(summary.as_of, LOCALE))
+        return _("Statistics as of %(as_of)s, brought up to date on every read.") % {"as_of": as_of}
+    elif delay and delay.kind == "late":
+        text = _(
+            "Statistics as of %(as_of)s: the refresh of %(due)s has not finished yet, so later calls are not included."
         )
-    if delay:
-        return (
-            f"Statistics as of {as_of}: the refresh of {clock_time(delay.due, now)} failed, so later calls are not "
-            f"included. It is tried again at {following}. Reason: {delay.reason}"
+    elif delay:
+        text = _(
+            "Statistics as of %(as_of)s: the refresh of %(due)s failed, so later calls are not included. It is tried "
+            "again at %(next)s. Reason: %(reason)s"
         )
-    return f"Statistics as of {as_of}, next refresh at {following}."
+    else:
+        text = _("Statistics as of %(as_of)s, next refresh at %(next)s.")
+    return text % {
+        "as_of": clock_time(summary.as_of, now),
+        "next": clock_time(summary.next_refresh, now),
+        "due": clock_time(delay.due, now) if delay else "",
+        "reason": delay.reason if delay else "",
+    }
 
 
 def covered(summary: Summary) -> str:
-    """The time that the period's numbers cover, in words."""
+    """Says which time the period's numbers cover."""
     start, end = summary.period.start, summary.period.end
+    values = {
+        "start": time_of(start),
+        "first_day": date_of(start),
+        "end": time_of(end),
+        "last_day": date_of(end),
+        "zone": summary.period.time_zone,
+    }
     if start.date() == end.date():
-        return f"{start:%H:%M} to {end:%H:%M} on {date_of(end)}, {summary.period.time_zone}"
-    return f"{start:%H:%M} on {date_of(start)} to {end:%H:%M} on {date_of(end)}, {summary.period.time_zone}"
+        return _("%(start)s to %(end)s on %(last_day)s, %(zone)s") % values
+    return _("%(start)s on %(first_day)s to %(end)s on %(last_day)s, %(zone)s") % values
 
 
 def counter(credits: Credits) -> dict[str, str | int]:
-    """The live counter in words: what the page shows at first and what the live line sends later."""
+    """Returns the live counter in words: what the page shows at first and what the live line sends later."""
     calls = plural(credits.calls, "call")
     if credits.allowance is None or credits.unused is None:
         return {
-            "headline": f"{plural(credits.used, 'credit')} used",
-            "detail": f"unlimited allowance · {calls} in the last 24 hours",
+            "headline": _("%(credits)s used") % {"credits": plural(credits.used, "credit")},
+            "detail": _("unlimited allowance · %(calls)s in the last 24 hours") % {"calls": calls},
             "percent": 0,
             "share": "",
             "state": "unlimited",
@@ -140,13 +196,15 @@ def counter(credits: Credits) -> dict[str, str | int]:
     share = credits.used * 100 // credits.allowance if credits.allowance else 100
     over = credits.used - credits.allowance
     state = "over" if over > 0 else "close" if share >= CLOSE else "calm"
-    headline = f"{plural(over, 'credit')} over" if over > 0 else f"{plural(credits.unused, 'credit')} left"
+    headline = _("%(credits)s over") if over > 0 else _("%(credits)s left")
+    used = {"used": number(credits.used), "allowance": number(credits.allowance), "calls": calls}
     return {
-        "headline": headline,
-        "detail": f"used {number(credits.used)} of {number(credits.allowance)} · {calls} in the last 24 hours",
+        "headline": headline % {"credits": plural(abs(over), "credit")},
+        "detail": _("used %(used)s of %(allowance)s · %(calls)s in the last 24 hours") % used,
         "percent": min(share, 100),
-        "share": ("< 1 %" if credits.used and not share else f"{share} %")
-        + {"over": " · over the allowance", "close": " · close to the allowance"}.get(state, ""),
+        "share": " · ".join(
+            [percent(0.001 if credits.used and not share else share / 100), *map(_, NOTICES.get(state, ()))]
+        ),
         "state": state,
         "calls": credits.calls,
     }

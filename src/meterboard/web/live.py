@@ -34,10 +34,10 @@ REFUSED_SECONDS = 30
 HEARTBEAT = ServerSentEventMessage(comment="still here", event="here", data="1")
 """A comment for what stands between, an event for the page, which is not told of comments."""
 
-Words = dict[str, str | int]
+CounterText = dict[str, str | int]
 
 
-class Line:
+class LiveStream:
     """An open line of a session. It counts as long as anything refers to it."""
 
     def __init__(self, session: Hashable) -> None:
@@ -50,11 +50,11 @@ class Counters:
     def __init__(self, live_credits: LiveCredits, reads: Reads) -> None:
         self._live_credits = live_credits
         self._reads = reads
-        self._lines: WeakSet[Line] = WeakSet()
-        self._counted: dict[int, tuple[int, float, Words]] = {}
-        self._counting: dict[int, asyncio.Task[Words]] = {}
+        self._lines: WeakSet[LiveStream] = WeakSet()
+        self._counted: dict[int, tuple[int, float, CounterText]] = {}
+        self._counting: dict[int, asyncio.Task[CounterText]] = {}
 
-    def open(self, session: Hashable) -> Line:
+    def open(self, session: Hashable) -> LiveStream:
         """A new line. Raises: Overloaded: the session has too many, or there are too many in all."""
         own = sum(line.session == session for line in self._lines)
         if own >= MOST_LINES_EACH or len(self._lines) >= MOST_LINES:
@@ -62,15 +62,15 @@ class Counters:
                 f"{own} live counters are open in this session. Close some of its tabs.",
                 retry_after=REFUSED_SECONDS,
             )
-        line = Line(session)
+        line = LiveStream(session)
         self._lines.add(line)
         return line
 
-    def close(self, line: Line) -> None:
+    def close(self, line: LiveStream) -> None:
         """Lets another be opened."""
         self._lines.discard(line)
 
-    async def words(self, organization: Organization) -> Words:
+    async def words(self, organization: Organization) -> CounterText:
         """The counter as it is shown. Raises: Overloaded: too many reads of the organisation are waiting."""
         version = self._live_credits.version(organization)
         known = self._counted.get(organization.id)
@@ -83,7 +83,7 @@ class Counters:
             counting.add_done_callback(lambda _: self._counting.pop(organization.id))
         return await asyncio.shield(counting)  # a line that ends must not end it for the others
 
-    async def _count(self, organization: Organization, version: int) -> Words:
+    async def _count(self, organization: Organization, version: int) -> CounterText:
         credits = await self._reads.run(organization.id, lambda: self._live_credits.now(organization))
         words = counter(credits)
         self._counted[organization.id] = (version, monotonic(), words)
@@ -98,10 +98,10 @@ async def live(request: Request[Any, Any, Any], viewer: Viewer, counters: Counte
 
 
 async def _messages(
-    organization: Organization, counters: Counters, line: Line
+    organization: Organization, counters: Counters, line: LiveStream
 ) -> AsyncIterator[ServerSentEventMessage]:
     try:
-        sent: Words = {}
+        sent: CounterText = {}
         opened = said = monotonic()
         while monotonic() - opened < LINE_SECONDS:
             try:

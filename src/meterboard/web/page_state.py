@@ -13,7 +13,7 @@ DASHBOARD = "/"
 TABLE = "/table"
 TASKS = "/tasks"
 CALLS = "/calls"
-PICTURE = "/connections"
+FLOWS = "/flows"
 QUESTIONS = "/v1/statistics"
 EXPORT_CALLS = "/v1/events"
 PLACES = ("page", "cursor")
@@ -23,14 +23,14 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(PANELS, ("graph", "list")),
     "measure": ("calls", "credits"),
     "stack": (CALLER.name,),
-    "compare": ("nothing", "previous"),
+    "compare": ("none", "previous"),
 }
 """How a page shows what: `applications=list` …, `measure=credits`. The first is what is shown unasked; see `forms`."""
-ASKED_FIELD, ASKED_VALUE, ASKED_HOW = "where", "is", "how"
+FILTER_FIELD, VALUE_FIELD, MODE_FIELD = "filter", "value", "mode"
 """The fields of the form that sets the filters of a column; `settled` makes filters of them."""
-OUT = "out"
-"""What ASKED_HOW is when the values are to be kept out."""
-FINDING = (ASKED_FIELD, ASKED_VALUE, ASKED_HOW, "of", "find", "show")
+EXCLUDE = "exclude"
+"""The mode that excludes the values."""
+FILTER_FORM = (FILTER_FIELD, VALUE_FIELD, MODE_FIELD, "of", "find", "show")
 """All fields of that form. With `show` it only asks for values to choose from, and no link carries them on."""
 RANGE_FIELDS = ("from", "from_time", "to", "to_time")
 """The fields of the form that sets a range; `settled` makes a period of them."""
@@ -39,7 +39,7 @@ RANGE_FIELDS = ("from", "from_time", "to", "to_time")
 def forms(switch: str, dimensions: Dimensions) -> Sequence[str]:
     """The forms that a part of a page can be shown in; the time chart is stacked by any dimension."""
     known = SWITCHES[switch]
-    return (*known, *dimensions.names, "nothing") if switch == "stack" else known
+    return (*known, *dimensions.names, "none") if switch == "stack" else known
 
 
 class Address:
@@ -57,8 +57,10 @@ class Address:
         self.dimensions = dimensions
         self.remembered = dict(remembered or {})
         pairs = list(given)
-        self._pairs = [(n, value) for n, value in pairs if self._is_filter(n) or (value and n not in FINDING)]
-        self._finding = [(name, value) for name, value in pairs if name in FINDING]
+        self._pairs = [
+            (n, value) for n, value in pairs if self._is_filter(n) or (value and n not in FILTER_FORM)
+        ]
+        self._finding = [(name, value) for name, value in pairs if name in FILTER_FORM]
 
     def _is_filter(self, name: str) -> bool:
         return name in self.dimensions.filters
@@ -125,7 +127,7 @@ class Address:
 
     def choosing(self, dimension: str) -> str:
         """The link to this state with the form open that sets the filters of a column."""
-        return _link(self.path, [*self._pairs, (ASKED_FIELD, dimension), ("show", "values")])
+        return _link(self.path, [*self._pairs, (FILTER_FIELD, dimension), ("show", "values")])
 
     def without(self, dimension: str, value: str) -> str:
         """The link to this state without one filter."""
@@ -176,9 +178,9 @@ class Address:
         """The link to the integration tasks in a module or of a function, in this period and with these filters."""
         return _link(TASKS, [*self._asked(dimension), (dimension, value)])
 
-    def connections(self, columns: Iterable[DimensionName]) -> str:
-        """The link to what is connected in this period and with these filters, which the script adds a value to."""
-        return _link(f"{QUESTIONS}/connections", [*self._asked(), ("columns", ",".join(columns))])
+    def related(self, columns: Iterable[DimensionName]) -> str:
+        """Returns the link to the values that occur together, under these filters; the script adds a value."""
+        return _link(f"{QUESTIONS}/related", [*self._asked(), ("columns", ",".join(columns))])
 
     def export(self, form: str, columns: Iterable[DimensionName], sort: str, rows: str) -> str:
         """The link to the rows on screen, all pages of them, as a file; `rows`: how they are grouped."""
@@ -201,35 +203,35 @@ def settled(path: str, given: Iterable[tuple[str, str]], dimensions: Dimensions)
     """
     The address that a form means whose fields are parts of a parameter.
 
-    `where=ip&is=::1` -> `ip=::1`; `from=2026-11-03&to=2026-11-09` -> `period=2026-11-03..2026-11-09`.
+    `filter=ip&value=::1` -> `ip=::1`; `from=2026-11-03&to=2026-11-09` -> `period=2026-11-03..2026-11-09`.
 
     None: it was not such a form, or it only asks for values to choose from.
     Raises: InvalidParameter: there is nothing of that name to filter by, or a range lacks one of its ends.
     """
     pairs = list(given)
     names = {name for name, _ in pairs}
-    if ASKED_FIELD in names and "show" not in names:
+    if FILTER_FIELD in names and "show" not in names:
         return _filter_asked(path, pairs, dimensions)
     if names & set(RANGE_FIELDS):
         return _range_asked(path, pairs)
     return None
 
 
-def asked_column(given: str, dimensions: Dimensions) -> DimensionName:
-    """The column that the form is about. Raises: InvalidParameter: there is none of that name."""
+def filter_column(given: str, dimensions: Dimensions) -> DimensionName:
+    """Returns the column that the form sets filters of. Raises: InvalidParameter: there is none of that name."""
     if given not in dimensions.names:
         known = ", ".join(dimensions.names)
         raise InvalidParameter(
-            ASKED_FIELD, f"where is {repr(given) if given else 'missing'}: use one of {known}."
+            FILTER_FIELD, f"filter is {repr(given) if given else 'missing'}: use one of {known}."
         )
     return given
 
 
 def _filter_asked(path: str, pairs: list[tuple[str, str]], dimensions: Dimensions) -> str:
-    field = asked_column([value for name, value in pairs if name == ASKED_FIELD][-1], dimensions)
-    name = f"{field}{NOT}" if (ASKED_HOW, OUT) in pairs else field
-    chosen = [(name, value.strip()) for key, value in pairs if key == ASKED_VALUE]
-    replaced = {*FINDING, *PLACES, field, f"{field}{NOT}"}
+    field = filter_column([value for name, value in pairs if name == FILTER_FIELD][-1], dimensions)
+    name = f"{field}{NOT}" if (MODE_FIELD, EXCLUDE) in pairs else field
+    chosen = [(name, value.strip()) for key, value in pairs if key == VALUE_FIELD]
+    replaced = {*FILTER_FORM, *PLACES, field, f"{field}{NOT}"}
     return _link(path, [*((n, value) for n, value in pairs if n not in replaced), *dict.fromkeys(chosen)])
 
 

@@ -12,6 +12,7 @@ from meterboard import __version__
 from meterboard.domain.event import UNKNOWN
 from meterboard.domain.query import name_of
 from meterboard.web import formatting as words
+from meterboard.web.translation import _, ngettext
 
 STATIC = Path(str(files("meterboard.web") / "static"))
 STAMP = "built-from.txt"
@@ -32,10 +33,15 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.add_extension("jinja2.ext.i18n")
+    # The extension adds the method when it is loaded.
+    environment.install_gettext_callables(_, ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.filters |= {
         "number": words.number,
         "percent": words.percent,
         "plural": words.plural,
+        "time_of": words.time_of,
+        "date_of": words.date_of,
         "data": lambda value: json.encode(value).decode().replace("<", "\\u003c"),
     }
     environment.globals |= {
@@ -56,4 +62,4 @@ def _address_of(name: str) -> str:
 @lru_cache(maxsize=1)
 def _made_from() -> str:
     stamp = STATIC / STAMP
-    return stamp.read_text()[:12] if stamp.exists() else __version__
+    return stamp.read_text(encoding="utf-8")[:12] if stamp.exists() else __version__

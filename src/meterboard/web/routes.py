@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response, Router
@@ -15,12 +16,13 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
 from meterboard.domain.dimensions import Dimensions
-from meterboard.errors import Forbidden, MeterboardError, NotFound, Unauthenticated, Unavailable
+from meterboard.errors import MeterboardError
+from meterboard.http.status import headers_of, is_logged, status_of
 from meterboard.web.live import live
 from meterboard.web.page_state import settled
 from meterboard.web.pages.calls import calls
-from meterboard.web.pages.connections import connections
 from meterboard.web.pages.dashboard.page import dashboard
+from meterboard.web.pages.flows import earlier_address, flows
 from meterboard.web.pages.picker import values
 from meterboard.web.pages.table.page import table
 from meterboard.web.pages.table.tasks import tasks
@@ -37,6 +39,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+UNFORESEEN = "Meterboard failed to make this page. The server's log says why. Try again, or go another way."
 YEAR_SECONDS = 31_536_000
 COMPRESSED = DefineMiddleware(
     CompressionMiddleware,
@@ -54,7 +57,8 @@ def pages(dimensions: Dimensions) -> list[Router]:
                 dashboard,
                 table,
                 calls,
-                connections,
+                flows,
+                earlier_address,
                 tasks,
                 values,
                 verification,
@@ -64,7 +68,7 @@ def pages(dimensions: Dimensions) -> list[Router]:
                 sign_out,
             ],
             dependencies={"viewer": Provide(provide_viewer)},
-            exception_handlers={MeterboardError: on_error, Exception: on_fault},
+            exception_handlers={Exception: on_error},
             before_request=_settle(dimensions),
             after_request=_with_headers,
             middleware=[COMPRESSED],
@@ -95,30 +99,23 @@ async def _with_headers(response: Response[Any]) -> Response[Any]:
     return response
 
 
-def on_error(_: Request[Any, Any, Any], error: MeterboardError) -> Response[str]:
-    """What went wrong and what to do, as a page."""
-    message = str(error)
-    match error:
-        case Unauthenticated():
-            return _told(401, page("signed_out.html", message=message))
-        case Unavailable():
-            response = _told(503, page("error.html", title="Not now", message=message))
-            response.headers["Retry-After"] = str(error.retry_after)
-            return response
-        case Forbidden():
-            status = 403
-        case NotFound():
-            status = 404
-        case _:
-            status = 400
-    return _told(status, page("error.html", title="This can't be shown", message=message))
+def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
+    """Shows what went wrong and what to do, and logs what failed here."""
+    if is_logged(error):
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    status = status_of(error)
+    if status == HTTPStatus.UNAUTHORIZED:
+        return _told(status, page("signed_out.html", message=str(error)))
+    known = isinstance(error, MeterboardError)
+    response = page("error.html", title=_title(status), message=str(error) if known else UNFORESEEN)
+    response.headers.update(headers_of(error))
+    return _told(status, response)
 
 
-def on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
-    """A fault of ours: logged in full, told in brief."""
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    message = "Meterboard failed to make this page. The server's log says why. Try again, or go another way."
-    return _told(500, page("error.html", title="This went wrong", message=message))
+def _title(status: HTTPStatus) -> str:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return "Not now"
+    return "This can't be shown" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "This went wrong"
 
 
 def on_missing_page(request: Request[Any, Any, Any], error: HTTPException) -> Response[str]:

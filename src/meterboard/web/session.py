@@ -13,13 +13,12 @@ from litestar.params import Body
 from litestar.response import Redirect
 from msgspec import Struct
 
-from meterboard.domain.access import SESSION_COOKIE, Viewer
+from meterboard.domain.access import SESSION_COOKIE, SESSION_LIFE, Viewer
 from meterboard.errors import Forbidden, Unauthenticated
 from meterboard.service.access import Access
 from meterboard.web.origin import is_own, is_secure
 from meterboard.web.render import page
 
-SESSION_LIFE = timedelta(days=30)
 FORM_COOKIE = "meterboard_sign_in"
 """Holds the token of the sign-in form: another site's form can't know it, so it can't sign anybody in."""
 FORM_LIFE = timedelta(hours=1)

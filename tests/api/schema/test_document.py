@@ -18,7 +18,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from meterboard.api.schema.sending import REJECTIONS
 from meterboard.domain.dimensions import Dimensions
-from tests.server import Server, command_here
+from tests.server import Server, command_here, sign_in
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -29,7 +29,7 @@ STATISTICS = (
     "table",
     "flows",
     "integration-tasks",
-    "connections",
+    "related",
     "values",
 )
 READS = (
@@ -63,9 +63,8 @@ def credentials(server: Server) -> dict[str, dict[str, str]]:
     for organization, scope in (("globex", "all"), ("globex", "read"), ("globex", "ingest"), ("*", "ingest")):
         made = command_here("key", "create", organization, "--scope", scope, data=server.data).stdout.strip()
         found[f"{organization} {scope}"] = {"Authorization": f"Bearer {made}"}
-    path = re.sub(r"^https?://[^/]*", "", server.sign_in_link())
-    with httpx.Client(base_url=server.url, verify=False) as browser:
-        browser.get(path)
+    with httpx.Client(verify=False) as browser:
+        sign_in(browser, server.sign_in_link())
         found["session"] = {"Cookie": f"meterboard_session={browser.cookies['meterboard_session']}"}
     return found
 
@@ -147,8 +146,8 @@ CALLS: dict[str, tuple[dict[str, Any], str, Any]] = {
     "statistics.get_table": ({"columns": "module,user"}, "total_rows", 3),
     "statistics.get_flows": ({"columns": "user,module"}, "total.calls", 3),
     "statistics.get_integration_tasks": ({}, "total.tasks", 1),
-    "statistics.get_connections": ({"ip": ["10.0.0.1"]}, "total.calls", 1),
-    "statistics.get_values": ({"column": "GetValuesColumn.MODULE", "search": "lea"}, "names", 1),
+    "statistics.get_related": ({"ip": ["10.0.0.1"]}, "total.calls", 1),
+    "statistics.get_values": ({"column": "GetValuesColumn.MODULE", "search": "lea"}, "value_count", 1),
     "statistics.get_verification": ({}, "difference", 0),
     "events.list_events": ({"application": ["Sync"]}, "next_", None),
     "credits_.get_credits": ({}, "calls", 3),

@@ -69,7 +69,7 @@ def test_events_come_newest_first_with_all_that_they_said(server: Server) -> Non
             "formula": "1 credit for every 10 records begun, at most 10",
             "result": "25 records: 3 credits",
             "source": "API limits of vertical solutions; __apis of v7",
-            "disputed": None,
+            "note": None,
         },
     }
 

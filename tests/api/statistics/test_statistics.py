@@ -206,9 +206,9 @@ LARGEST = "with a - before it for the largest first."
         ("table?page=0", "page is '0': expected a whole number from 1 to 1,000,000,000."),
         ("table?page_size=many", "page_size is 'many': expected a whole number from 1 to 10,000."),
         ("table?rows=round", "rows is 'round': expected one of flat, grouped."),
-        ("connections?limit=0", "limit is '0': expected a whole number from 1 to 10,000."),
+        ("related?limit=0", "limit is '0': expected a whole number from 1 to 10,000."),
         (
-            "connections?columns=caller",
+            "related?columns=caller",
             f"columns is 'caller': use some of {COLUMNS}, each once, with commas between.",
         ),
         ("values", f"column is missing: expected one of {COLUMNS}."),
@@ -235,7 +235,7 @@ def test_a_wrong_parameter_is_named_with_its_value_and_what_is_right(
     [
         ("summary?aplication=Sync", "aplication"),
         ("series?compare=previous", "compare"),
-        ("connections?pin=a", "pin"),
+        ("related?pin=a", "pin"),
     ],
 )
 def test_an_unknown_parameter_is_refused(server: Server, question: str, name: str) -> None:
@@ -369,29 +369,29 @@ def test_flows_are_what_names_have_in_common(server: Server) -> None:
     assert flows["total"] == {"calls": 6, "credits": 10}
 
 
-def test_connections_are_of_what_the_filters_let_through(server: Server) -> None:
-    answer = ask(server, "connections?user=maria&columns=module,application")
+def test_related_values_are_those_of_the_filtered_usage(server: Server) -> None:
+    answer = ask(server, "related?user=maria&columns=module,application")
     table = ask(server, "table?user=maria&columns=module,application")["rows"]
 
     assert [column["column"] for column in answer["columns"]] == ["module", "application"]
     for column in answer["columns"]:
         assert {row["name"] for row in column["rows"]} == {row[column["column"]] for row in table}
-        assert column["names"] == len(column["rows"])
+        assert column["value_count"] == len(column["rows"])
     assert answer["total"]["calls"] == sum(row["calls"] for row in table)
-    file = server.get("/v1/statistics/connections?user=maria&columns=module&format=csv").text
+    file = server.get("/v1/statistics/related?user=maria&columns=module&format=csv").text
     assert file.startswith("column,name,calls,credits\r\nmodule,Leads,")
 
 
 def test_values_are_found_by_a_text_within_them(server: Server) -> None:
     assert [row["name"] for row in ask(server, "values?column=user&search=AR")["rows"]] == ["maria", "arjun"]
-    assert ask(server, "values?column=user&search=%25")["names"] == 0
-    assert ask(server, "values?column=user&user=maria&limit=1")["names"] > 1
+    assert ask(server, "values?column=user&search=%25")["value_count"] == 0
+    assert ask(server, "values?column=user&user=maria&limit=1")["value_count"] > 1
 
 
 @pytest.mark.parametrize(
-    "question", ["values", "values?column=sort", "connections?columns=caller", "connections?pin=a"]
+    "question", ["values", "values?column=sort", "related?columns=caller", "related?pin=a"]
 )
-def test_what_can_t_be_asked_about_connections_is_told(server: Server, question: str) -> None:
+def test_wrong_questions_about_values_are_refused(server: Server, question: str) -> None:
     response = server.get(f"/v1/statistics/{question}")
 
     assert response.status_code == 400

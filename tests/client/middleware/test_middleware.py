@@ -11,8 +11,9 @@ from meterboard.client import Meter
 from meterboard.client.middleware.wsgi import MeterMiddleware
 from tests.client import apis
 from tests.client.apis import Api, served
-from tests.client.conftest import counted, eventually
+from tests.client.conftest import counted
 from tests.server import Server
+from tests.waiting import eventually
 
 EVERY = pytest.mark.parametrize("api", [*apis.ASGI, *apis.WSGI], ids=lambda api: api.__name__)
 
@@ -58,7 +59,7 @@ def caller(request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
 def test_calls_are_named_by_their_routes(
     meterboard: Server, meter: Meter, caller: httpx.Client, api: Api
 ) -> None:
-    with served(api, meter, skip=["/health"]) as url:
+    with served(api, meter, skip_paths=["/health"]) as url:
         for number in range(3):
             assert caller.get(f"{url}/crm/v8/Leads/{number}").status_code == 200
         assert caller.get(f"{url}/crm/v8/Leads", headers={"X-User": "maria"}).status_code == 200
@@ -79,7 +80,7 @@ def test_calls_are_named_by_their_routes(
         ],
         key=str,
     )
-    assert meter.stats.mistakes == meter.stats.rejected == 0
+    assert meter.stats.invalid == meter.stats.rejected == 0
 
 
 @EVERY
@@ -94,7 +95,7 @@ def test_records_names_and_further_fields_come_from_callables(
             sent.append(json.loads(f"{{{fields[1:]}}}"))
 
         @staticmethod
-        def record_soon(fields: str) -> None:
+        def record_batched(fields: str) -> None:
             raise AssertionError("Calls with callables are recorded at once.")
 
     with served(
@@ -161,7 +162,7 @@ def test_names_that_fail_leave_the_call_to_the_schedule(
     assert meter.flush()
 
     assert usage(meterboard, caller.headers["X-Application"]) == [row("v8", "Leads", "get", 200)]
-    assert "The names of a call could not be found" in caplog.text
+    assert "The names callable failed" in caplog.text
 
 
 @EVERY
@@ -195,7 +196,7 @@ def test_a_trusted_proxy_is_believed(
 
 def test_a_wrong_option_fails_at_the_start(meter: Meter) -> None:
     options: list[tuple[dict[str, Any], type[Exception], str]] = [
-        ({"usr": str}, TypeError, "'usr' is no option: use one of organization, application"),
+        ({"usr": str}, TypeError, "unknown option 'usr': use one of organization, application"),
         ({"user": "maria"}, TypeError, "user is 'maria': expected a callable"),
         ({"proxy_header": "X-Real-IP"}, ValueError, "proxy_header is 'X-Real-IP'"),
         ({"trusted_proxies": ["everyone"]}, ValueError, "not appear to be an IPv4 or IPv6 network"),
@@ -216,7 +217,7 @@ def test_paths_that_no_text_can_hold_are_counted_too(
         eventually(lambda: meter.stats.recorded == 4)
     assert meter.flush()
 
-    assert meter.stats.rejected == meter.stats.mistakes == 0
+    assert meter.stats.rejected == meter.stats.invalid == 0
     assert counted(meterboard, caller.headers["X-Application"]) == 4
     assert "u" * 10_000 in {row["user"] for row in usage(meterboard, caller.headers["X-Application"])}
 

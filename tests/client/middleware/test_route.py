@@ -2,7 +2,7 @@
 
 import pytest
 
-from meterboard.client.middleware.route import names, whole_template
+from meterboard.client.middleware.route import full_template, names
 from meterboard.schedule.builtin import builtin_schedule
 
 LIKE_THE_SCHEDULE = [
@@ -53,4 +53,4 @@ def test_what_a_template_does_not_say_is_none(
 def test_a_route_does_not_know_what_it_is_mounted_under(
     template: str, path: str, parameters: dict[str, object], expected: str
 ) -> None:
-    assert whole_template(template, path, parameters) == expected
+    assert full_template(template, path, parameters) == expected

@@ -177,7 +177,7 @@ def test_a_format_of_ones_own_is_read_as_the_server_was_told_to_write_it(form: s
     [
         ("apache", "There is no format 'apache'"),
         ("$remote_addr $status", "says no time"),
-        ("$time_local$status", "Nothing stands before $status"),
+        ("[$time_local] $remote_addr$status", "Nothing stands before $status"),
         ("100%", "has no variables"),
     ],
 )

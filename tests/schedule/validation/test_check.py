@@ -58,7 +58,7 @@ def plan(row: str) -> str:
         ),
         (
             request('{ path = "/{version}/{area}/{key}", method = "{vreb}" }'),
-            "use {version}, {area}, {verb}, {done}",
+            "use {version}, {area}, {verb}, {action_suffix}",
         ),
         (request('{ path = "/{key}", method = "{key}" }'), "there is no {key}"),
         (request('{ path = "/a", method = "{module}" }'), "there is no {module}"),
@@ -73,10 +73,10 @@ def plan(row: str) -> str:
         (request('{ path = "/a" }'), "missing required field `method`"),
         (request('{ path = "/a", method = "a", modul = "x" }'), "unknown field `modul`"),
         # prices
-        (price("credits = 5, most = 3"), "most is 3, but the price reaches 5 by its credits"),
-        (price("credits = 5, most = 3, estimated = true"), "most is 3, but the price reaches 5"),
-        (price("steps = [[200, 1], [1000, 4]], most = 3"), "most is 3, but the price reaches 4 by its steps"),
-        (price("credits = 1, most = 3, failed = 4"), "most is 3, but the price reaches 4 by its failed"),
+        (price("credits = 5, max = 3"), "max is 3, but the price reaches 5 by its credits"),
+        (price("credits = 5, max = 3, estimated = true"), "max is 3, but the price reaches 5"),
+        (price("steps = [[200, 1], [1000, 4]], max = 3"), "max is 3, but the price reaches 4 by its steps"),
+        (price("credits = 1, max = 3, failed = 4"), "max is 3, but the price reaches 4 by its failed"),
         (price("steps = [[200, 1]], per_records = 10"), "either steps or per_records"),
         (price("steps = [[0, 1]]"), "the first at least 1"),
         (price("credits = 1, status = 42"), "status is 42: use an HTTP status from 100 to 599"),
@@ -86,10 +86,10 @@ def plan(row: str) -> str:
         # plans
         (plan("name = 'b', base = -1"), "base is -1"),
         (plan("name = 'b', per_license = -1"), "per_license is -1"),
-        (plan("name = 'b', least = -1"), "least is -1"),
-        (plan("name = 'b', most = -1"), "most is -1"),
-        (plan("name = 'b', least = 5, most = 4"), "least is 5, more than most, which is 4"),
-        (plan("name = 'b', also = ['x']"), "Two plans are called 'x' and both are in force now"),
+        (plan("name = 'b', min = -1"), "min is -1"),
+        (plan("name = 'b', max = -1"), "max is -1"),
+        (plan("name = 'b', min = 5, max = 4"), "min is 5, more than max, which is 4"),
+        (plan("name = 'b', aliases = ['x']"), "Two plans are called 'x' and both are in force now"),
         (plan("name = 'x', until = 9999-12-31"), "Two plans are called 'x' and both are in force"),
         (plan("name = 'x', until = 2020-01-01"), "both are in force until 2020-01-01"),
         # tables
@@ -101,14 +101,17 @@ def plan(row: str) -> str:
         (
             written(
                 price="",
-                more="[[price]]\nmethod = 'x'\ncredits = 1\n\n[[price]]\ncredits = 5\nmost = 3 # here",
+                more="[[price]]\nmethod = 'x'\ncredits = 1\n\n[[price]]\ncredits = 5\nmax = 3 # here",
             ),
-            "most is 3",
+            "max is 3",
         ),
         (written(price="", more="[[price]]\nmethod = 'x'\nsteps = 1 # here"), "Expected `array | null`"),
         (written(name='"a/b" # here'), "The name is 'a/b'"),
         (written(name='"" # here'), "The name is ''"),
-        (written(more="[ done ] # a table\nGET = 'x'\n[nonsense] # here"), "unknown field `nonsense`"),
+        (
+            written(more="[ action_suffix ] # a table\nGET = 'x'\n[nonsense] # here"),
+            "unknown field `nonsense`",
+        ),
     ],
 )
 def test_a_mistake_is_named_by_its_line(text: str, said: str) -> None:
@@ -136,12 +139,12 @@ def test_braces_within_a_placeholder_s_pattern_count_what_is_before_them() -> No
     "text",
     [
         price("credits = 1, until = 9999-12-31"),
-        price("credits = 3, most = 3, per_records = 1"),
+        price("credits = 3, max = 3, per_records = 1"),
         price("credits = 1, status = [100, 599]"),
         plan("name = 'y', until = 9999-12-31"),
         plan("name = 'x', until = 2021-01-01"),
         request(
-            '{ path = "/{area:a|b}/{rest}", method = "{area}.{rest}.{verb}.{done}", http = ["PATCH", "TRACE"] }'
+            '{ path = "/{area:a|b}/{rest}", method = "{area}.{rest}.{verb}.{action_suffix}", http = ["PATCH", "TRACE"] }'
         ),
         written(
             request="[{ path = '/a', method = '{verb}', http = 'PURGE' }]", more="verbs = { purge = 'purge' }"

@@ -27,13 +27,13 @@ price = [{ credits = 1, steps = [[200, 1],
   [300, 2]] }, { until = 2026-01-01 10:00:00, status = 429 }]
 a.b.c = 1
 
-[ done ]  # a table
+[ action_suffix ]  # a table
 GET = "get"
 [[plan]]
 name = "one"
 [[ plan ]]   # a row
 name = "two"
-  most = 5
+  max = 5
 [plan.more]
 deep = 1
 '''
@@ -58,12 +58,12 @@ def test_places_are_found() -> None:
         ("price", 1): 16,
         ("price", 1, "status"): 16,
         ("a", "b", "c"): 17,
-        ("done",): 19,
-        ("done", "GET"): 20,
+        ("action_suffix",): 19,
+        ("action_suffix", "GET"): 20,
         ("plan", 0): 21,
         ("plan", 0, "name"): 22,
         ("plan", 1): 23,
-        ("plan", 1, "most"): 25,
+        ("plan", 1, "max"): 25,
         ("plan", 1, "more"): 26,
         ("plan", 1, "more", "deep"): 27,
     }

@@ -162,6 +162,12 @@ def test_the_thread_outlives_whatever_fails(
             with pytest.raises(StoreFailed):
                 answer.result(SHORT)
     with monkeypatch.context() as broken:
+        broken.setattr("meterboard.service.ingest.meter._settle", fail)
+        lost = meter.submit(batch("e"))
+        with pytest.raises(TimeoutError):
+            lost.result(0.1)
+        meter.run(lambda store, moment: None).result(SHORT)
+    with monkeypatch.context() as broken:
         broken.setattr(store._ids._filter, "add", fail)
         assert meter.submit(batch("b")).result(SHORT) == [True]
     busy = Busy(meter)
@@ -257,3 +263,21 @@ def test_a_version_moves_with_the_organisation_s_own_events_alone(meter: Meter) 
 
     assert meter.version(1) > before[0]
     assert meter.version(2) == before[1]
+
+
+def test_an_import_is_reported_as_a_commit(store: DuckDBStore, clock: FixedClock) -> None:
+    """Operators see the events that commands import, and the commits of them that fail."""
+    committed, failures = list[int](), list[None]()
+    meter = Meter(
+        store,
+        clock,
+        most_waiting=10,
+        committed=lambda events, seconds: committed.append(events),
+        failed=lambda: failures.append(None),
+    )
+    assert meter.store(calls("a", "b")).result() == [True, True]
+    store.close()
+    with pytest.raises(BaseException, match=r".+"):
+        meter.store(calls("c")).result()
+    meter.close()
+    assert (committed, len(failures)) == ([2], 1)

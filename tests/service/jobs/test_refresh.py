@@ -10,13 +10,16 @@ from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.organization import Organization
+from meterboard.domain.period import EPOCH
 from meterboard.errors import StoreFailed
 from meterboard.formats.json_events import Sent
 from meterboard.service.jobs.retention import Retention
+from meterboard.service.jobs.schedule import run_jobs
 from meterboard.service.statistics.answers import Summary
 from meterboard.services import Services
 from meterboard.settings import Settings
 from meterboard.web.formatting import freshness
+from tests.service.jobs.test_schedule import Done, run
 
 MINUTE = timedelta(minutes=1)
 
@@ -78,6 +81,28 @@ def test_a_refresh_that_comes_late_covers_what_it_should_have(
     refresh(quarterly)
 
     assert summary(quarterly, acme).calls == 1
+
+
+def test_a_due_moment_that_a_start_takes_past_is_caught_up(
+    quarterly: Services, acme: Organization, clock: FixedClock
+) -> None:
+    clock.set(clock.now().replace(minute=59, second=59))
+    send(quarterly, acme, clock.now())
+    quarterly.refresh.now()
+    send(quarterly, acme, clock.now())
+    clock.advance(timedelta(seconds=2))  # 11:00:01 when the jobs begin
+
+    async def sleep(seconds: float) -> None:
+        clock.advance(timedelta(seconds=seconds))
+        if clock.now().minute >= 2:
+            raise Done
+
+    with pytest.raises(Done):
+        run(run_jobs([job for job in quarterly.jobs() if job.name == "refresh"], clock, sleep))
+
+    with quarterly.statistics.read(acme) as reading:
+        assert (f"{reading.as_of:%H:%M}", reading.delay) == ("11:00", None)
+        assert reading.summary(reading.period("today"), {}).calls == 2
 
 
 def test_all_answers_of_a_reading_are_of_one_watermark(
@@ -256,8 +281,8 @@ class TestRetentionOnAWrongClock:
 
     def restarted(self, services: Services, clock: FixedClock) -> Retention:
         """As made at a start."""
-        keep, last = timedelta(days=5), services.store.last_receipt()
-        return Retention(services.meter, clock, keep, last_receipt=last, uptime=lambda: self.seconds)
+        keep, receipts = timedelta(days=5), services.store.receipt_hours()
+        return Retention(services.meter, clock, keep, receipts=receipts, uptime=lambda: self.seconds)
 
     def run_for(self, clock: FixedClock, time: timedelta) -> None:
         clock.advance(time)
@@ -305,6 +330,28 @@ class TestRetentionOnAWrongClock:
         clock.advance(self.YEAR)
 
         assert retention.enforce() == 0
+
+    def test_events_that_are_received_by_a_clock_that_is_ahead_do_not_confirm_it(
+        self, quarterly: Services, acme: Organization, clock: FixedClock
+    ) -> None:
+        clock.advance(self.YEAR)
+        for _ in range(3):
+            send(quarterly, acme, clock.now())
+            assert self.restarted(quarterly, clock).enforce() in (4, 0)
+            clock.advance(timedelta(hours=7))
+
+        with quarterly.store.snapshot() as snapshot:
+            assert snapshot.window(acme.id, after=EPOCH, until=clock.now()).calls == 6 + 3
+
+    def test_events_of_more_than_a_day_confirm_the_clock(
+        self, quarterly: Services, acme: Organization, clock: FixedClock
+    ) -> None:
+        clock.advance(timedelta(days=60))
+        send(quarterly, acme, clock.now())
+        clock.advance(timedelta(days=3))  # another gap, but the first has been passed for good
+        send(quarterly, acme, clock.now())
+
+        assert self.restarted(quarterly, clock).enforce() == 10
 
     def test_a_few_idle_hours_raise_no_doubt(
         self, quarterly: Services, clock: FixedClock, caplog: pytest.LogCaptureFixture

@@ -1,6 +1,5 @@
 """POST /v1/events."""
 
-import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -11,7 +10,7 @@ from litestar.types import HTTPScope, Receive, Send
 
 from meterboard.api.auth import key_of
 from meterboard.api.ingest.body import BRIEF_BYTES, Bodies, Body, Disconnected
-from meterboard.api.problems import MEDIA_TYPE, problem, problem_of
+from meterboard.api.problems import log_failure, problem, problem_of
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import MAX_BODY_BYTES
 from meterboard.errors import UnreadableBody
@@ -25,10 +24,10 @@ from meterboard.formats.cloudevents import (
     read_structured,
 )
 from meterboard.formats.json_events import Sent, read_events, read_valid_events
+from meterboard.http.answer import send_answer
+from meterboard.http.problem import MEDIA_TYPE
 from meterboard.service.access import Access
 from meterboard.service.ingest.intake import Ingest, Priced, Receipt, check_may_send
-
-log = logging.getLogger("meterboard.api")
 
 PATH = "/v1/events"
 
@@ -62,18 +61,17 @@ class EventsApp:
                 "HTTPError",
                 f"{scope['method']} can't be used at {PATH}: send events with POST, list them with GET.",
             )
-            return await answer(send, found.status, MEDIA_TYPE, found.body, {"Allow": "GET, POST"})
+            return await send_answer(send, found.status, MEDIA_TYPE, found.body, {"Allow": "GET, POST"})
         try:
             receipt = await self._accept(scope, receive)
         except Disconnected:
             return None
-        except Exception as error:  # whoever sent events must hear what became of them
+        except Exception as error:  # noqa: BLE001  # whoever sent events must hear what became of them
             found = problem_of(error)
-            if found.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-                log.error("POST %s failed", PATH, exc_info=error)
-            await answer(send, found.status, MEDIA_TYPE, found.body, found.headers)
+            log_failure("POST", PATH, error)
+            await send_answer(send, found.status, MEDIA_TYPE, found.body, found.headers)
         else:
-            await answer(send, HTTPStatus.ACCEPTED, "application/json", msgspec.json.encode(receipt), {})
+            await send_answer(send, HTTPStatus.ACCEPTED, "application/json", msgspec.json.encode(receipt))
 
     async def _accept(self, scope: HTTPScope, receive: Receive) -> Receipt:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
@@ -138,13 +136,3 @@ def _reader(content_type: str, headers: Mapping[bytes, str]) -> Callable[[bytes]
 
 read_json = partial(read_events, ndjson=False)
 read_lines = partial(read_events, ndjson=True)
-
-
-async def answer(send: Send, status: int, media_type: str, body: bytes, more: Mapping[str, str]) -> None:
-    headers = [
-        (b"content-type", media_type.encode()),
-        (b"content-length", str(len(body)).encode()),
-        *((name.lower().encode(), value.encode()) for name, value in more.items()),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -4,7 +4,6 @@ POST /v1/traces: OpenTelemetry's protocol over HTTP (OTLP/HTTP), in protobuf and
 Every answer, errors too, is in the encoding of the request, as the protocol demands.
 """
 
-import logging
 from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -20,18 +19,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from meterboard.api.auth import key_of
 from meterboard.api.ingest.body import BRIEF_BYTES, Bodies, Body, Disconnected
-from meterboard.api.ingest.events import answer, price
-from meterboard.api.problems import problem_of
+from meterboard.api.ingest.events import price
+from meterboard.api.problems import log_failure, problem_of
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import MAX_EVENTS
-from meterboard.errors import MeterboardError
 from meterboard.formats.json_events import Fault, each
 from meterboard.formats.otlp import JSON, PROTOBUF, read_spans
-from meterboard.formats.spans import Calls
+from meterboard.formats.spans import SpanCalls
+from meterboard.http.answer import send_answer
 from meterboard.service.access import Access
 from meterboard.service.ingest.intake import Ingest, Priced, check_may_send
-
-log = logging.getLogger("meterboard.api")
 
 PATH = "/v1/traces"
 MAX_BYTES = 20 * 2**20
@@ -104,7 +101,7 @@ class TracesApp:
                 calls = await held.run(lambda: read_spans(body, encoding), large=len(body) > BRIEF_BYTES)
             return await self._store(key, calls, held)
 
-    async def _store(self, key: ApiKey, calls: Calls, held: Body) -> ExportTraceServiceResponse:
+    async def _store(self, key: ApiKey, calls: SpanCalls, held: Body) -> ExportTraceServiceResponse:
         """All of them, in steps of what one request of events may carry: sent again, none of them counts twice."""
         refused: list[tuple[str, str]] = []
         events = iter(calls.events)
@@ -128,12 +125,10 @@ class TracesApp:
 
 
 def _refusal(error: Exception) -> Refusal:
-    """As any other problem of the API is told."""
+    """Returns what the rest of the API answers to an error."""
+    log_failure("POST", PATH, error)
     problem = problem_of(error)
-    if isinstance(error, MeterboardError):
-        return Refusal(problem.status, str(error), problem.headers)
-    log.error("POST %s failed", PATH, exc_info=error)
-    return Refusal(problem.status, "Meterboard failed to answer. The server's log says why.", problem.headers)
+    return Refusal(problem.status, problem.detail, problem.headers)
 
 
 async def _answer(send: Send, outcome: ExportTraceServiceResponse | Refusal, encoding: str) -> None:
@@ -145,7 +140,7 @@ async def _answer(send: Send, outcome: ExportTraceServiceResponse | Refusal, enc
     else:
         message = outcome
     if encoding == PROTOBUF:
-        await answer(send, status, PROTOBUF, message.SerializeToString(), headers)
+        await send_answer(send, status, PROTOBUF, message.SerializeToString(), headers)
     else:
         body = json_format.MessageToJson(message, indent=None).encode()
-        await answer(send, status, JSON, body, headers)
+        await send_answer(send, status, JSON, body, headers)

@@ -1,4 +1,4 @@
-"""GET /v1/statistics/connections and /values: what goes together, and what there is to choose from."""
+"""GET /v1/statistics/related and /values: the values that occur together, and the values of a column."""
 
 from typing import Annotated, Any
 
@@ -9,11 +9,11 @@ from meterboard.api.statistics.responses import Format, respond
 from meterboard.api.statistics.statistics import MOST_ROWS, Asked, Columns, described, name_in, only
 from meterboard.domain.organization import Organization
 from meterboard.service.reads import shared
-from meterboard.service.statistics.linked import ConnectionsAnswer, ValuesAnswer
+from meterboard.service.statistics.linked import RelatedAnswer, ValuesAnswer
 from meterboard.service.statistics.statistics import Statistics
 
-CONNECTIONS = 200
-"""Values of each column, and VALUES of one, in an answer that was not asked for more."""
+RELATED = 200
+"""Values of each column, and VALUES of one, if the request has no limit."""
 VALUES = 20
 
 Most = Annotated[
@@ -23,31 +23,31 @@ Search = Annotated[str, Parameter(description="Values that have this within alon
 
 
 @get(
-    "/connections",
-    summary="What values are connected with",
-    operation_id="GetConnections",
-    responses=described(ConnectionsAnswer),
+    "/related",
+    summary="Values that occur together",
+    operation_id="GetRelated",
+    responses=described(RelatedAnswer),
 )
 @shared
-def connections(
+def related(
     request: Request[Any, Any, Any],
     organization: Organization,
     statistics: Statistics,
     asked: Asked,
     columns: Columns = "user,ip,application",
-    limit: Most = CONNECTIONS,
+    limit: Most = RELATED,
     format: Format = "json",
 ) -> Response[bytes]:
     """
-    The values of each column that occur in the usage which the filters let through, and how much of it is theirs.
+    Returns the values of each column that occur in the filtered usage, and how much of it is theirs.
 
-    `ip=10.1.4.7` asks what that address is connected with; `ip=10.1.4.7&module=Leads` what both together are.
+    `ip=10.1.4.7` returns the values that occur with that address; `ip=10.1.4.7&module=Leads` those that occur with both.
     """
     only(request, asked, "columns", "limit")
     chosen = asked.dimensions.parse_columns(columns)
     with statistics.read(organization) as reading:
-        answer = reading.connections(reading.period(asked.period), asked.filters, chosen, limit=limit)
-    return respond(answer, form=format, name="connections")
+        answer = reading.related(reading.period(asked.period), asked.filters, chosen, limit=limit)
+    return respond(answer, form=format, name="related")
 
 
 @get(
@@ -67,7 +67,7 @@ def values(
     limit: Most = VALUES,
     format: Format = "json",
 ) -> Response[bytes]:
-    """The values of a column, most calls first, under the filters of all other columns."""
+    """Returns the values of a column, most calls first, under the filters of all other columns."""
     only(request, asked, "column", "search", "limit")
     column = name_in(request, "column", asked.dimensions.names)
     with statistics.read(organization) as reading:

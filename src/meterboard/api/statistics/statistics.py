@@ -223,7 +223,7 @@ def series(
 
 @get(
     "/flows",
-    summary="How names are connected",
+    summary="Flows between the names of columns",
     operation_id="GetFlows",
     responses=described(FlowsAnswer),
 )
@@ -242,7 +242,7 @@ def flows(
     chosen = asked.dimensions.parse_columns(columns)
     with statistics.read(organization) as reading:
         answer = reading.flows(reading.period(asked.period), asked.filters, chosen, limit=limit)
-    return respond(answer, form=format, name="connections")
+    return respond(answer, form=format, name="flows")
 
 
 @get(

@@ -1,1 +1,1 @@
-"""Counting every call of a web application: one file for each way that Python's frameworks are called."""
+"""Middleware that records every call of a web application, one module for each interface of Python's frameworks."""

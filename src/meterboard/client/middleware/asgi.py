@@ -1,13 +1,13 @@
-"""Counting the calls of an ASGI application: FastAPI, Starlette, Litestar, or any other."""
+"""Records the calls of an ASGI application: FastAPI, Starlette, Litestar, or any other."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from logging import getLogger
 from typing import Any, Unpack
 
 from meterboard.client.allowance import PROBLEM, Allowance
-from meterboard.client.event import encoded
-from meterboard.client.middleware.call import Calls, Options, Recorder, ip_field, known_status
-from meterboard.client.middleware.route import is_whole, whole_template
+from meterboard.client.event import encode_fields
+from meterboard.client.middleware.call import CallRecorder, Options, Recorder, ip_field, valid_status
+from meterboard.client.middleware.route import full_template, is_full_template
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -15,39 +15,41 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 log = getLogger("meterboard.client")
-MOST_KNOWN = 16_384
-"""Calls that are alike, by route, verb, root, status and address, which are recorded without another look at them."""
+MAX_CACHED_CALLS = 16_384
+"""Combinations of route, verb, root, status and address whose encoded fields are cached."""
 HANDSHAKE = {"websocket.accept": 101, "websocket.close": 403}
-"""The status of the answer to a WebSocket's handshake, by the application's first message."""
+"""The status of a WebSocket's handshake, by the application's first message."""
 
 
 class MeterMiddleware:
     """
-    Records each HTTP call once it has been answered, with the status of its answer, 500 when it failed without one; each
-    WebSocket once its handshake is answered, with status 101 if it was accepted.
+    Records each HTTP call after its response, with its status, or 500 if the application raised before one. Records each
+    WebSocket after its handshake, with status 101 if it was accepted.
 
-    `app.add_middleware(MeterMiddleware, meter=meter)`, or around the application: `MeterMiddleware(app, meter)`.
+    Use `app.add_middleware(MeterMiddleware, meter=meter)`, or wrap the application: `MeterMiddleware(app, meter)`.
     """
 
     def __init__(self, app: App, meter: Recorder, **options: Unpack[Options]) -> None:
-        """Raises: TypeError, ValueError: an option that can't be right."""
+        """Wraps an application. Raises: TypeError, ValueError: an invalid option."""
         self._app = app
-        self._calls = calls = Calls(meter, options)
+        self._calls = calls = CallRecorder(meter, options)
         self._write = meter.record_encoded
-        # Nearly every middleware has none of these, and its calls take the short way.
-        self._is_plain = not (calls.skip or calls.guard or calls.fields or calls.addresses.believes)
-        self._write_soon = meter.record_soon
-        # The fields of calls whose route is the whole of their path, as nearly always.
-        self._known: dict[tuple[str, str, str, int, str | None], str] = {}
+        # Nearly every middleware has none of these: a shorter path for its calls.
+        self._is_plain = not (
+            calls.skip_paths or calls.guard or calls.fields or calls.addresses.trusts_proxies
+        )
+        self._record_batched = meter.record_batched
+        # Of calls whose route has the full path, as nearly always.
+        self._cached_fields: dict[tuple[str, str, str, int, str | None], str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._is_plain or scope["type"] != "http":
-            await self._with_options(scope, receive, send)
+            await self._call_with_options(scope, receive, send)
             return
         status = 500
 
         def watch(message: Message) -> Awaitable[None]:
-            # Hands on what `send` answers rather than awaiting it: one coroutine less for every message.
+            # Returns what `send` returns without awaiting it: one coroutine less for every message.
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -56,28 +58,29 @@ class MeterMiddleware:
         try:
             await self._app(scope, receive, watch)
         finally:
-            # Without functions of its own, each of which would cost as much as all of this; and nothing is kept of the
-            # scope, which would cost more to keep than to look at.
+            # Without further function calls, each of which would cost as much as all of this.
             try:
                 peer = scope["client"]
                 ip = peer and peer[0]
-                fields = self._known[scope["route"].path, scope["method"], scope["root_path"], status, ip]
-            except (KeyError, AttributeError, TypeError):  # the first of its kind, or an unusual scope
+                fields = self._cached_fields[
+                    scope["route"].path, scope["method"], scope["root_path"], status, ip
+                ]
+            except (KeyError, AttributeError, TypeError):  # the first such call, or an unusual scope
                 self._record(scope, status)
             else:
-                self._write_soon(fields)
+                self._record_batched(fields)
 
-    async def _with_options(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _call_with_options(self, scope: Scope, receive: Receive, send: Send) -> None:
         calls = self._calls
-        if scope["type"] not in ("http", "websocket") or scope["path"] in calls.skip:
+        if scope["type"] not in ("http", "websocket") or scope["path"] in calls.skip_paths:
             await self._app(scope, receive, send)
             return
-        allowance = calls.guard.now() if calls.guard else None
+        allowance = calls.guard.check() if calls.guard else None
         if allowance is not None and allowance.refused:
             await self._refuse(scope, send, allowance)
             return
         if scope["type"] == "websocket":
-            await self._socket(scope, receive, send, allowance)
+            await self._call_websocket(scope, receive, send, allowance)
             return
         status = 500
 
@@ -94,25 +97,26 @@ class MeterMiddleware:
         finally:
             self._record(scope, status)
 
-    async def _socket(self, scope: Scope, receive: Receive, send: Send, allowance: Allowance | None) -> None:
-        is_answered = False
+    async def _call_websocket(
+        self, scope: Scope, receive: Receive, send: Send, allowance: Allowance | None
+    ) -> None:
+        is_handshake_done = False
 
         async def watch(message: Message) -> None:
-            nonlocal is_answered
-            answers = not is_answered and message["type"] != "websocket.http.response.body"
-            if (
-                answers and allowance is not None and message["type"] != "websocket.close"
-            ):  # which has no headers
+            nonlocal is_handshake_done
+            is_handshake = not is_handshake_done and message["type"] != "websocket.http.response.body"
+            has_headers = message["type"] != "websocket.close"
+            if is_handshake and has_headers and allowance is not None:
                 message["headers"] = [*message.get("headers", ()), *allowance.raw_headers]
             await send(message)
-            if answers:
-                is_answered = True
+            if is_handshake:
+                is_handshake_done = True
                 self._record(scope, HANDSHAKE.get(message["type"]) or message.get("status", 500))
 
         try:
             await self._app(scope, receive, watch)
         finally:
-            if not is_answered:
+            if not is_handshake_done:
                 self._record(scope, 500)
 
     def _record(self, scope: Scope, status: int) -> None:
@@ -121,29 +125,29 @@ class MeterMiddleware:
         try:
             path, verb, ip = scope["path"], _verb(scope), self._ip(scope)
             template = _template(scope, path)
-            shared = calls.shared(verb, template, status)
-            fields = calls.fields_of(scope, verb, path, shared, status, ip)
+            shared = calls.shared_fields(verb, template, status)
+            fields = calls.encode(scope, verb, path, shared, status, ip)
             if self._is_plain and template is not None and shared is not None:
-                self._know(scope, template, status, fields)
+                self._cache(scope, template, status, fields)
         except Exception:  # an unusual scope
-            log.exception("What a call was could not be found out, so only its status is recorded")
-        self._write(fields or encoded({"status": known_status(status)}))
+            log.exception("A call could not be identified, so only its status is recorded")
+        self._write(fields or encode_fields({"status": valid_status(status)}))
 
-    def _know(self, scope: Scope, template: str, status: int, fields: str) -> None:
+    def _cache(self, scope: Scope, template: str, status: int, fields: str) -> None:
         route = getattr(scope.get("route"), "path", None)
         verb, root = _verb(scope), scope.get("root_path", "")
         peer = scope.get("client")
         ip = peer and peer[0]
         is_bounded = self._calls.is_cacheable(verb, f"{template}{root}{ip}")
-        if is_bounded and template == route and is_whole(template, scope["path"].count("/")):
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[template, verb, root, status, ip] = fields
+        if is_bounded and template == route and is_full_template(template, scope["path"].count("/")):
+            if len(self._cached_fields) >= MAX_CACHED_CALLS:
+                self._cached_fields.clear()
+            self._cached_fields[template, verb, root, status, ip] = fields
 
     def _ip(self, scope: Scope) -> str:
         peer = scope.get("client")
         addresses = self._calls.addresses
-        if not addresses.believes:
+        if not addresses.trusts_proxies:
             return ip_field(peer[0]) if peer else ""
         name = addresses.header.lower().encode()
         forwarded = ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)
@@ -156,7 +160,7 @@ class MeterMiddleware:
         kind = "http.response"
         if scope["type"] == "websocket":
             kind = "websocket.http.response"
-            if kind not in (scope.get("extensions") or {}):  # this server has no other way to refuse than 403
+            if kind not in (scope.get("extensions") or {}):  # this server can refuse only with 403
                 await send({"type": "websocket.close"})
                 return
         await send({"type": f"{kind}.start", "status": 429, "headers": headers})
@@ -164,18 +168,18 @@ class MeterMiddleware:
 
 
 def _verb(scope: Scope) -> str:
-    """The HTTP method. A scope of a WebSocket has none: its handshake is a GET."""
+    """Returns the HTTP method. A WebSocket's scope has none: its handshake is a GET."""
     verb: str = scope.get("method", "GET")
     return verb
 
 
 def _template(scope: Scope, path: str) -> str | None:
-    """The template of the route that answered, where the framework left it in the scope."""
+    """Returns the template of the call's route, if the framework put it into the scope."""
     template = scope.get("path_template")  # Litestar
     if template is None:
         route = scope.get("route")  # Starlette, FastAPI
-        if route is None or not hasattr(route, "endpoint"):  # a mount whose inside knew no route
+        if route is None or not hasattr(route, "endpoint"):  # a mount without a matching route
             return None
         template = route.path
     root = scope.get("app_root_path", scope.get("root_path", ""))
-    return whole_template(template, path.removeprefix(root) if root else path, scope.get("path_params") or {})
+    return full_template(template, path.removeprefix(root) if root else path, scope.get("path_params") or {})

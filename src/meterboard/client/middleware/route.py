@@ -1,7 +1,7 @@
 """
-Which version, module and method a call is, from the template of its route: `/crm/v8/Leads/{id}/actions/convert`.
+Finds the version, module and method of a call in the template of its route: `/crm/v8/Leads/{id}/actions/convert`.
 
-Named as the credit schedule `one-per-call` names the same call by its path, so that a provider may switch between both.
+The names are those that the credit schedule `one-per-call` finds in the call's path.
 """
 
 import re
@@ -17,16 +17,16 @@ VERBS = {
     "PATCH": "update",
     "DELETE": "delete",
 }
-SILENT = ("api", "rest")
-"""Segments that say nothing about what is called."""
+IGNORED = ("api", "rest")
+"""Segments that are not part of a name."""
 _version = re.compile(r"v\d+(?:\.\d+)?")
 _open_ended = re.compile(r"{(\w+):path}")
 _parameter = re.compile(r"[{<(\[\\]")
-"""What makes a segment a parameter in the templates of Starlette, Litestar, Flask and Django, and in Django's regexes."""
+"""Marks a segment as a parameter in the templates of Starlette, Litestar, Flask and Django, and in Django's regexes."""
 
 
 class Names(NamedTuple):
-    """None where the template does not say."""
+    """None for what the template does not have."""
 
     version: str | None
     module: str | None
@@ -34,13 +34,15 @@ class Names(NamedTuple):
 
 
 Naming = Callable[[str, str], Names | None]
-"""From the HTTP method and the template to the names; None leaves it to Meterboard's credit schedule."""
+"""Returns the names for an HTTP method and a template; None lets Meterboard's credit schedule find them."""
 
 
 def names(verb: str, template: str) -> Names:
     """
-    The version is the first segment such as `v8`; the module the first fixed segment behind it, or without a version the
-    first one that is not `api` or `rest`; the method the fixed segments behind that and the verb: `actions.convert.create`.
+    Returns the names of a call.
+
+    The version is the first segment such as `v8`. The module is the first fixed segment after it, or without a version the
+    first one other than `api` and `rest`. The method is the other fixed segments and the verb: `actions.convert.create`.
     """
     segments = template.removeprefix("^").removesuffix("$").strip("/").split("/")
     fixed = [segment for segment in segments if segment and not _parameter.search(segment)]
@@ -48,37 +50,38 @@ def names(verb: str, template: str) -> Names:
     if version:
         rest = fixed[fixed.index(version) + 1 :]
     else:
-        rest = fixed[next((at for at, segment in enumerate(fixed) if segment not in SILENT), len(fixed)) :]
+        named = (index for index, segment in enumerate(fixed) if segment not in IGNORED)
+        rest = fixed[next(named, len(fixed)) :]
     verb = VERBS.get(verb, verb.lower())
     return Names(version, rest[0] if rest else None, ".".join([*rest[1:], verb]))
 
 
-def whole_template(template: str, path: str, parameters: Mapping[str, object]) -> str:
+def full_template(template: str, path: str, parameters: Mapping[str, object]) -> str:
     """
-    The template of a whole path, when only that of its end is known: a route does not know what it is mounted under.
+    Returns the template of a full path from that of its end: a route does not know where it is mounted.
 
-    What is before it is taken from the path itself, with the values of the parameters in it left out.
+    The beginning is taken from the path itself, without the values of its parameters.
     """
     ending, depth, inside, open_ended = _shape(template)
     if path.count("/") == depth and not open_ended:
-        return ending  # it is mounted under nothing, as nearly always
+        return ending  # it is not mounted, as nearly always
     if open_ended:
         depth += sum(str(parameters.get(name, "")).strip("/").count("/") for name in open_ended)
-    before = path.rstrip("/").rsplit("/", depth)[0] if depth else path.rstrip("/")
-    if before and len(parameters) > inside:
+    prefix = path.rstrip("/").rsplit("/", depth)[0] if depth else path.rstrip("/")
+    if prefix and len(parameters) > inside:
         values = {str(value) for name, value in parameters.items() if f"{{{name}" not in ending}
-        before = "/".join("{}" if segment in values else segment for segment in before.split("/"))
-    return before + ending
+        prefix = "/".join("{}" if segment in values else segment for segment in prefix.split("/"))
+    return prefix + ending
 
 
-def is_whole(template: str, depth: int) -> bool:
-    """Is a template with nothing before it the template of every path with so many slashes that its route answers?"""
+def is_full_template(template: str, depth: int) -> bool:
+    """Returns whether a template is the full one of every path of its route with `depth` slashes."""
     ending, slashes, _, open_ended = _shape(template)
     return template == ending and slashes == depth and not open_ended
 
 
 @lru_cache(maxsize=4_096)
 def _shape(template: str) -> tuple[str, int, int, tuple[str, ...]]:
-    """Without a slash at the end; its segments, parameters, and those of them that may hold slashes themselves."""
+    """Returns the template without a final slash, its slashes and parameters, and the parameters that may have slashes."""
     ending = template.rstrip("/")
     return ending, ending.count("/"), ending.count("{"), tuple(_open_ended.findall(ending))

@@ -1,1 +1,1 @@
-"""What Meterboard has not acknowledged yet, on disk."""
+"""The events on disk that Meterboard has not acknowledged yet."""

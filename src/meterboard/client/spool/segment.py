@@ -1,11 +1,11 @@
 """
-A stretch of recorded events: a file mapped into memory, so what is written to it outlives the process.
+One file of recorded events, mapped into memory, so that what is written to it outlives the process.
 
-Writing to a mapped file is a copy in memory, without a call of the system that could wait or fail: the file's whole size
-is reserved on the disk before the first event. What was copied is the kernel's at once and survives `kill -9`.
+Writing to a mapped file is a copy in memory, without a system call that could block or fail: the whole file is allocated
+on the disk before the first event. The kernel owns what was copied, so it survives `kill -9`.
 
-Its format: 8 bytes, little endian, of how many bytes of events are settled; then the events, one JSON object a line;
-then zeros up to the file's size.
+The format: 8 bytes, little endian, for how many bytes of events are settled; the events, one JSON object a line; zeros up
+to the file's size.
 """
 
 import os
@@ -17,19 +17,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 fcntl: Any = None
-with suppress(ImportError):  # Windows has no such locks, so events are kept in memory only
+with suppress(ImportError):  # Windows has no such locks: events stay in memory
     import fcntl
 
 SEGMENT_BYTES = 1_000_000
-"""One file. The longest event takes 600 kB: nine texts of 10,000 characters, of which JSON makes six bytes each at most."""
+"""The size of a file. The longest event has 600 kB: nine texts of 10,000 characters, at most six bytes each in JSON."""
 REWIND_BYTES = 32_768
 _HEADER = struct.Struct("<Q")
-LONGEST_BYTES = SEGMENT_BYTES - _HEADER.size
-"""What an empty segment has room for."""
+MAX_EVENT_BYTES = SEGMENT_BYTES - _HEADER.size
+"""What fits into an empty segment."""
 
 
 class Batch(NamedTuple):
-    """Events to send, each with a newline behind it; how many; and where in the segment they end."""
+    """Events to send, each with a newline at its end; their number; the offset in the segment where they end."""
 
     segment: "Segment"
     data: bytes
@@ -38,20 +38,20 @@ class Batch(NamedTuple):
 
     @property
     def body(self) -> bytes:
-        """The events as a JSON array."""
+        """Returns the events as a JSON array."""
         return b"[" + self.data[:-1].replace(b"\n", b",") + b"]"
 
     @property
     def lines(self) -> list[bytes]:
-        """The events one by one."""
+        """Returns each event."""
         return self.data.splitlines()
 
 
 class Segment:
     """
-    Written to by whoever holds the journal's lock, settled by the sending thread alone.
+    A segment is written to under the journal's lock, and settled by the sending thread alone.
 
-    `waiting` events are not settled yet. `durable`: on disk, rather than in memory only.
+    `waiting` events are not settled yet. `durable`: on disk, not in memory only.
     """
 
     def __init__(self, memory: mmap | bytearray, file: int | None = None, path: Path | None = None) -> None:
@@ -68,12 +68,12 @@ class Segment:
 
     @staticmethod
     def in_memory() -> "Segment":
-        """One for when the disk has no room: lost with the process."""
+        """Returns a segment that is lost with the process, for when the disk is full."""
         return Segment(bytearray(SEGMENT_BYTES))
 
     @staticmethod
     def create(path: Path) -> "Segment":
-        """A new file, locked as long as it is open here. Raises: OSError: no room, or no right to."""
+        """Creates a file, locked while it is open here. Raises: OSError: the disk is full, or access is denied."""
         if fcntl is None:
             raise OSError("This system has no file locks")
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -87,21 +87,21 @@ class Segment:
             raise
 
     @staticmethod
-    def adopt(path: Path) -> "Segment | None":
+    def recover(path: Path) -> "Segment | None":
         """
-        What another process left; None while that one lives, or when somebody else adopted it first.
+        Locks and opens the file of a process that ended.
 
-        Raises: OSError: it can't be opened.
+        Returns None while that process runs, or when another one recovered the file first. Raises: OSError.
         """
         if fcntl is None:
             return None
         file = os.open(path, os.O_RDWR)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(file).st_nlink == 0:  # sent and removed by another, between our open and our lock
+            if os.fstat(file).st_nlink == 0:  # another process sent and removed it before we locked it
                 os.close(file)
                 return None
-            if os.fstat(file).st_size != SEGMENT_BYTES:  # its maker died before the first event
+            if os.fstat(file).st_size != SEGMENT_BYTES:  # its process ended before the first event
                 os.close(file)
                 path.unlink(missing_ok=True)
                 return None
@@ -112,15 +112,15 @@ class Segment:
         except BaseException:
             os.close(file)
             raise
-        segment._recall()
+        segment._scan()
         return segment
 
-    def _recall(self) -> None:
+    def _scan(self) -> None:
         """
-        Find out what is in an adopted file.
+        Reads the state of a recovered file.
 
-        An event that its process was killed in the middle of writing was never recorded. After a loss of power pages
-        may be missing from the middle: the events that they took are `damaged`.
+        An event that was partly written when its process was killed was never recorded. After a power failure, pages may
+        be missing from the middle: their events are `damaged`.
         """
         memory = bytes(self._memory[:])
         self._written = max(memory.rfind(b"\n") + 1, _HEADER.size)
@@ -129,35 +129,36 @@ class Segment:
         if _HEADER.size <= settled <= self._written and starts_a_line:
             self._settled = settled
         lines = memory[self._settled : self._written].splitlines()
-        self._events = sum(map(_whole, lines))
+        self._events = sum(map(_is_complete, lines))
         self.damaged = len(lines) - self._events
 
     @property
     def waiting(self) -> int:
+        """Returns how many events are not settled."""
         return self._events - self._done
 
     @property
     def events(self) -> int:
-        """How many were ever written to it."""
+        """Returns how many events were written to it."""
         return self._events
 
     @property
     def done(self) -> int:
-        """How many of them are settled."""
+        """Returns how many of them are settled."""
         return self._done
 
     @property
     def empty(self) -> bool:
-        """Is everything that was written settled?"""
+        """Returns whether every event is settled."""
         return self._settled == self._written
 
     @property
-    def rewindable(self) -> bool:
-        """Is there something to win by starting from the beginning again, and nothing to lose?"""
+    def can_rewind(self) -> bool:
+        """Returns whether `rewind` loses no event and is worth its time."""
         return self.empty and self._written > REWIND_BYTES
 
     def rewind(self) -> None:
-        """Start again from the beginning, where memory is warm, once everything is settled; needs the journal's lock."""
+        """Starts again at the beginning, where pages are in the cache. The caller holds the journal's lock."""
         end = self._written
         self._memory[_HEADER.size : end] = bytes(end - _HEADER.size)
         self._written = self._settled = self._synced = _HEADER.size
@@ -165,10 +166,11 @@ class Segment:
 
     @property
     def half_full(self) -> bool:
+        """Returns whether it is time to create the next segment."""
         return self._written > SEGMENT_BYTES // 2
 
     def append(self, lines: bytes, events: int) -> bool:
-        """Write so many events; False when there is no room left."""
+        """Appends `events` events. Returns False when they don't fit."""
         start = self._written
         end = start + len(lines)
         if end > SEGMENT_BYTES:
@@ -178,40 +180,40 @@ class Segment:
         self._events += events
         return True
 
-    def next(self, most: int) -> Batch | None:
-        """Events that wait: so many bytes of them at most, but one at least; None when none do."""
+    def next(self, max_bytes: int) -> Batch | None:
+        """Returns the oldest events that wait: at most `max_bytes`, but at least one event. None when none wait."""
         start, end = self._settled, self._written
         if start == end:
             return None
         data = bytes(self._memory[start:end])
-        if len(data) > most:
-            data = data[: data.rfind(b"\n", 0, most) + 1 or data.find(b"\n") + 1]
+        if len(data) > max_bytes:
+            data = data[: data.rfind(b"\n", 0, max_bytes) + 1 or data.find(b"\n") + 1]
         end = start + len(data)
         if b"\0" in data:
-            data = b"".join(line + b"\n" for line in data.splitlines() if _whole(line))
+            data = b"".join(line + b"\n" for line in data.splitlines() if _is_complete(line))
         return Batch(self, data, data.count(b"\n"), end)
 
     def settle(self, batch: Batch) -> None:
-        """Remember that these need not be sent again, also for whoever adopts this file."""
+        """Marks events as not to be sent again, also by a process that recovers this file."""
         self._done += batch.events
         self._settled = batch.end
         _HEADER.pack_into(self._memory, 0, batch.end)
 
     def sync(self) -> None:
-        """Bring what was written to the disk, so that it survives a loss of power. Raises: OSError."""
+        """Flushes to the disk, so that events survive a power failure. Raises: OSError."""
         written = self._written
         if self._file is not None and self._synced < written:
             os.fsync(self._file)
             self._synced = written
 
     def close(self) -> None:
-        """Let go of it. A file that holds nothing any more is removed, another one waits for its next owner."""
+        """Closes the file, and removes it if every event is settled."""
         if self._path is not None and self.empty:
             self._path.unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:
-        """Close the file as it is: in a forked child it is the parent's."""
+        """Closes the file only: in a forked child, it is the parent's."""
         if isinstance(self._memory, mmap):
             self._memory.close()
         if self._file is not None:
@@ -219,12 +221,12 @@ class Segment:
             self._file = None
 
 
-def _whole(line: bytes) -> bool:
+def _is_complete(line: bytes) -> bool:
     return line.startswith(b"{") and line.endswith(b"}") and b"\0" not in line
 
 
 def _reserve(file: int) -> None:
-    """Make the disk set the whole size aside: writing to a mapped page that finds no room would end the process."""
+    """Allocates the whole file: a write to a mapped page on a full disk would kill the process."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, SEGMENT_BYTES)
     if os.write(file, bytes(SEGMENT_BYTES)) < SEGMENT_BYTES:
@@ -232,7 +234,7 @@ def _reserve(file: int) -> None:
 
 
 def _mapped(file: int) -> mmap:
-    """The file as memory, each page touched, so that no event has to wait for the system to find its page."""
+    """Maps the file into memory and touches each page, so that no event waits for a page fault."""
     memory = mmap(file, SEGMENT_BYTES)
     for page in range(0, SEGMENT_BYTES, PAGESIZE):
         memory[page] = 0

@@ -1,1 +1,1 @@
-"""Where commands run: on this process's store or the running server."""
+"""The installation that a command works on: the store in this process, or the server that holds the data folder."""

@@ -1,4 +1,4 @@
-"""Where `meterboard import --follow` delivers: to the server while one runs, else to the store, which it never keeps."""
+"""Delivery of `meterboard import --follow`: to the server while one runs, else to the store, which it holds briefly."""
 
 import sys
 from collections.abc import Iterator
@@ -7,56 +7,55 @@ from pathlib import Path
 
 import click
 
-from meterboard.commands.host.running import open_services
-from meterboard.domain.access import ApiKey
+from meterboard.commands.host.host import host_of
+from meterboard.commands.host.keys import TemporaryKeys, temporary_keys
 from meterboard.domain.organization import Organization
-from meterboard.errors import DataFolderError, StoreFailed, Unauthenticated
-from meterboard.importers.delivery import Delivery, KeyRefused, calls_as_events, calls_to_server
+from meterboard.errors import DataFolderError, MeterboardError, ServerRefused, Unavailable
+from meterboard.importers.delivery import Delivery
 from meterboard.importers.following import Following
 from meterboard.importers.reading.fields import Wanted
-from meterboard.network.running_server import address_of_running
 from meterboard.service.ingest.calls import Calls, Outcome
-from meterboard.services import Accounts
 
+NO_HOST: tuple[type[MeterboardError], ...] = (DataFolderError, ServerRefused, Unavailable)
+"""Errors after which a delivery is tried again."""
 RETRY_SECONDS = 0.5
-"""After a server went away or the folder was held by another process: how long until the next try."""
+"""After a server stopped, or the folder was held by another process: how long until the next try."""
 PAUSE_SECONDS = 5.0
 """Between two deliveries to the store, which is opened for each: a server that starts meanwhile finds it free."""
 MANY = 5_000
-"""Calls. While so many come at once, the log is behind, and there is no pause."""
+"""Calls. While so many come at once, the import is behind the log, and there is no pause."""
 
 
 @contextmanager
 def deliver_while_following(
-    data: Path, accounts: Accounts, organization: Organization, following: Following
+    data: Path, organization: Organization, following: Following
 ) -> Iterator[Delivery]:
-    """Delivers wherever it can, and waits where it can't. Calls that may have counted are sent again: ids tell."""
-    deliveries = _Deliveries(data, accounts, organization, following)
-    try:
+    """Yields a delivery that waits while there is no host, and sends again what may have been stored: ids tell."""
+    with temporary_keys(data, "import") as keys:
+        deliveries = _Deliveries(data, keys, organization, following)
         yield Delivery(deliveries.deliver, Wanted(organization=organization.id))
-    finally:
-        deliveries.close()
 
 
 class _Deliveries:
     def __init__(
-        self, data: Path, accounts: Accounts, organization: Organization, following: Following
+        self, data: Path, keys: TemporaryKeys, organization: Organization, following: Following
     ) -> None:
         self._data = data
-        self._accounts = accounts
+        self._keys = keys
         self._organization = organization
         self._following = following
-        self._secret = ""
         self._reason = ""
         self._pause = 0.0
 
     def deliver(self, calls: Calls) -> Outcome:
-        """Delivers calls. Raises: DataFolderError: it was told to stop before there was anywhere to deliver them."""
+        """Delivers calls. Raises: one of NO_HOST: following was stopped before there was a host."""
+        if not calls.times:
+            return Outcome()
         while True:
             try:
                 outcome = self._try(calls)
-            except (DataFolderError, StoreFailed) as error:
-                self._tell(str(error))
+            except NO_HOST as error:
+                self._report(str(error))
                 if self._following.wait(RETRY_SECONDS):
                     raise
             else:
@@ -64,44 +63,18 @@ class _Deliveries:
                 return outcome
 
     def _try(self, calls: Calls) -> Outcome:
-        address = address_of_running(self._data)
-        if address is None and self._pause:
+        host = host_of(self._data, self._keys, wait_seconds=0)
+        if host.holds_store and self._pause:
             self._following.wait(self._pause)
             self._pause = 0.0
-            address = address_of_running(self._data)
-        if address is not None:
-            try:
-                return calls_to_server(address, self._secret or self._new_key()).calls(calls)
-            except KeyRefused:
-                self._check_key()
-                raise
-        if not calls.times:
-            return Outcome()
-        with open_services(self._data, wait_seconds=0) as services:
-            # Named again: a schedule or a charge may have changed since.
-            organization = services.accounts.organizations.named(self._organization.name)
-            outcome = calls_as_events(services.ingest, ApiKey(organization, "ingest"))(calls)
-            services.refresh.now()
-        self._pause = PAUSE_SECONDS if len(calls.times) < MANY else 0.0
+            host = host_of(self._data, self._keys, wait_seconds=0)
+        with host:
+            outcome = host.deliver(self._organization, calls)
+        self._pause = PAUSE_SECONDS if host.holds_store and len(calls.times) < MANY else 0.0
         return outcome
 
-    def _new_key(self) -> str:
-        self._secret = self._accounts.keys.create(self._organization, name="import", scope="ingest")
-        return self._secret
-
-    def _check_key(self) -> None:
-        """Forgets a key that was revoked."""
-        try:
-            self._accounts.keys.bearer(self._secret)
-        except Unauthenticated:
-            self._secret = ""
-
-    def _tell(self, reason: str) -> None:
-        """Says once why nothing is delivered."""
+    def _report(self, reason: str) -> None:
+        """Reports a reason why nothing is delivered once."""
         if reason != self._reason:
             click.echo(f"Waiting to deliver: {reason}", file=sys.stderr)
         self._reason = reason
-
-    def close(self) -> None:
-        if self._secret:
-            self._accounts.keys.revoke(self._secret)

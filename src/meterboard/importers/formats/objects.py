@@ -114,7 +114,7 @@ class Objects(NamedTuple):
             if places
         }
         texts = (
-            "select n, line, v, '' as rest from (select n, line, case when json_valid(text) "
+            "select n, line, v, '' as rest, false as is_open from (select n, line, case when json_valid(text) "
             f"then json_extract_string(text, {listed}) end as v from "
             f"(select n, line, {_VALID.format(text=self.text)} as text from {lines}))"
         )

@@ -28,6 +28,12 @@ MOST_TAKEN = 4
 QUOTED = r'(?:[^"\\]|\\.)*'
 UTC = "UTC"
 _REST = r"([ \t\r].*)?$"
+_QUOTES = r'^(?:(?:[^"\\]|\\.)*"){6}(.*)$'
+"""
+A line with six quotes, as the combined format has. What stands behind them says nothing of the call, so the id does not
+depend on it: a line that is read before its end is written has the same id later. Every other line's id depends on all of
+it. Neither depends on the format that the line is read in.
+"""
 
 _VARIABLES = {
     # nginx
@@ -112,7 +118,7 @@ _BARE_TIME = re.compile(r"%[<>]?(?:\{(?:begin|end):?\})?t")
 """Apache writes these times in brackets."""
 
 
-class Part(NamedTuple):
+class FormatPart(NamedTuple):
     """
     What stands in front of a variable, the variable's field if it has one, and what its value looks like.
 
@@ -132,7 +138,7 @@ class Pattern(NamedTuple):
     `needs_all`: where a part ends can't be known from what follows it alone.
     """
 
-    parts: list[Part]
+    parts: list[FormatPart]
     behind: str
     zone: str = UTC
     needs_all: bool = False
@@ -161,8 +167,10 @@ class Pattern(NamedTuple):
         extracts = [self._extract(f"e{number}", group) for number, group in enumerate(taken)]
         extracts.append(self._extract("whole", whole, to_the_end=True))
         places = {field: f"e{number}" for number, group in enumerate(taken) for field in group}
-        places |= dict.fromkeys([*whole, "rest"], "whole")
+        places |= dict.fromkeys(whole, "whole")
         columns = ", ".join(f'{place}."{field}" as "{field}"' for field, place in places.items())
+        columns += f", regexp_extract(line, {quoted(_QUOTES)}, 1) as rest"
+        columns += f", whole.behind <> '' and not regexp_matches(line, {quoted(_QUOTES)}) as is_open"
         texts = f"select n, line, {columns} from (select n, line, {', '.join(extracts)} from {lines})"
         times = [(f'"{part.field}"', part.time) for part in self.parts if part.time is not None]
         found = f"if(\"{sign}\" = '', null, {time_of(times, self.zone)})"
@@ -181,7 +189,7 @@ class Pattern(NamedTuple):
                 break
         if to_the_end:
             pieces.append(re.escape(self.behind) + _REST)
-            fields = [*fields, "rest"]
+            fields = [*fields, "behind"]
         elif self.needs_all:
             pieces.append(re.escape(self.behind))
         return f"regexp_extract(line, {quoted('^' + ''.join(pieces))}, {fields}) as {name}"
@@ -218,9 +226,9 @@ def read_pattern(text: str, mapping: Mapping[str, str] | None = None, zone: str 
     return Pattern(parts, behind, zone, needs_all)
 
 
-def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> tuple[list[Part], str]:
+def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> tuple[list[FormatPart], str]:
     """The parts of a format, and what stands behind the last. `chosen`: the fields of variables, by their names."""
-    parts: list[Part] = []
+    parts: list[FormatPart] = []
     seen = set(chosen.values())
     end = 0
     variables = list(spelling.finditer(text))
@@ -243,7 +251,7 @@ def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> t
         )
         if time is not None and not any(part.time in (ANY, COMMON_LOG) for part in parts):
             field = f"time{sum(part.time is not None for part in parts) or ''}"
-            parts.append(Part(before, field, time.value or _value(before, behind), time))
+            parts.append(FormatPart(before, field, time.value or _value(before, behind), time))
             continue
         field = chosen.get(name) or ("" if _VARIABLES.get(name) in seen else _VARIABLES.get(name, ""))
         seen.add(field)
@@ -253,7 +261,7 @@ def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> t
             value = _CLASSES.get(name) or r"[^\[]*"
         elif name in _PATHS and text.count('"', 0, found.start()) % 2:
             value = _SPACED_PATH  # Apache writes a path without its escapes, so it may hold spaces
-        parts.append(Part(before, "" if field == "time" else field, value))
+        parts.append(FormatPart(before, "" if field == "time" else field, value))
     return parts, text[end:]
 
 

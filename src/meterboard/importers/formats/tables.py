@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from meterboard.errors import UnreadableBody
+from meterboard.errors import FileError
 from meterboard.importers.reading.fields import quoted
-from meterboard.importers.reading.lines import CHUNK, Lines, Reads, cut, readable, records
+from meterboard.importers.reading.lines import CHUNK, ByteReader, Lines, cut, readable, records
 
 ROWS = 50_000
 """Rows of a Parquet file that are held at once."""
@@ -26,7 +26,7 @@ def parquet_lines(file: str) -> Iterator[Lines]:
     """
     The rows of a Parquet file.
 
-    Raises: UnreadableBody: it is none, or damaged; the rows of the row groups before the damage have come.
+    Raises: FileError: it is none, or damaged; the rows of the row groups before the damage have come.
     """
     connection = _connect()
     first, rows = 1, list[bytes]()
@@ -48,10 +48,10 @@ def parquet_lines(file: str) -> Iterator[Lines]:
         yield records(first, rows)
     if damage is not None:
         what = str(damage).split("\n", 1)[0]
-        raise UnreadableBody(f"The file {file} can't be read as Parquet: {what}") from damage
+        raise FileError(f"The file {file} can't be read as Parquet: {what}") from damage
 
 
-def csv_lines(stream: Reads, *, size: int = CHUNK) -> Iterator[Lines]:
+def csv_lines(stream: ByteReader, *, size: int = CHUNK) -> Iterator[Lines]:
     """
     The records of CSV with a header; `,`, `;`, tab or `|` between values, whichever the header has most of.
 

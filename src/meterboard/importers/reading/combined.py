@@ -6,7 +6,7 @@ from typing import NamedTuple
 from meterboard.importers.reading.fields import CLF, Wanted, parsed
 
 _QUERY = """
-select n, line, q[2] as request, h[1] as ip, h[3] as "user", q[6] as agent, substr(q[3], 2, 3) as status, q[7] as rest,
+select n, line, q[2] as request, h[1] as ip, h[3] as "user", q[6] as agent, substr(q[3], 2, 3) as status, q[7] as rest, false as is_open,
     substr(q[1], strpos(q[1], '[')) as clock,
     len(q) = 7 and len(h) = 6 and q[5] = ' ' and left(q[7], 1) in ('', ' ', chr(9), chr(13))
     and not contains(line, '\\') and len(string_split(h[1], ':')) <> 2

@@ -121,10 +121,11 @@ class Wanted(NamedTuple):
 def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> str:
     """
     A query of what is parsed of the texts that a query gives: `n`, `time` (null: unreadable), the `id` that a line has,
-    the `digest` of the id that it else gets, the `period` between two changes of prices, `rest`, and what they share.
+    the `digest` of the id that it else gets, the `period` between two changes of prices, `rest`, `is_open`, and what they
+    share.
 
-    `given` is the expression of each field that the format has; the texts have `line`, and what stands behind the
-    format in it as `rest`, which its id does not depend on.
+    `given` is the expression of each field that the format has; the texts have `line`, its end that its id does not depend
+    on as `rest`, and as `is_open` whether more may follow that its id depends on.
     """
     value = {name: given.get(name, "''") for name in (*FIELDS, *given)} | {"request": _brief("asked", wanted)}
     chosen = ", ".join(f'{value[name]} as "{name}"' for name in wanted.shared)
@@ -142,7 +143,7 @@ def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> s
     )
     period = " + ".join(f"(moment >= {change})::integer" for change in wanted.changes) or "0"
     return (
-        f"select n, if({readable}, moment, null) as time, {value['id']} as id, {digest} as digest, {period} as period, rest, "
+        f"select n, if({readable}, moment, null) as time, {value['id']} as id, {digest} as digest, {period} as period, rest, is_open, "
         f"{chosen} from (select *, {time} as moment, {_asked(given)} as asked from ({texts}))"
     )
 

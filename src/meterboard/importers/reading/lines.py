@@ -64,13 +64,13 @@ class Lines(NamedTuple):
         return self.raw.split(self.separator) if self.raw else self.texts()
 
 
-class Reads(Protocol):
+class ByteReader(Protocol):
     """What bytes are read from."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
-def chunks(stream: Reads, *, size: int = CHUNK) -> Iterator[Lines]:
+def chunks(stream: ByteReader, *, size: int = CHUNK) -> Iterator[Lines]:
     """The lines of a stream. What is no UTF-8 is written as `\\xff`, as servers write it themselves."""
     number, rest = 1, b""
     while piece := stream.read(size):

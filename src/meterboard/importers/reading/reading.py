@@ -12,6 +12,7 @@ import duckdb
 import nanoarrow as na
 from msgspec import Struct
 
+from meterboard.domain.caller.user_agent import application_of
 from meterboard.domain.event import NOT_HTTP, OF_A_LINE, UsageEvent, identity
 from meterboard.importers.formats.named import Format
 from meterboard.importers.reading import values as words
@@ -183,8 +184,9 @@ class Reader:
             execute(LEFT_OVER).fetchall()
             execute("delete from parsed where n in (select n from left_over)").fetchall()
             execute(f"insert into parsed {layout.query('left_over', self._wanted)}").fetchall()
-        if not lines.ended and not any(layout.is_closed for layout in self._form.layouts):
-            execute("update parsed set time = null").fetchall()
+        if not lines.ended:
+            is_closed = any(layout.is_closed for layout in self._form.layouts)
+            execute(f"update parsed set time = null where is_open or {not is_closed}").fetchall()
         messages: set[int] = set()
         if execute("select count(*) from parsed where time is null").fetchall()[0][0]:
             messages = {n for (n,) in execute(MESSAGES.format(message=self._form.message)).fetchall()}
@@ -228,9 +230,8 @@ class Reader:
         """Application, user, and the values of own dimensions."""
         said = self._said("whos", row)
         agent, user = (self._written(said.get(field, "")) for field in ("agent", "user"))
-        product = words.product(agent[: words.LONGEST_AGENT])
         own = [words.name(self._written(said[f"{OWN}{name}"])) for name in self._own_names]
-        return words.name(said.get("application", "")) or product, words.name(user), *own
+        return words.name(said.get("application", "")) or application_of(agent), words.name(user), *own
 
     def _written(self, field: str) -> str:
         return words.unescaped(field) if self._form.is_escaped else field

@@ -5,16 +5,12 @@ Sources: httpd's mod_log_config.c (escapes, `""` for an empty user), nginx's ngx
 """
 
 import re
-from functools import lru_cache
 
-from meterboard.domain.event import MAX_TEXT, Request, canonical_ip
+from meterboard.domain.caller.ip import MAX_IP, ip_or_none
+from meterboard.domain.event import MAX_TEXT, Request
 from meterboard.importers.reading.fields import PARTS
 from meterboard.schedule.classify import TOKEN
 
-LONGEST_ADDRESS = 64
-"""Characters of an IPv6 address with a port behind it. A longer field is a host name, not worth a place in the cache."""
-LONGEST_AGENT = 1_000
-"""Characters of a user agent that are looked at, so that hostile ones can't fill the cache."""
 LONGEST_METHOD = 32
 """Characters of an HTTP method, as over HTTP."""
 MISSING = ("", "-")
@@ -22,8 +18,6 @@ MISSING = ("", "-")
 
 _ESCAPE = re.compile(rb'\\(x[0-9a-fA-F]{2}|["\\abfnrtv])')
 _PLAIN = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
-_BEHIND_BROWSER = re.compile(r"compatible; (?!MSIE|Windows|Linux|X11)([A-Za-z][\w .!-]*)")
-_PRODUCT = re.compile(r"[^\s/;,()]+(?: (?!v\d)[^\W\d_][^\s/;,()]*)*")
 _OTHER_PROTOCOL = re.compile(r"[A-Z]+/[0-9.]+")
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _PLAIN_ADDRESS = re.compile(rf"(?:{_BYTE}\.){{3}}{_BYTE}", re.ASCII)
@@ -57,27 +51,8 @@ def address(field: str) -> str | None:
     if _PLAIN_ADDRESS.fullmatch(field):
         return field
     field = field.rpartition(",")[2].strip()
-    if len(field) > LONGEST_ADDRESS:
-        return None
-    found = _WITH_PORT.fullmatch(field)
-    try:
-        return canonical_ip((found[1] or found[2]) if found else field)
-    except ValueError:
-        return None
-
-
-@lru_cache(maxsize=4_096)
-def product(agent: str) -> str | None:
-    """
-    The product that calls: `curl` of `curl/8.1`, `Chef Client` of `Chef Client/10.18.2 (ruby-1.9.3)`.
-
-    It is the words in front of the first `/ ; , (` or version. A program that presents itself as a browser is what it
-    says behind `compatible; `: `Googlebot` of `Mozilla/5.0 (compatible; Googlebot/2.1; …)`. A browser is `Mozilla`,
-    all that every browser says of itself.
-    """
-    text = agent.replace("\0", "").strip()
-    found = None if text == "-" else _BEHIND_BROWSER.search(text) or _PRODUCT.search(text)
-    return (found[1] if found.re is _BEHIND_BROWSER else found[0]).strip() if found else None
+    found = _WITH_PORT.fullmatch(field) if len(field) <= MAX_IP else None
+    return ip_or_none((found[1] or found[2]) if found else field)
 
 
 def request(text: str, *, is_escaped: bool = False) -> Request | None:

@@ -29,7 +29,7 @@ MAX_OPTIONAL_PARTS = 4
 """Parts of a path that may be missing: each doubles what is tried."""
 
 
-class Fault(NamedTuple):
+class RowFault(NamedTuple):
     """What is wrong, and the key that it is written under."""
 
     key: str
@@ -42,7 +42,7 @@ def check(file: ScheduleFile) -> None:
         raise ScheduleError(fault.message, row=(*place, fault.key))
 
 
-def _faults(file: ScheduleFile) -> Iterator[tuple[Path, Fault]]:
+def _faults(file: ScheduleFile) -> Iterator[tuple[Path, RowFault]]:
     for fault in _of_file(file):
         yield (), fault
     for number, request in enumerate(file.request):
@@ -56,15 +56,15 @@ def _faults(file: ScheduleFile) -> Iterator[tuple[Path, Fault]]:
             yield ("plan", number), fault
 
 
-def _of_file(file: ScheduleFile) -> Iterator[Fault]:
+def _of_file(file: ScheduleFile) -> Iterator[RowFault]:
     name = file.name
     if not name.strip() or len(name) > 200 or not name.isprintable() or any(s in name for s in SEPARATORS):
-        yield Fault("name", f"The name is {name!r}: use 1 to 200 printable characters without / and #.")
+        yield RowFault("name", f"The name is {name!r}: use 1 to 200 printable characters without / and #.")
     for key, pattern in (("version", file.version), ("module", file.module), ("id", file.id)):
         if wrong := _no_pattern(pattern):
-            yield Fault(key, f"{key} is no regular expression: {wrong}.")
+            yield RowFault(key, f"{key} is no regular expression: {wrong}.")
         elif wrong := why_refused(pattern):
-            yield Fault(key, f"{key} can't be used: {wrong}.")
+            yield RowFault(key, f"{key} can't be used: {wrong}.")
 
 
 def _no_pattern(pattern: str) -> str:
@@ -77,24 +77,24 @@ def _no_pattern(pattern: str) -> str:
     return ""
 
 
-def _of_request(rule: RequestRule, verbs: Sequence[str]) -> Iterator[Fault]:
+def _of_request(rule: RequestRule, verbs: Sequence[str]) -> Iterator[RowFault]:
     for part in rule.path.split("/"):
         if {"{", "}"} & set(PLACEHOLDER.sub("", part)):
-            yield Fault("path", f"The path {rule.path!r} can't be understood: the braces in {part!r}.")
+            yield RowFault("path", f"The path {rule.path!r} can't be understood: the braces in {part!r}.")
     for found in PLACEHOLDER.finditer(rule.path):
         if found[2] and (wrong := _no_pattern(found[2]) or why_refused(found[2])):
-            yield Fault("path", f"The path {rule.path!r} can't be understood: {found[0]}: {wrong}.")
+            yield RowFault("path", f"The path {rule.path!r} can't be understood: {found[0]}: {wrong}.")
     yield from _of_wildcards(rule)
     yield from _of_templates(rule)
     for verb in [rule.http] if isinstance(rule.http, str) else rule.http or []:
         if verb not in verbs:
             known = ", ".join(dict.fromkeys(verbs))
-            yield Fault("http", f"http is {verb!r}: use one of {known}, or name it in verbs.")
+            yield RowFault("http", f"http is {verb!r}: use one of {known}, or name it in verbs.")
     if rule.records is not None and not 0 <= rule.records <= MAX_RECORDS:
-        yield Fault("records", f"records is {rule.records}: use a whole number from 0 to {MAX_RECORDS:,}.")
+        yield RowFault("records", f"records is {rule.records}: use a whole number from 0 to {MAX_RECORDS:,}.")
 
 
-def _of_wildcards(rule: RequestRule) -> Iterator[Fault]:
+def _of_wildcards(rule: RequestRule) -> Iterator[RowFault]:
     *parts, last = rule.path.strip("/").split("/")
     for what, most, count in (
         ("**", MAX_WILDCARDS, parts.count("**")),
@@ -102,12 +102,12 @@ def _of_wildcards(rule: RequestRule) -> Iterator[Fault]:
     ):
         if count > most:
             message = f"The path {rule.path!r} has {count} parts with {what}: use at most {most}"
-            yield Fault("path", f"{message}." if what == "?" else f"{message} before its end.")
+            yield RowFault("path", f"{message}." if what == "?" else f"{message} before its end.")
 
 
-def _of_templates(rule: RequestRule) -> Iterator[Fault]:
+def _of_templates(rule: RequestRule) -> Iterator[RowFault]:
     named = [found[1] for found in PLACEHOLDER.finditer(rule.path) if found[1] not in UNKEPT]
-    known = list(dict.fromkeys([*named, "verb", "done"]))
+    known = list(dict.fromkeys([*named, "verb", "action_suffix"]))
     for key in ("method", "module", "version"):
         template = getattr(rule, key)
         if template == f"{{{key}}}" and key != "method":
@@ -116,57 +116,59 @@ def _of_templates(rule: RequestRule) -> Iterator[Fault]:
         unknown = next((word for word in words if word not in known), None)
         if unknown is not None:
             usable = ", ".join(f"{{{word}}}" for word in known)
-            yield Fault(key, f"{key} is {template!r}: there is no {{{unknown}}} in this row; use {usable}.")
+            yield RowFault(
+                key, f"{key} is {template!r}: there is no {{{unknown}}} in this row; use {usable}."
+            )
         elif {"{", "}"} & set(PLACEHOLDER.sub("", template)):
-            yield Fault(key, f"{key} is {template!r}: braces stand around a name alone.")
+            yield RowFault(key, f"{key} is {template!r}: braces stand around a name alone.")
 
 
-def _of_price(rule: PriceRule) -> Iterator[Fault]:
-    most, steps = rule.most, rule.steps
+def _of_price(rule: PriceRule) -> Iterator[RowFault]:
+    maximum, steps = rule.max, rule.steps
     if (rule.credits is None) == (steps is None):
-        yield Fault("credits", "A price needs either credits or steps, and not both.")
-    figures = {"credits": rule.credits, "most": most, "failed": rule.failed}
+        yield RowFault("credits", "A price needs either credits or steps, and not both.")
+    figures = {"credits": rule.credits, "max": maximum, "failed": rule.failed}
     for key, value in [*figures.items(), *(("steps", credits) for _, credits in steps or [])]:
         if value is not None and not 0 <= value <= MAX_CREDITS:
-            yield Fault(key, f"Credits are whole numbers from 0 to {MAX_CREDITS:,}.")
-        elif value is not None and most is not None and value > most:
-            yield Fault("most", f"most is {most:,}, but the price reaches {value:,} by its {key}.")
+            yield RowFault(key, f"Credits are whole numbers from 0 to {MAX_CREDITS:,}.")
+        elif value is not None and maximum is not None and value > maximum:
+            yield RowFault("max", f"max is {maximum:,}, but the price reaches {value:,} by its {key}.")
     if rule.per_records is not None and rule.per_records < 1:
-        yield Fault("per_records", f"per_records is {rule.per_records}: use 1 or more.")
+        yield RowFault("per_records", f"per_records is {rule.per_records}: use 1 or more.")
     if steps is not None:
         yield from _of_steps(steps, rule)
     for status in [rule.status] if isinstance(rule.status, int) else rule.status or []:
         if not 100 <= status <= 599:
-            yield Fault("status", f"status is {status}: use an HTTP status from 100 to 599.")
+            yield RowFault("status", f"status is {status}: use an HTTP status from 100 to 599.")
     if rule.since and rule.until and rule.until < rule.since:
-        yield Fault("until", f"The price ends on {rule.until}, before it begins on {rule.since}.")
+        yield RowFault("until", f"The price ends on {rule.until}, before it begins on {rule.since}.")
 
 
-def _of_steps(steps: Sequence[tuple[int, int]], rule: PriceRule) -> Iterator[Fault]:
+def _of_steps(steps: Sequence[tuple[int, int]], rule: PriceRule) -> Iterator[RowFault]:
     if rule.per_records is not None:
-        yield Fault("per_records", "A price has either steps or per_records, and not both.")
+        yield RowFault("per_records", "A price has either steps or per_records, and not both.")
     if not steps or steps[0][0] < 1 or any(one >= two for (one, _), (two, _) in pairwise(steps)):
-        yield Fault(
+        yield RowFault(
             "steps", "Each of the steps needs more records than the one before, the first at least 1."
         )
     if any(one > two for (_, one), (_, two) in pairwise(steps)):
-        yield Fault("steps", "The steps get cheaper: more records can't cost less.")
+        yield RowFault("steps", "The steps get cheaper: more records can't cost less.")
 
 
-def _of_plan(plan: PlanRule) -> Iterator[Fault]:
-    figures = {"base": plan.base, "per_license": plan.per_license, "least": plan.least, "most": plan.most}
+def _of_plan(plan: PlanRule) -> Iterator[RowFault]:
+    figures = {"base": plan.base, "per_license": plan.per_license, "min": plan.min, "max": plan.max}
     for key, value in figures.items():
         if value is not None and value < 0:
-            yield Fault(key, f"{key} is {value:,}: use a whole number, 0 or more.")
-    if plan.most is not None and plan.least > plan.most:
-        yield Fault("least", f"least is {plan.least:,}, more than most, which is {plan.most:,}.")
+            yield RowFault(key, f"{key} is {value:,}: use a whole number, 0 or more.")
+    if plan.max is not None and plan.min > plan.max:
+        yield RowFault("min", f"min is {plan.min:,}, more than max, which is {plan.max:,}.")
 
 
-def _of_plans(plan: PlanRule, earlier: Sequence[PlanRule]) -> Iterator[Fault]:
+def _of_plans(plan: PlanRule, earlier: Sequence[PlanRule]) -> Iterator[RowFault]:
     """A plan holds from the day after the one before it of its name ended."""
-    names = {plan.name, *plan.also}
+    names = {plan.name, *plan.aliases}
     for other in earlier:
-        shared = sorted(names & {other.name, *other.also})
+        shared = sorted(names & {other.name, *other.aliases})
         if shared and (plan.until or date.max) == (other.until or date.max):
             when = f"until {plan.until}" if plan.until else "now"
-            yield Fault("name", f"Two plans are called {shared[0]!r} and both are in force {when}.")
+            yield RowFault("name", f"Two plans are called {shared[0]!r} and both are in force {when}.")

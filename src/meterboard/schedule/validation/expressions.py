@@ -29,7 +29,7 @@ _CATEGORIES = {
     codes.CATEGORY_WORD: r"\w",
     codes.CATEGORY_NOT_WORD: r"\W",
 }
-Node = tuple[Any, Any]
+SyntaxNode = tuple[Any, Any]
 
 
 class _Ways(NamedTuple):
@@ -66,7 +66,7 @@ def why_refused(pattern: str) -> str:
     return ""
 
 
-def _ways(nodes: Sequence[Node]) -> _Ways:
+def _ways(nodes: Sequence[SyntaxNode]) -> _Ways:
     """The ways of a sequence. Raises: _TooSlow: there is no such bound."""
     repeats, choices, aside = 0, 0, ONE_WAY
     for place, (code, value) in enumerate(nodes):
@@ -89,7 +89,7 @@ def _ways(nodes: Sequence[Node]) -> _Ways:
     return max(_Ways(repeats, choices), aside)
 
 
-def _of_repeat(value: tuple[int, int, Sequence[Node]], following: Sequence[Node]) -> _Ways:
+def _of_repeat(value: tuple[int, int, Sequence[SyntaxNode]], following: Sequence[SyntaxNode]) -> _Ways:
     least, most, body = value[0], value[1], list(value[2])
     inner = _ways(body)
     if least == most:
@@ -101,7 +101,7 @@ def _of_repeat(value: tuple[int, int, Sequence[Node]], following: Sequence[Node]
     return ONE_WAY if _ends_at(following, body) else _Ways(1, 0)
 
 
-def _is_delimited(body: list[Node]) -> bool:
+def _is_delimited(body: list[SyntaxNode]) -> bool:
     """Does a sign tell where each round of a repeat begins or ends, and is there one way to fill what is between?"""
     while len(body) == 1 and body[0][0] is codes.SUBPATTERN:
         body = list(body[0][1][-1])
@@ -111,21 +111,21 @@ def _is_delimited(body: list[Node]) -> bool:
     return False
 
 
-def _ends_at(following: Sequence[Node], body: Sequence[Node]) -> bool:
+def _ends_at(following: Sequence[SyntaxNode], body: Sequence[SyntaxNode]) -> bool:
     """Does a repeat end at the one sign behind it?"""
     return bool(following) and _is_sign(following[0]) and not _may_match(body, chr(following[0][1]))
 
 
-def _is_sign(node: Node) -> bool:
+def _is_sign(node: SyntaxNode) -> bool:
     """Is it one character, and no letter, which may stand for its capital?"""
     return node[0] is codes.LITERAL and not chr(node[1]).isalpha()
 
 
-def _consumes_slash(nodes: Iterable[Node]) -> bool:
+def _consumes_slash(nodes: Iterable[SyntaxNode]) -> bool:
     return _may_match(((code, value) for code, value in nodes if code not in _LOOKAROUNDS), "/")
 
 
-def _may_match(nodes: Iterable[Node], character: str) -> bool:
+def _may_match(nodes: Iterable[SyntaxNode], character: str) -> bool:
     """May any of these nodes take a character?"""
     return any(_takes(code, value, character) for code, value in nodes)
 
@@ -148,7 +148,7 @@ def _takes(code: Any, value: Any, character: str) -> bool:
     return code is codes.ANY  # an anchor or a look around takes none
 
 
-def _in_set(items: Sequence[Node], character: str) -> bool:
+def _in_set(items: Sequence[SyntaxNode], character: str) -> bool:
     negated = items[0][0] is codes.NEGATE
     return negated != any(_is_item(code, value, character) for code, value in items[negated:])
 

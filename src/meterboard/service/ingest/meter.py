@@ -38,6 +38,8 @@ worse for it, since the answers of a crowd take that long to be read and written
 CLOCK_TOLERANCE = timedelta(seconds=1)
 """By how much receipts may be ahead of the clock before it counts as set back: they are kept apart by microseconds."""
 
+NOT_ANSWERED = "Meterboard could not answer. Send the events again with the same ids."
+
 T = TypeVar("T")
 Answer = list[bool]
 
@@ -117,7 +119,13 @@ class Meter:
         """Store imported calls in a commit of their own; the answer comes when they are durable: which were new."""
 
         def append(store: UsageStore, moment: datetime) -> Answer:
-            new = store.append_calls(calls, received_at=moment)
+            began = monotonic()
+            try:
+                new = store.append_calls(calls, received_at=moment)
+            except BaseException:
+                self._failed()
+                raise
+            self._committed(len(calls), monotonic() - began)
             for organization in {combination[0] for combination in calls.whats.combinations}:
                 self._versions[organization] += 1
             _tidy(store)
@@ -227,9 +235,10 @@ class Meter:
             _settle(group, outcome)
         except Exception:
             log.exception("A commit could not be answered")
-            _settle(
-                group, OutcomeUnknown("Meterboard could not answer. Send the events again with the same ids.")
-            )
+            with suppress(
+                Exception
+            ):  # those whose answer is lost send again; all later events need this thread
+                _settle(group, OutcomeUnknown(NOT_ANSWERED))
 
     def _moment(self) -> datetime:
         """Now, but always later than the moment before, whatever the machine's clock does."""

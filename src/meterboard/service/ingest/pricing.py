@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from meterboard.domain.caller.ip import canonical_ip
 from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import (
     MAX_AHEAD,
@@ -10,7 +11,6 @@ from meterboard.domain.event import (
     Combination,
     EventBatch,
     UsageEvent,
-    canonical_ip,
     identity,
 )
 from meterboard.domain.organization import Organization

@@ -10,6 +10,7 @@ from meterboard.clock import Clock
 from meterboard.domain.period import EPOCH
 from meterboard.errors import MeterboardError
 from meterboard.service.ingest.meter import CLOCK_TOLERANCE, Meter
+from meterboard.usage.store import UsageStore
 
 GRACE = timedelta(minutes=1)
 """How long a refresh may take before it is reported as late."""
@@ -37,6 +38,8 @@ class Refresh:
         self._clock = clock
         self.interval = interval
         self._failure: Delay | None = None
+        self._covered: datetime | None = None
+        """Up to where the last refresh of this process went."""
 
     def now(self) -> None:
         """Cover everything received until this moment; returns when it is done."""
@@ -60,8 +63,13 @@ class Refresh:
             self.now()
 
     def _refresh(self, due: datetime, watermark: Callable[[datetime], datetime]) -> None:
+        def move(store: UsageStore, moment: datetime) -> datetime:
+            until = watermark(moment)
+            store.refresh(until)
+            return until
+
         try:
-            self._meter.run(lambda store, moment: store.refresh(watermark(moment))).result()
+            self._covered = self._meter.run(move).result()
         except Exception as error:
             self._failure = Delay("failed", due, _reason(error))
             raise
@@ -81,6 +89,13 @@ class Refresh:
         if failure and failure.due >= due:
             return failure
         return Delay("late", due) if now - due > GRACE else None
+
+    def first_due(self, now: datetime) -> datetime:
+        """
+        The first fixed time that no refresh has covered: a start that takes a while may have passed it. After the clock
+        was set back, the next one.
+        """
+        return self.next_after(now if self._covered is None else min(now, self._covered))
 
     def next_after(self, moment: datetime) -> datetime:
         """The next fixed time: a multiple of the interval since 1970 UTC, later than `moment`."""

@@ -1,7 +1,7 @@
 """Deleting what is older than the retention, and giving its space back."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -25,13 +25,13 @@ class Retention:
         clock: Clock,
         keep: timedelta,
         *,
-        last_receipt: datetime | None = None,
+        receipts: Sequence[datetime] = (),
         uptime: Callable[[], float] = monotonic,
     ) -> None:
-        """`last_receipt`: when the latest event was received; `uptime`: seconds that nobody can set."""
+        """`receipts`: when events were received before the start, in order; `uptime`: seconds that no clock changes."""
         self._meter = meter
         self._keep = keep
-        self._time = PlausibleTime(clock, last_receipt, uptime)
+        self._time = PlausibleTime(clock, confirmed(receipts), uptime)
 
     def enforce(self) -> int:
         """Delete what is older than the retention; returns how many events were deleted."""
@@ -53,19 +53,32 @@ class Retention:
         self._meter.run(lambda store, _: store.rest()).result()
 
 
+def confirmed(receipts: Sequence[datetime]) -> datetime | None:
+    """
+    Returns the latest of some receipts, in order, by a clock that can be believed; None: there are none.
+
+    A clock that was set far ahead leaves a gap, and receipts behind it. Those count once they go on for a day.
+    """
+    for before, receipt in zip(reversed(receipts[:-1]), reversed(receipts), strict=False):
+        if receipts[-1] - receipt >= CONFIRMED_AFTER:
+            break
+        if receipt - before > MOST_AHEAD:
+            return before
+    return receipts[-1] if receipts else None
+
+
 class PlausibleTime:
     """
     The clock, unless it is implausibly far ahead: then the time by the latest receipt and the seconds since the start.
 
     A clock that is a year ahead at one start would otherwise delete everything. An installation that was idle for weeks
-    looks the same, so a clock that has run on for a day is believed; so is one under which events were received before
-    the last start.
+    looks the same, so a clock that has run on for a day is believed. So are receipts of more than a day, see `confirmed`.
     """
 
-    def __init__(self, clock: Clock, last_receipt: datetime | None, uptime: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock, believed: datetime | None, uptime: Callable[[], float]) -> None:
         self._clock = clock
         self._uptime = uptime
-        self._believed = last_receipt or clock.now()
+        self._believed = believed or clock.now()
         self._believed_at = uptime()
         self._doubted: tuple[datetime, float] | None = None
 
@@ -87,7 +100,7 @@ class PlausibleTime:
                 return passed >= CONFIRMED_AFTER
         self._doubted = (now, at)
         log.warning(
-            "The clock shows %s, but the latest event was received at about %s. Nothing newer than the retention before "
+            "The clock shows %s, but the latest events that confirm it are of about %s. Nothing newer than the retention before "
             "that is deleted until the clock has run on for a day. If the clock is wrong, set it right.",
             f"{now:%Y-%m-%d %H:%M} UTC",
             f"{self._believed:%Y-%m-%d %H:%M} UTC",

@@ -179,7 +179,7 @@ class SeriesAnswer(Struct, frozen=True, omit_defaults=True):
 
 
 class FlowColumn(Struct, frozen=True):
-    """A column of the connections: the names that are told apart, most calls first, and how many others there are."""
+    """A column of the flows: the most used names, most calls first, and how many others there are."""
 
     by: str
     names: list[str]
@@ -209,7 +209,7 @@ class TableAnswer(Struct, frozen=True, omit_defaults=True):
 
     A row some of whose calls have an estimated price says of how many, as `estimated_calls`. With `rows=grouped` a row
     is a value of the first column with its `combinations`; of each other column it says how many values occur with it,
-    such as `ip_names`, and the value where that is one. `counts` are the names of these.
+    such as `ip_count`, and the value where that is one. `counts` are the names of these.
     """
 
     as_of: datetime

@@ -2,9 +2,12 @@
 
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+from cachetools import LRUCache
 
 T = TypeVar("T")
 
@@ -13,31 +16,30 @@ MOST_KEPT_BYTES = 30_000_000
 
 
 class Kept:
-    """Answers by organisation and name. Safe to call from any thread."""
+    """Answers by organisation and name, of which the least recently used go first. Safe to call from any thread."""
 
     def __init__(self, most_bytes: int = MOST_KEPT_BYTES) -> None:
-        self._most = most_bytes
         self._lock = Lock()
-        self._answers: dict[int, tuple[datetime, dict[str, Any]]] = {}
-        self.bytes = 0
+        self._answers: LRUCache[tuple[int, str], _Answer] = LRUCache(
+            most_bytes, getsizeof=lambda answer: answer.size
+        )
 
     def get(self, organization: int, watermark: datetime, name: str, make: Callable[[], T]) -> T:
-        """What `make` says, worked out once for an organisation at a watermark."""
+        """Returns what `make` returns, worked out once for an organisation at a watermark."""
+        key = organization, name
         with self._lock:
-            at, answers = self._answers.get(organization, (watermark, {}))
-            if at == watermark and name in answers:
-                known: T = answers[name]
-                return known
+            known = self._answers.get(key)
+        if known is not None and known.watermark == watermark:
+            value: T = known.value
+            return value
         made = make()
-        size = len(pickle.dumps(made)) + len(name)
-        with self._lock:
-            if self.bytes + size > self._most:
-                self._answers, self.bytes = {}, 0
-            at, answers = self._answers.get(organization, (watermark, {}))
-            if at != watermark:
-                answers = {}
-            if size <= self._most:
-                answers[name] = made
-                self._answers[organization] = (watermark, answers)
-                self.bytes += size  # what a moved watermark lets go of is counted until all is
+        answer = _Answer(watermark, made, len(pickle.dumps(made)) + len(name))
+        with self._lock, suppress(ValueError):  # larger than all of the cache
+            self._answers[key] = answer
         return made
+
+
+class _Answer(NamedTuple):
+    watermark: datetime
+    value: Any
+    size: int

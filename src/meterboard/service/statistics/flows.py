@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from meterboard.domain.query import DimensionName, Scope, name_of
+from meterboard.domain.query import DimensionName, Scope, check_answer_length, name_of
 from meterboard.errors import InvalidParameter
 from meterboard.service.statistics.answers import FlowColumn, FlowPath, FlowsAnswer, Total
 from meterboard.usage.store import Named, Snapshot
@@ -17,11 +17,15 @@ def flows(
     """
     The `limit` names with the most calls of each column, all others as one, and what they have in common.
 
-    Raises: InvalidParameter: there are not two or three columns.
+    Raises: InvalidParameter: there are not two or three columns. AnswerTooLong.
     """
     if not 2 <= len(columns) <= MOST_COLUMNS:
         raise InvalidParameter("columns", f"columns is {','.join(columns)!r}: choose two or three.")
     named, found = snapshot.sums(scope, columns, limit=limit)
+    lengths = [[len(value) for value, *_ in column.values] + [0] for column in named]
+    check_answer_length(
+        sum(length[place] for places in found for length, place in zip(lengths, places, strict=True))
+    )
     paths = [
         FlowPath(
             [_name(column, place) for column, place in zip(named, places, strict=True)],

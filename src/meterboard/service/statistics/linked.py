@@ -19,27 +19,27 @@ class Value(Struct, frozen=True):
 
 
 class ValuesAnswer(Struct, frozen=True):
-    """The values of a column, most calls first; `names` is how many there are, on whatever page."""
+    """The values of a column, most calls first; `value_count` is how many there are, on whatever page."""
 
     as_of: datetime
     column: str
-    names: int
+    value_count: int
     rows: list[Value]
 
 
-class Connections(Struct, frozen=True):
-    """The values of one column that occur with what was asked about; `names` is how many, `rows` those with most calls."""
+class RelatedValues(Struct, frozen=True):
+    """The values of one column that occur in the filtered usage; `value_count` is how many, `rows` those with most calls."""
 
     column: str
-    names: int
+    value_count: int
     rows: list[Value]
 
 
-class ConnectionsAnswer(Struct, frozen=True):
-    """What the usage that the filters let through is connected with, column by column. `total` is that usage."""
+class RelatedAnswer(Struct, frozen=True):
+    """The values that occur in the filtered usage, column by column. `total` is that usage."""
 
     as_of: datetime
-    columns: list[Connections]
+    columns: list[RelatedValues]
     total: Total
 
 
@@ -78,15 +78,15 @@ def values(
     return ValuesAnswer(as_of, column, found.count, rows)
 
 
-def connections(
+def related(
     snapshot: Snapshot, scope: Scope, columns: Sequence[DimensionName], *, as_of: datetime, limit: int
-) -> ConnectionsAnswer:
+) -> RelatedAnswer:
     """The values of each column that occur, each column for itself."""
     found = snapshot.connected(scope, columns, limit=limit)
-    return ConnectionsAnswer(
+    return RelatedAnswer(
         as_of,
         [
-            Connections(column, of.count, [Value(name_of(name), *usage) for name, usage in of.rows])
+            RelatedValues(column, of.count, [Value(name_of(name), *usage) for name, usage in of.rows])
             for column, of in found.items()
         ],
         Total(*found[columns[0]].total),

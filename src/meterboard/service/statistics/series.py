@@ -5,7 +5,7 @@ from datetime import datetime
 from math import gcd
 
 from meterboard.domain.period import bucket_at_or_after, bucket_number, points
-from meterboard.domain.query import Breakdown, Scope, name_of
+from meterboard.domain.query import Breakdown, Scope, check_answer_length, name_of
 from meterboard.service.statistics.answers import SeriesAnswer, SeriesOthers, SeriesPart, SeriesPoint
 from meterboard.usage.store import Bucket, Named, Snapshot
 
@@ -15,7 +15,11 @@ NOTHING = Bucket(0, 0, 0)
 def series(
     snapshot: Snapshot, scope: Scope, *, as_of: datetime, by: Breakdown | None = None, limit: int = 0
 ) -> SeriesAnswer:
-    """The steps in order, empty ones included; `by`: with the usage of its `limit` most used names, and of the others."""
+    """
+    The steps in order, empty ones included; `by`: with the usage of its `limit` most used names, and of the others.
+
+    Raises: AnswerTooLong.
+    """
     steps = points(scope.period)
     if not steps:
         return SeriesAnswer(as_of, scope.period.unit, [], by=by)
@@ -25,6 +29,7 @@ def series(
         scope, [by] if by else [], limit=limit, grain=_grain(starts, end), tasks_only=by == "function"
     )
     named = found.columns[0] if by else None
+    check_answer_length(len(steps) * sum(len(values[0]) for values in named.values) if named else 0)
     by_step = [[NOTHING] * (len(named.values) + 1 if named else 1) for _ in steps]
     for (bucket, *place), usage in found.usage.items():
         row, position = by_step[bisect_right(starts, bucket) - 1], place[0] if place else 0

@@ -41,11 +41,11 @@ from meterboard.service.statistics.cache import Kept
 from meterboard.service.statistics.events import EventsAnswer, events_answer
 from meterboard.service.statistics.flows import flows
 from meterboard.service.statistics.linked import (
-    ConnectionsAnswer,
     Outline,
+    RelatedAnswer,
     ValuesAnswer,
-    connections,
     outline,
+    related,
     values,
 )
 from meterboard.service.statistics.series import series
@@ -319,12 +319,12 @@ class Reading:
             in_full=in_full,
         )
 
-    def connections(
+    def related(
         self, period: Period, filters: Filters, columns: Sequence[DimensionName], *, limit: int
-    ) -> ConnectionsAnswer:
+    ) -> RelatedAnswer:
         """The values of each column that the filters let through, most calls first, `limit` of each."""
         scope = self._scope(period, filters)
-        return connections(self._snapshot, scope, columns, as_of=self.as_of, limit=limit)
+        return related(self._snapshot, scope, columns, as_of=self.as_of, limit=limit)
 
     def values(
         self, period: Period, filters: Filters, column: DimensionName, *, search: str = "", limit: int

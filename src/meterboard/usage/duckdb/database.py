@@ -14,7 +14,7 @@ from meterboard.usage.duckdb import statements
 from meterboard.usage.duckdb.snapshot import DuckDBSnapshot, first_line, why_not_opened
 from meterboard.usage.duckdb.statements import Statements
 
-READERS_SECONDS = 5
+READERS_SECONDS = 5.0
 """How long reads that have begun may go on before the database is opened again. DuckDB can't close it under them."""
 _NOT_READABLE = (duckdb.FatalException, duckdb.IOException, duckdb.ConnectionException)
 """What reads meet when the database was given up or the disk fails; anything else is a fault in a statement."""

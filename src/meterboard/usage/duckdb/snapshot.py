@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from meterboard.domain.cursor import Cursor
 from meterboard.domain.period import EPOCH, INSTANT, micros
-from meterboard.domain.query import Breakdown, DimensionName, Order, Scope
+from meterboard.domain.query import Breakdown, DimensionName, Order, Scope, check_answer_length
 from meterboard.errors import Overloaded
 from meterboard.usage import sql
 from meterboard.usage.duckdb import statements
@@ -32,6 +32,8 @@ from meterboard.usage.store import (
 
 MOST_KEPT_ROWS = 1_000_000_000
 """More than an answer can have."""
+FETCHED_ROWS = 250
+"""Rows that are made at once before their text is counted."""
 
 
 class DuckDBSnapshot:
@@ -60,7 +62,19 @@ class DuckDBSnapshot:
             ) from error
 
     def _rows(self, statement: str, parameters: Sequence[object]) -> list[tuple[object, ...]]:
-        return self._execute(statement, parameters).fetchall()
+        """Raises: AnswerTooLong: before more than that is in memory."""
+        result = self._execute(statement, parameters)
+        rows = result.fetchmany(FETCHED_ROWS)
+        if len(rows) < FETCHED_ROWS:
+            return rows
+        texts = [place for place, value in enumerate(rows[0]) if value is None or isinstance(value, str)]
+        page, characters = rows, 0
+        while page:
+            characters += sum(len(row[place] or "") for row in page for place in texts)
+            check_answer_length(characters)
+            page = result.fetchmany(FETCHED_ROWS)
+            rows += page
+        return rows
 
     def _kept_rows(
         self, statement: sql.Statement, limit: int | None, offset: int
@@ -71,10 +85,11 @@ class DuckDBSnapshot:
             self._kept[key] = f"kept_{len(self._kept)}"
             numbered = f"select row_number() over () - 1 as place, * from ({statement.sql}) as answer"
             self._rows(f"create temp table {self._kept[key]} as {numbered}", statement.parameters)
-        return self._rows(
+        # Not `_rows`: the pages of an export are bounded by their rows.
+        return self._execute(
             f"select * exclude (place) from {self._kept[key]} where place >= ? and place < ? order by place",
             [offset, offset + (limit or MOST_KEPT_ROWS)],
-        )
+        ).fetchall()
 
     def total(self, scope: Scope) -> Totals:
         (sums,) = self._rows(*sql.total(scope))

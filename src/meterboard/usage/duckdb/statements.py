@@ -122,6 +122,7 @@ ALL_COMBINATION_COLUMNS = """
 select column_name from duckdb_columns() where table_name = 'combination' order by column_index
 """
 LATEST = "select coalesce(max(greatest(received_at, time)), 0) from event"
+RECEIPT_HOURS = "select distinct received_at // 3600000000 as hour from event order by hour"
 NEXT_NUMBER = "select coalesce(max(combination), -1) + 1 from combination"
 UNUSED_COMBINATIONS = (
     "delete from combination where combination not in (select distinct combination from event)"

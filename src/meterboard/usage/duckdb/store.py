@@ -10,7 +10,7 @@ Times are stored as microseconds since 1970 UTC, buckets as their number; no sta
 from array import array
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import compress, repeat
 from pathlib import Path
 from struct import Struct
@@ -116,9 +116,9 @@ class DuckDBStore:
         received = self._scalar("select coalesce(max(received_at), 0) from event")
         return EPOCH + INSTANT * max(received, watermark_of(self._connection))
 
-    def last_receipt(self) -> datetime | None:
-        received = self._scalar("select coalesce(max(received_at), 0) from event")
-        return EPOCH + INSTANT * received if received else None
+    def receipt_hours(self) -> list[datetime]:
+        rows = self._connection.execute(statements.RECEIPT_HOURS).fetchall()
+        return [EPOCH + timedelta(hours=hour) for (hour,) in rows]
 
     def expect_events(self) -> None:
         with self._transaction(single=True):

@@ -1,10 +1,11 @@
 // The graphs. Each stands in the page as data; a click on a mark goes where its row in the list goes.
-import { use, init } from "echarts/core";
+
 import { BarChart, PieChart, SankeyChart } from "echarts/charts";
 import { AriaComponent, GridComponent, TooltipComponent } from "echarts/components";
+import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
-import { isPrinting, patterned, setPrinting, whenContrastChanges } from "./charts/drawing.js";
 import { doughnut } from "./charts/doughnut.js";
+import { isPrinting, patterned, setPrinting, whenContrastChanges } from "./charts/drawing.js";
 import { offerPictures } from "./charts/picture.js";
 import { sankey } from "./charts/sankey.js";
 import { time } from "./charts/time.js";
@@ -39,8 +40,7 @@ function open(place) {
   if (place.dataset.chart === "time") {
     leadFromColumns(chart);
     zoomByDragging(chart, () => chart.getOption().series[0].data.map(({ step }) => step), follow);
-  }
-  else chart.on("click", ({ data: mark }) => follow(mark?.url));
+  } else chart.on("click", ({ data: mark }) => follow(mark?.url));
   // What has left the page, or is not shown, has no size: there is nothing to draw.
   new ResizeObserver(() => canvas.clientWidth && chart.resize({ silent: true })).observe(canvas);
   drawn.set(place, chart);

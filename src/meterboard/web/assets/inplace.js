@@ -20,7 +20,9 @@ export function changeInPlace(then) {
     before = { path: location.pathname, place: placeOf(document.activeElement) };
     document.getElementById("content")?.setAttribute("aria-busy", "true");
   });
-  document.addEventListener("htmx:afterRequest", () => document.getElementById("content")?.removeAttribute("aria-busy"));
+  document.addEventListener("htmx:afterRequest", () =>
+    document.getElementById("content")?.removeAttribute("aria-busy"),
+  );
   document.addEventListener("htmx:afterSettle", () => {
     if (before) goOn();
     before = null;
@@ -68,11 +70,14 @@ function goOn() {
 
 const CONTROLS = "a, button, input, select, summary";
 // A control whose words change with what it does has a name for this.
-const nameOf = (control) => control.dataset.control || control.getAttribute("aria-label") || control.name || control.textContent.trim();
+const nameOf = (control) =>
+  control.dataset.control || control.getAttribute("aria-label") || control.name || control.textContent.trim();
 
 function placeOf(control) {
   const around = control?.matches(CONTROLS) && control.closest("[id]:not(main)");
-  return around ? { id: around.id, tag: control.tagName, name: nameOf(control), text: control.textContent.trim() } : null;
+  return around
+    ? { id: around.id, tag: control.tagName, name: nameOf(control), text: control.textContent.trim() }
+    : null;
 }
 
 function counterpart({ id, tag, name, text }) {

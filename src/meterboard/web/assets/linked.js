@@ -10,7 +10,7 @@ let waiting = 0;
 let asking = null;
 const kept = new Map();
 
-const rows = () => document.querySelector("#rows[data-connections]");
+const rows = () => document.querySelector("#rows[data-related]");
 const line = () => document.getElementById("linked");
 const number = (value) => value.toLocaleString("en-US");
 const same = (one, other) => one.column === other.column && one.name === other.name;
@@ -24,7 +24,7 @@ function valueIn(place) {
 // -- Asking: the page's own question, narrowed to the values -----------------------------------------------------------
 
 function question(values) {
-  const url = new URL(rows().dataset.connections, location.href);
+  const url = new URL(rows().dataset.related, location.href);
   for (const { column } of values) url.searchParams.delete(column);
   for (const { column, name } of values) url.searchParams.append(column, asFilter(name));
   return url;
@@ -80,7 +80,7 @@ async function show(values) {
     const connected = new Map();
     for (const found of answer.columns) {
       const names = new Set(found.rows.map((row) => row.name));
-      if (found.names > names.size) await askAbout(values, found, names, signal);
+      if (found.value_count > names.size) await askAbout(values, found, names, signal);
       connected.set(found.column, names);
     }
     if (signal.aborted || !rows()) return;
@@ -105,7 +105,10 @@ function paint(values, connected) {
       // How many values a group has in a column is as connected as the group itself.
       const on = name === undefined ? row.cells[0].classList.contains("on") : connected.get(column)?.has(name);
       cell.classList.toggle("on", Boolean(on));
-      cell.classList.toggle("pinned", pins.some((pin) => same(pin, { column, name })));
+      cell.classList.toggle(
+        "pinned",
+        pins.some((pin) => same(pin, { column, name })),
+      );
       const link = cell.querySelector("a.value");
       if (cell.classList.contains("pinned")) link?.setAttribute("aria-current", "true");
       else link?.removeAttribute("aria-current");
@@ -144,7 +147,11 @@ function offer() {
   ways.append(link("Filter to this", filterAddress("")));
   // What is connected with two values can be kept out by neither of them.
   if (pins.length === 1) ways.append(link("Keep out", filterAddress("!")));
-  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Let go", className: "quiet" });
+  const button = Object.assign(document.createElement("button"), {
+    type: "button",
+    textContent: "Let go",
+    className: "quiet",
+  });
   button.addEventListener("click", letGo);
   ways.append(button);
   htmx.process(ways);

@@ -44,7 +44,7 @@ function closePopovers(but) {
 document.addEventListener("click", ({ target }) => {
   if (target.closest("[data-theme-switch]")) switchTheme();
   const copying = target.closest("[data-copy]");
-  if (copying) copy(copying, document.getElementById(copying.dataset.copy).innerText, "Select it and copy");
+  if (copying) copy(copying, document.getElementById(copying.dataset.copy).textContent, "Select it and copy");
   const linking = target.closest("[data-copy-link]");
   if (linking) copy(linking, document.getElementById(linking.dataset.copyLink).href, "Copy it from the link");
   closePopovers(target);

@@ -42,12 +42,14 @@ def calls(
             **frame(viewer, address, reading, summary, filters),
             "nothing": nothing(reading, period, summary, address),
         }
+    columns = [*FIRST, *(name for name in dimensions.names if name not in (*FIRST, *CALLERS))]
     in_file = min(summary.calls, MOST_EVENTS)
     return page(
         "calls.html",
         **values,
         calls=answer.events,
-        columns=[*FIRST, *(name for name in dimensions.names if name not in (*FIRST, *CALLERS))],
+        columns=columns,
+        headings=[dimensions[column].label for column in columns],
         said=_said,
         newest=address.change(),
         newer=address.change(cursor=answer.previous) if answer.previous else "",

@@ -12,6 +12,7 @@ from meterboard.service.statistics.answers import Summary
 from meterboard.service.statistics.statistics import Reading
 from meterboard.web import formatting as words
 from meterboard.web.page_state import Address
+from meterboard.web.translation import _
 
 
 class Nothing(Struct, frozen=True):
@@ -31,26 +32,30 @@ def nothing(
     """
     if summary.calls:
         return None
-    month = ("Show the last 30 days", address.change(period="last_30_days"))
+    month = (_("Show the last 30 days"), address.change(period="last_30_days"))
     if address.has_filters:
-        ways = [("Show it without filters", address.unfiltered()), month]
-        return Nothing("No calls in this period with these filters.", ways)
+        ways = [(_("Show it without filters"), address.unfiltered()), month]
+        return Nothing(_("No calls in this period with these filters."), ways)
     if counted and not summary.average_over_days:
-        following = f"{summary.next_refresh:%H:%M}"
-        return Nothing(f"The first calls are counted above. They show here from {following} on.", [])
+        text = _("The first calls are counted above. They show here from %(time)s on.")
+        return Nothing(text % {"time": words.time_of(summary.next_refresh)}, [])
     return Nothing(_why_empty(reading, period, summary), [] if period.name == "last_30_days" else [month])
 
 
 def _why_empty(reading: Reading, period: Period, summary: Summary) -> str:
-    name = words.period_name(period.name)
+    values = {
+        "period": words.period_name(period.name),
+        "time": words.time_of(summary.next_refresh),
+        "date": words.date_of(reading.first_day),
+    }
     start, end = summary.period.start, summary.period.end
     if start >= end:
         if start > summary.next_refresh:
-            return f"{name} has not begun yet."
-        return f"{name} began after the last refresh. Its calls show from {summary.next_refresh:%H:%M} on."
+            return _("%(period)s has not begun yet.") % values
+        return _("%(period)s began after the last refresh. Its calls show from %(time)s on.") % values
     if (end - INSTANT).date() < reading.first_day:
-        return f"Nothing is left of {name}: statistics go back to {words.date_of(reading.first_day)}."
-    return "No calls in this period."
+        return _("Nothing is left of %(period)s: statistics go back to %(date)s.") % values
+    return _("No calls in this period.")
 
 
 def first_call(server: str, viewer: Viewer) -> str:

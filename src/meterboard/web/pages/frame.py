@@ -15,7 +15,7 @@ from meterboard.errors import InvalidParameter
 from meterboard.service.statistics.answers import Summary
 from meterboard.service.statistics.statistics import Reading
 from meterboard.web import formatting as words
-from meterboard.web.page_state import FINDING, PICTURE, Address, chips
+from meterboard.web.page_state import FILTER_FORM, FLOWS, Address, chips
 from meterboard.web.pages.dashboard.calendar import calendar
 from meterboard.web.pages.picker import picker
 from meterboard.web.preferences import remembered
@@ -29,14 +29,14 @@ def address_of(
 
     Raises: InvalidParameter: there is another; a typo must not widen what is shown silently.
     """
-    known = {"period", *dimensions.filters, *FINDING, *more}
+    known = {"period", *dimensions.filters, *FILTER_FORM, *more}
     # Litestar's own parameters come in no order; those of an address keep theirs.
     given = parse_qsl(request.url.query, keep_blank_values=True)
     for name, _ in given:
         if name not in known:
             raise InvalidParameter(
                 name,
-                f"There is no parameter {name!r} on this page. Use {', '.join(sorted(known - {*FINDING}))}.",
+                f"There is no parameter {name!r} on this page. Use {', '.join(sorted(known - {*FILTER_FORM}))}.",
             )
     return Address(request.url.path, given, dimensions, remembered=remembered(request, dimensions))
 
@@ -49,7 +49,7 @@ def frame(
         "viewer": viewer,
         "address": address,
         "path": address.path,
-        "connections_url": address.among("application,user,module", [], path=PICTURE),
+        "flows_url": address.among("application,user,module", [], path=FLOWS),
         "periods": words.PERIODS,
         "period": address.period,
         "period_name": words.period_name(address.period),

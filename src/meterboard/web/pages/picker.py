@@ -11,7 +11,15 @@ from meterboard.domain.period import Period
 from meterboard.domain.query import NOT, DimensionName, Filters, name_of, value_of
 from meterboard.service.reads import shared
 from meterboard.service.statistics.statistics import Reading, Statistics
-from meterboard.web.page_state import ASKED_FIELD, ASKED_HOW, ASKED_VALUE, FINDING, OUT, Address, asked_column
+from meterboard.web.page_state import (
+    EXCLUDE,
+    FILTER_FIELD,
+    FILTER_FORM,
+    MODE_FIELD,
+    VALUE_FIELD,
+    Address,
+    filter_column,
+)
 from meterboard.web.render import page
 
 VALUES = 20
@@ -42,13 +50,13 @@ def picker(reading: Reading, period: Period, filters: Filters, address: Address)
 
     Raises: InvalidParameter: there is nothing of that name to filter by.
     """
-    given = address.finding(ASKED_FIELD)
+    given = address.finding(FILTER_FIELD)
     if not given:
         return Picker(address.dimensions.names[0], "", False, None, 0)
-    column = asked_column(given[-1], address.dimensions)
+    column = filter_column(given[-1], address.dimensions)
     search = "".join(address.finding("find"))
     if column in address.finding("of"):  # ticks of another column mean nothing here
-        ticked, is_out = address.finding(ASKED_VALUE), OUT in address.finding(ASKED_HOW)
+        ticked, is_out = address.finding(VALUE_FIELD), EXCLUDE in address.finding(MODE_FIELD)
     else:
         ticked = [*(filters.get(column) or filters.get(f"{column}{NOT}") or ())]
         is_out = column not in filters and f"{column}{NOT}" in filters
@@ -56,7 +64,7 @@ def picker(reading: Reading, period: Period, filters: Filters, address: Address)
     calls = {row.name: row.calls for row in found.rows}
     names = list(dict.fromkeys([*map(name_of, ticked), *calls]))
     choices = [Choice(name, value_of(name), calls.get(name), value_of(name) in ticked) for name in names]
-    return Picker(column, search, is_out, choices, found.names)
+    return Picker(column, search, is_out, choices, found.value_count)
 
 
 @get("/values", include_in_schema=False)
@@ -69,11 +77,11 @@ def values(
 
     It comes with every field of the page that the form is on; those that are of no account here are passed over.
     """
-    known = {"period", *dimensions.filters, *FINDING}
+    known = {"period", *dimensions.filters, *FILTER_FORM}
     given = [(name, value) for name, value in request.query_params.multi_items() if name in known]
     address = Address(request.url.path, given, dimensions)
-    if not address.finding(ASKED_FIELD):
-        asked_column("", dimensions)
+    if not address.finding(FILTER_FIELD):
+        filter_column("", dimensions)
     with statistics.read(viewer.organization) as reading:
         filters = dimensions.parse_filters(address.pairs())
         found = picker(reading, reading.period(address.period), filters, address)

@@ -13,7 +13,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("key", sa.String(255), nullable=False),
         sa.Column("organization_id", sa.Integer, sa.ForeignKey("organization.id"), nullable=False),
-        sa.Column("path", sa.Text, nullable=False),
+        sa.Column("path", sa.LargeBinary, nullable=False),
         sa.Column("place", sa.String(255)),
         sa.Column("length", sa.Integer, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False),

@@ -66,8 +66,8 @@ function squeezed(node) {
   return copy.textContent.replace(/\s+/g, " ").trim();
 }
 
-const figuresOf = (item) => [...item.querySelectorAll(".figures > *")].map(squeezed).join("  ·  ") || squeezed(item.querySelector(".figures"));
-
+const figuresOf = (item) =>
+  [...item.querySelectorAll(".figures > *")].map(squeezed).join("  ·  ") || squeezed(item.querySelector(".figures"));
 
 function title(panel) {
   const organization = squeezed(document.querySelector(".organization"));

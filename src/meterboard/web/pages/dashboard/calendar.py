@@ -8,8 +8,9 @@ from msgspec import Struct
 from meterboard.domain.period import INSTANT
 from meterboard.service.statistics.answers import Summary
 from meterboard.service.statistics.statistics import Reading
-from meterboard.web.formatting import PERIODS, date_of, plural
+from meterboard.web.formatting import PERIODS, date_of, month_of, plural
 from meterboard.web.page_state import Address
+from meterboard.web.translation import _
 
 MOST_MONTHS = 3
 """Months that are drawn; of a longer retention the newest, the others are reached by the fields below them."""
@@ -41,7 +42,7 @@ def calendar(reading: Reading, address: Address, summary: Summary) -> list[Month
     def day(of: date) -> Day:
         if not reading.first_day <= of <= reading.today:
             return Day(of.day)
-        words = plural(calls.get(of, 0), "call") if calls.get(of) else "no calls"
+        words = plural(calls.get(of, 0), "call") if calls.get(of) else _("no calls")
         return Day(
             of.day,
             url=address.change(period=f"{of}"),
@@ -53,7 +54,7 @@ def calendar(reading: Reading, address: Address, summary: Summary) -> list[Month
 
     return [
         Month(
-            f"{first:%B %Y}",
+            month_of(first),
             [
                 [day(of) if of.month == first.month else None for of in week]
                 for week in Calendar().monthdatescalendar(first.year, first.month)

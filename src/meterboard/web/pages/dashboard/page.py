@@ -89,7 +89,7 @@ def _changes(
     reading: Reading, period: Period, filters: Filters, address: Address, summary: Summary
 ) -> dict[str, object]:
     """How the period's figures compare with those before, or why they can't be; empty when nobody asked."""
-    if address.shows("compare") == "nothing":
+    if address.shows("compare") == "none":
         return {}
     before = reading.summary_before(period, filters)
     if before.calls is None or before.credits_used is None:

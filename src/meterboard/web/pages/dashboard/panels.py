@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from meterboard.domain.dimensions import CALLER
 from meterboard.domain.period import Period
 from meterboard.domain.query import Breakdown, DimensionName, Filters
 from meterboard.service.statistics.answers import BreakdownAnswer, Share, Total
 from meterboard.service.statistics.statistics import Reading
+from meterboard.web.formatting import plural
 from meterboard.web.page_state import Address
 from meterboard.web.pages.colours import Name, colours_of
 from meterboard.web.pages.dashboard.comparison import Change, change, than
@@ -44,6 +46,7 @@ class Panel(Struct, frozen=True):
     total: Total
     all_url: str
     of: Breakdown
+    label: str
 
 
 def applications(reading: Reading, period: Period, filters: Filters, address: Address) -> Panel:
@@ -52,10 +55,10 @@ def applications(reading: Reading, period: Period, filters: Filters, address: Ad
     rows = _ranked(answer, address, "caller", versus, colours_of(reading, "caller"))
     if answer.others.names:
         share = answer.others.calls / answer.total.calls if answer.total.calls else 0.0
-        others = f"{answer.others.names} others" if answer.others.names > 1 else "1 other"
+        others = plural(answer.others.names, "other")
         url = everything(address, "caller")
         rows.append(Row(others, "", answer.others.calls, answer.others.credits, share, 0, 0, url))
-    return Panel(rows, answer.total, everything(address, "caller"), "caller")
+    return Panel(rows, answer.total, everything(address, "caller"), "caller", CALLER.label)
 
 
 def top(
@@ -69,7 +72,13 @@ def top(
 ) -> Panel:
     """The names of a dimension with the most calls."""
     answer, versus = _answer(reading, period, filters, address, by, limit)
-    return Panel(_ranked(answer, address, by, versus), answer.total, everything(address, by), by)
+    return Panel(
+        _ranked(answer, address, by, versus),
+        answer.total,
+        everything(address, by),
+        by,
+        address.dimensions[by].label,
+    )
 
 
 def _answer(
@@ -77,7 +86,7 @@ def _answer(
 ) -> tuple[BreakdownAnswer, str]:
     """The answer, and what it is compared with in words."""
     answer = reading.breakdown(period, filters, by, limit=limit)
-    if address.shows("compare") == "nothing":
+    if address.shows("compare") == "none":
         return answer, ""
     answer = reading.compared(answer, period, filters)
     return answer, than(period, answer.previous) if answer.previous else ""

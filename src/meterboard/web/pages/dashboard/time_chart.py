@@ -10,10 +10,11 @@ from meterboard.domain.period import NAMED_PERIODS, Period, Unit, bucket_at_or_a
 from meterboard.domain.query import NOT, Breakdown, Filters, value_of
 from meterboard.service.statistics.answers import SeriesAnswer, SeriesPoint
 from meterboard.service.statistics.statistics import Reading
-from meterboard.web.formatting import date_of, plural
+from meterboard.web.formatting import date_of, day_and_month, plural, time_of, weekday_of
 from meterboard.web.page_state import Address
 from meterboard.web.pages.colours import colours_of
 from meterboard.web.pages.links import door, everything, filters_of
+from meterboard.web.translation import _
 
 PARTS = 5
 
@@ -41,7 +42,7 @@ class Step(Struct, frozen=True):
     refused_url: str
 
 
-class Part(Struct, frozen=True):
+class StackPart(Struct, frozen=True):
     """
     A name that is told apart in every step, or all others; `colour` counts from 1, 0: grey.
 
@@ -62,7 +63,7 @@ class TimeChart(Struct, frozen=True):
 
     unit: Unit
     steps: list[Step]
-    parts: list[Part]
+    parts: list[StackPart]
     wider_url: str
 
 
@@ -117,7 +118,7 @@ def _names(period: Period, start: datetime, end: datetime) -> tuple[str, str, st
     return (range_name(*edges, period.zone), *local_times(*edges, period.zone))
 
 
-def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address: Address) -> list[Part]:
+def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address: Address) -> list[StackPart]:
     if by is None or not series.points:
         return []
     colours = colours_of(reading, by)
@@ -128,7 +129,7 @@ def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address
         colour = colours.get((named.kind or "", named.name), 0)
         note = "function" if named.kind == "function" else ""
         parts.append(
-            Part(
+            StackPart(
                 named.name,
                 note,
                 colour,
@@ -143,17 +144,17 @@ def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address
     if calls:
         name = "others, or no function" if by == "function" else "others"
         kept_out = [(f"{by}{NOT}", value_of(part.name)) for part in parts] if by != "caller" else None
-        parts.append(Part(name, "", 0, calls, credits, everything(address, by), kept_out))
+        parts.append(StackPart(name, "", 0, calls, credits, everything(address, by), kept_out))
     return parts
 
 
 def _labels(point: SeriesPoint, points: Sequence[SeriesPoint], unit: Unit) -> tuple[str, str]:
     start = point.start
     if unit == "day":
-        return f"{start.day} {start:%b}", f"{start:%A}, {date_of(start)}"
+        return day_and_month(start), weekday_of(start)
     # A repeated hour, when clocks go back, is told apart by its offset.
     same = [other for other in points if f"{other.start:%d%H%M}" == f"{start:%d%H%M}"]
-    label = f"{start:%H:%M} {start:%z}" if len(same) > 1 else f"{start:%H:%M}"
+    label = f"{time_of(start)} {start:%z}" if len(same) > 1 else time_of(start)
     return label, f"{label}, {date_of(start)}"
 
 
@@ -169,4 +170,5 @@ def peak(chart: TimeChart, measure: str) -> str:
     """The time chart in a phrase: when there was most."""
     most = max(chart.steps, key=lambda step: step.credits if measure == "credits" else step.calls)
     value = most.credits if measure == "credits" else most.calls
-    return f"most at {most.long_label}: {plural(value, measure.removesuffix('s'))}"
+    amount = plural(value, "credit" if measure == "credits" else "call")
+    return _("most at %(time)s: %(amount)s") % {"time": most.long_label, "amount": amount}

@@ -30,7 +30,7 @@ MOST_IN_JSON = 10_000
 KNOWN = frozenset({"columns", "sort", "page", "page_size", "rows", "open"})
 
 
-class Asked(Struct, frozen=True):
+class TableParams(Struct, frozen=True):
     """What the table's own parameters ask for."""
 
     columns: tuple[DimensionName, ...]
@@ -42,7 +42,7 @@ class Asked(Struct, frozen=True):
     opened: frozenset[str]
 
 
-class Rows(Struct, frozen=True):
+class TableRows(Struct, frozen=True):
     """A page of lines; the numbers are of all lines that are not within others, and of all combinations."""
 
     lines: list[Line]
@@ -82,14 +82,14 @@ def table(
         heads=ordering.heads(address),
         further=ordering.further(),
         page_sizes=PAGE_SIZES,
-        connections=address.connections(asked.columns),
+        related=address.related(asked.columns),
     )
 
 
-def _asked(address: Address) -> Asked:
+def _asked(address: Address) -> TableParams:
     columns = address.dimensions.parse_columns(",".join(address.all("columns")) or DEFAULT_COLUMNS)
     sort = address.get("sort", DEFAULT_SORT)
-    return Asked(
+    return TableParams(
         columns=columns,
         sort=sort,
         order=parse_order(sort, allowed=(*columns, *MEASURES)),
@@ -100,7 +100,9 @@ def _asked(address: Address) -> Asked:
     )
 
 
-def _rows(reading: Reading, period: Period, filters: Filters, asked: Asked, address: Address) -> Rows:
+def _rows(
+    reading: Reading, period: Period, filters: Filters, asked: TableParams, address: Address
+) -> TableRows:
     if asked.is_grouped:
         outline = reading.outline(
             period,
@@ -112,7 +114,7 @@ def _rows(reading: Reading, period: Period, filters: Filters, asked: Asked, addr
             opened=asked.opened,
             within=WITHIN,
         )
-        return Rows(
+        return TableRows(
             grouped(outline, address, asked.columns),
             outline.count,
             outline.combinations,
@@ -127,7 +129,7 @@ def _rows(reading: Reading, period: Period, filters: Filters, asked: Asked, addr
         page_size=asked.page_size,
     )
     tasks = reading.breakdown(period, filters, "function", limit=1).total.calls
-    return Rows(
+    return TableRows(
         flat(answer, address, asked.columns), answer.total_rows, answer.total_rows, has_tasks=tasks > 0
     )
 
@@ -138,7 +140,7 @@ def _page_number(text: str) -> int:
     return int(text)
 
 
-def _turning(count: int, asked: Asked, address: Address) -> dict[str, object]:
+def _turning(count: int, asked: TableParams, address: Address) -> dict[str, object]:
     """Which rows are on screen, and the links to those before and behind; past the end, back to the last."""
     last = max(1, -(-count // asked.page_size))
     return {
@@ -149,7 +151,7 @@ def _turning(count: int, asked: Asked, address: Address) -> dict[str, object]:
     }
 
 
-def _files(rows: Rows, asked: Asked, address: Address) -> dict[str, object]:
+def _files(rows: TableRows, asked: TableParams, address: Address) -> dict[str, object]:
     """The links to all rows as files, as they are grouped: those of JSON are as many as an answer has at most."""
     in_json = min(rows.count, MOST_IN_JSON)
     shape = "grouped" if asked.is_grouped else "flat"

@@ -1,4 +1,4 @@
-"""The key that a command makes for itself does not outlive it for long."""
+"""The keys that a command creates for its requests to the server."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from meterboard.clock import FixedClock, SystemClock
-from meterboard.commands.host import running
-from meterboard.commands.host.running import passing_key
+from meterboard.commands.host.keys import temporary_keys
 from meterboard.errors import Unauthenticated
 from meterboard.services import Accounts
 from tests.proxy.test_passing_on import until
@@ -26,7 +25,8 @@ def test_a_key_that_a_killed_command_leaves_behind_expires_within_a_day(data: Pa
     accounts = Accounts(data, clock)
     acme = accounts.organizations.named("acme")
     lasting = accounts.keys.create(acme, name="proxy", scope="all")
-    with passing_key(data, acme, "proxy", "ingest") as secret:
+    with temporary_keys(data, "proxy") as keys:
+        secret = keys.secret(acme, "ingest")
         assert accounts.keys.bearer(secret).scope == "ingest"
         clock.advance(timedelta(hours=24, minutes=1))  # as if it had been killed
         with pytest.raises(Unauthenticated, match="has expired"):
@@ -35,10 +35,7 @@ def test_a_key_that_a_killed_command_leaves_behind_expires_within_a_day(data: Pa
     accounts.close()
 
 
-def test_a_command_that_runs_extends_its_key_until_its_end(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(running, "RENEW_SECONDS", 0.01)
+def test_a_running_command_extends_its_keys_until_its_end(data: Path) -> None:
     accounts = Accounts(data)
     acme = accounts.organizations.named("acme")
 
@@ -48,8 +45,28 @@ def test_a_command_that_runs_extends_its_key_until_its_end(
         except Unauthenticated:
             return False
 
-    with passing_key(data, acme, "proxy", "ingest") as secret:
-        accounts.keys.extend(secret, -timedelta(days=2))  # as after a night in which the machine slept
-        until(lambda: is_valid(secret))
-    assert not is_valid(secret)
+    def are_valid() -> bool:
+        return all(map(is_valid, secrets))
+
+    with temporary_keys(data, "proxy", renew_seconds=0.01) as keys:
+        secrets = [keys.secret(acme, "ingest"), keys.secret(acme, "read")]
+        for secret in secrets:
+            accounts.keys.extend(secret, -timedelta(days=2))  # as after a night in which the machine slept
+        until(are_valid)
+        assert keys.secret(acme, "ingest") == secrets[0]
+    assert not any(map(is_valid, secrets))
+    accounts.close()
+
+
+def test_a_revoked_key_is_replaced_by_the_next(data: Path) -> None:
+    accounts = Accounts(data)
+    acme = accounts.organizations.named("acme")
+    with temporary_keys(data, "import") as keys:
+        secret = keys.secret(acme, "ingest")
+        keys.discard_if_revoked(secret)
+        assert keys.secret(acme, "ingest") == secret
+
+        accounts.keys.revoke(secret)
+        keys.discard_if_revoked(secret)
+        assert accounts.keys.bearer(keys.secret(acme, "ingest")).organization == acme
     accounts.close()

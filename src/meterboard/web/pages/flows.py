@@ -1,9 +1,10 @@
-"""Connections as a picture: what the names of two or three columns have in common. Every flow is also in a list."""
+"""Flows between the names of two or three columns, as a graph and as a list."""
 
 from collections import defaultdict
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.response import Redirect
 from msgspec import Struct
 
 from meterboard.domain.access import Viewer
@@ -12,7 +13,8 @@ from meterboard.domain.query import NOT, value_of
 from meterboard.service.reads import shared
 from meterboard.service.statistics.answers import FlowColumn, FlowsAnswer
 from meterboard.service.statistics.statistics import Reading, Statistics
-from meterboard.web.page_state import CALLS, TABLE, Address
+from meterboard.web.formatting import plural
+from meterboard.web.page_state import CALLS, FLOWS, TABLE, Address
 from meterboard.web.pages.colours import colours_of
 from meterboard.web.pages.empty_states import nothing
 from meterboard.web.pages.frame import address_of, frame
@@ -53,9 +55,16 @@ class Link(Struct, frozen=True):
     calls_url: str
 
 
-@get("/connections", include_in_schema=False)
+@get("/connections", include_in_schema=False, sync_to_thread=False)
+def earlier_address(request: Request[Any, Any, Any]) -> Redirect:
+    """Redirects bookmarks of the page's earlier address for good."""
+    query = request.url.query
+    return Redirect(f"{FLOWS}?{query}" if query else FLOWS, status_code=301)
+
+
+@get(FLOWS, include_in_schema=False)
 @shared
-def connections(
+def flows(
     request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, dimensions: Dimensions
 ) -> Response[str]:
     """Which names of the columns chosen are connected, and by how much."""
@@ -74,7 +83,7 @@ def connections(
         }
     links = _links(answer, columns, address)
     return page(
-        "connections.html",
+        "flows.html",
         **values,
         chosen=chosen,
         measure=measure,
@@ -109,8 +118,7 @@ def _columns(reading: Reading, answer: FlowsAnswer, address: Address) -> list[Co
         nodes = []
         for place, (calls, credits) in sorted(sums.items()):
             is_named = place < len(column.names)
-            others = f"{column.others:,} {'other' if column.others == 1 else 'others'}"
-            name = column.names[place] if is_named else others
+            name = column.names[place] if is_named else plural(column.others, "other")
             colour = colours.get(name, 0) if is_named else 0
             doors = _doors(address, answer, _filters(column, place))
             nodes.append(Node(name, calls, credits, colour, *doors))

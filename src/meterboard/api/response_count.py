@@ -6,7 +6,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 
-def counted(app: ASGIApp, answered: Callable[[int], None]) -> ASGIApp:
+def count_responses(app: ASGIApp, answered: Callable[[int], None]) -> ASGIApp:
     """The same application; `answered` hears the status of each HTTP request."""
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:

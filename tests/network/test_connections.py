@@ -1,18 +1,25 @@
 """Connections that hold something without asking for it: they keep nobody else out, and end."""
 
+import asyncio
+import errno
+import os
 import resource
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
+from meterboard.api.sending import FORM_SECONDS
+from meterboard.network import peers
 from meterboard.network.listener import SPARE_FILES, connection_limit
-from meterboard.network.peers import close_surplus
+from meterboard.network.peers import close_surplus, limit_connections
 from meterboard.web.live import MOST_LINES_EACH
-from tests.server import Server
+from tests.server import Server, sign_in
+from tests.service.jobs.test_schedule import run
 
 MANY = 1_100
 """More than a server that counts a thousand connections would take."""
@@ -43,10 +50,17 @@ def test_connections_without_a_request_keep_nobody_out(server: Server, sent: byt
         assert server.post(json={"module": "Leads"}).status_code == 202
 
 
+def test_a_form_that_never_ends_is_given_up(server: Server) -> None:
+    head = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+    form = head + b"Content-Type: application/x-www-form-urlencoded\r\n\r\nlink="
+    with connections(server, 1, form) as (caller,):
+        caller.settimeout(FORM_SECONDS + 30)
+        assert caller.recv(65_536).startswith(b"HTTP/1.1 408 ")
+
+
 def test_a_session_has_a_limit_of_live_lines(server: Server) -> None:
     with httpx.Client(base_url=server.url, timeout=30, verify=False) as browser, ExitStack() as lines:
-        link = server.sign_in_link()
-        browser.get(link[link.index("/sign-in") :])
+        sign_in(browser, server.sign_in_link())
 
         def line() -> httpx.Response:
             return lines.enter_context(browser.stream("GET", "/live"))
@@ -91,3 +105,30 @@ def is_closed(caller: socket.socket) -> bool:
         return caller.recv(1) == b""
     except BlockingIOError:
         return False
+
+
+def test_the_limit_of_connections_outlives_a_shortage_of_files(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[object] = []
+    list_files = os.listdir
+
+    def fail_once(path: Path) -> list[str]:
+        if path == peers.FILES:
+            asked.append(path)
+        if len(asked) == 1:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return list_files(path)
+
+    async def main() -> None:
+        limiting = asyncio.create_task(limit_connections(1, set(), 64))
+        while len(asked) < 2:
+            assert not limiting.done()
+            await asyncio.sleep(0)
+        limiting.cancel()
+
+    monkeypatch.setattr(peers, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(os, "listdir", fail_once)
+    run(main())
+
+    assert "Too many open files" in caplog.text

@@ -1,6 +1,9 @@
 """Commands find the server that holds their data folder, and take nothing else for it."""
 
+import sqlite3
+from array import array
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -8,16 +11,26 @@ from threading import Thread
 import httpx
 import pytest
 
+from meterboard.accounts.database import FILE as ACCOUNTS_FILE
+from meterboard.clock import SystemClock
+from meterboard.commands.host.following import deliver_while_following
+from meterboard.commands.host.host import open_host
+from meterboard.commands.host.keys import KEY_LIFETIME
 from meterboard.commands.proxy import FolderMeter
 from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.instance import PATH, proof
+from meterboard.domain.organization import Organization
+from meterboard.domain.period import micros
+from meterboard.errors import ServerAway
 from meterboard.importers.delivery import to_meter
+from meterboard.importers.following import Following
 from meterboard.network.running_server import Running, running_server, write_note
-from meterboard.services import Services
+from meterboard.service.ingest.calls import Calls, Outcome, What
+from meterboard.services import Accounts, Services
 from meterboard.settings import Settings
-from tests.client.conftest import eventually
 from tests.server import Server, command_here
+from tests.waiting import eventually
 
 SECRET = "the secret of a server that was killed"
 
@@ -84,7 +97,7 @@ def behaves_as_without_a_server(data: Path) -> None:
     exported = command_here("export", "acme", "--columns", "module", data=data).stdout
     assert "Leads,5,5,0" in exported
     examined = command_here("doctor", data=data)
-    assert "well      usage     opens; statistics as of" in examined.stdout
+    assert "ok    usage     opens; statistics as of" in examined.stdout
 
 
 def test_another_program_on_the_port_gets_no_key(data: Path, listener: Listener) -> None:
@@ -112,7 +125,7 @@ def test_the_doctor_finds_the_server(server: Server) -> None:
     said = command_here("doctor", data=server.data).stdout
 
     assert f"held by the server at {server.url}, process {server.process.pid}" in said
-    assert "well      port      in use by the server" in said
+    assert "ok    port      in use by the server" in said
 
 
 def test_a_challenge_needs_no_key_and_has_a_length(server: Server) -> None:
@@ -147,3 +160,71 @@ def test_the_proxy_sends_to_its_own_server_alone_and_waits_for_it(tmp_path: Path
     finally:
         meter.close()
         server.stop()
+
+
+def one_call() -> Calls:
+    zero = array("i", [0])
+    now = micros(SystemClock().now())
+    return Calls(
+        [What(UsageEvent(module="Leads"), now)], [(None, None)], [None], zero, zero, zero, array("q", [now]),
+        array("Q", [1]), array("I", [1]), lambda: ["a call"],
+    )  # fmt: skip
+
+
+def acme_of(data: Path) -> Organization:
+    accounts = Accounts(data)
+    try:
+        return accounts.organizations.named("acme")
+    finally:
+        accounts.close()
+
+
+def test_a_host_is_the_folder_or_the_server_that_holds_it(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data").prepare()
+    acme = acme_of(server.data)
+    with open_host(server.data, "test") as host:
+        assert (host.holds_store, host.address) == (True, "http://127.0.0.1:8000")
+        assert host.usage_status() == "no events yet"
+        assert host.deliver(acme, one_call()) == Outcome(accepted=1)
+        assert host.verify(acme).events == 1
+    server.start()
+    with open_host(server.data, "test") as host:
+        assert (host.holds_store, host.address) == (False, server.url)
+        assert host.deliver(acme, one_call()) == Outcome(duplicates=1)
+        assert host.verify(acme).events == 1
+    server.stop()
+
+
+def test_a_server_that_is_killed_between_two_requests_is_not_mistaken_for_what_follows_it(
+    tmp_path: Path,
+) -> None:
+    server = Server(tmp_path / "data").prepare().start()
+    acme = acme_of(server.data)
+    with open_host(server.data, "import") as host, host.bulk_import(acme) as delivery:
+        assert delivery.calls(one_call()) == Outcome(accepted=1)
+        server.kill()
+        impostor = Listener(server.port)
+        try:
+            with pytest.raises(ServerAway, match="Run the import again; nothing is counted twice"):
+                delivery.calls(one_call())
+            with pytest.raises(ServerAway, match="no server runs on the folder"):
+                host.verify(acme)
+            assert len(impostor.seen) >= 2
+            assert not impostor.saw_a_key()
+        finally:
+            impostor.stop()
+        server.start()
+        assert delivery.calls(one_call()) == Outcome(duplicates=1)
+    server.stop()
+
+
+def test_the_key_of_a_command_that_follows_a_log_expires_if_the_command_is_killed(server: Server) -> None:
+    before = SystemClock().now()
+    with deliver_while_following(server.data, acme_of(server.data), Following("access.log")) as delivery:
+        assert delivery.calls(one_call()) == Outcome(accepted=1)
+        with sqlite3.connect(server.data / ACCOUNTS_FILE) as accounts:
+            query = "select expires_at from api_key where name = 'import' and revoked_at is null"
+            ((expires_at,),) = accounts.execute(query).fetchall()
+
+    assert datetime.fromisoformat(expires_at).replace(tzinfo=UTC) <= SystemClock().now() + KEY_LIFETIME
+    assert datetime.fromisoformat(expires_at).replace(tzinfo=UTC) >= before + KEY_LIFETIME

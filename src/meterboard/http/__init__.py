@@ -1,0 +1,1 @@
+"""What every HTTP answer of Meterboard shares: the status of an error, problem documents, and answers without a framework."""
