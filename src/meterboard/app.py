@@ -37,8 +37,8 @@ def asgi(services: Services) -> ASGIApp:
     services.meter.run(lambda store, _: store.expect_events()).result()
     bodies, unsent = Bodies(), Unsent()
     own: dict[str, Callable[[HTTPScope, Receive, Send], Awaitable[None]]] = {
-        EVENTS_PATH: EventsApp(services.access, services.ingest, bodies),
-        TRACES_PATH: TracesApp(services.access, services.ingest, bodies),
+        EVENTS_PATH: EventsApp(services.access, services.ingest, bodies, services.dimension_extensions),
+        TRACES_PATH: TracesApp(services.access, services.ingest, bodies, services.dimension_attributes),
     }
     others = litestar(services)
     door = asyncio.Lock()

@@ -17,7 +17,7 @@ from meterboard.accounts.organizations import Organizations
 from meterboard.accounts.people import People
 from meterboard.clock import Clock, SystemClock
 from meterboard.data_folder import not_usable, prepare_folder
-from meterboard.domain.dimensions import parse_dimensions
+from meterboard.domain.dimensions import parse_dimensions, parse_sources
 from meterboard.errors import DataFolderError
 from meterboard.service.access import Access
 from meterboard.service.credits import LiveCredits
@@ -84,10 +84,15 @@ class Services:
         self.accounts = Accounts(data, self.clock)
         self.schedules = Schedules(self.accounts.organizations.schedule_text)
         self.dimensions = parse_dimensions(settings.dimensions)
+        self.dimension_attributes = self._dimension_sources("dimension_attributes")
+        self.dimension_extensions = self._dimension_sources("dimension_extensions")
         self.store = DuckDBStore(data, memory=settings.memory, dimensions=self.dimensions)
         self._add_writing()
         self._add_reading(data)
         self.access = _access(self.accounts)
+
+    def _dimension_sources(self, setting: str) -> dict[str, str]:
+        return parse_sources(setting, getattr(self.settings, setting), self.dimensions)
 
     def _add_writing(self) -> None:
         settings, clock, store = self.settings, self.clock, self.store

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterboard.proxy.app import ProxyApp
-from meterboard.proxy.identity import Applications
+from meterboard.proxy.identity import Applications, OwnDimensions
 from meterboard.proxy.records import Copies, Copy
 from meterboard.proxy.upstream import Upstream as UpstreamApi
 from tests.proxy.conftest import Proxy
@@ -250,7 +250,7 @@ def test_one_peer_never_holds_all_connections_to_the_api(upstream: Upstream) -> 
         meter: Any = Meter()
         before = upstream.state()["waiting"]
         api = UpstreamApi(upstream.url, timeout=30)
-        app = ProxyApp(api, meter, Applications(b"", names={}), calls_of_one_peer=2)
+        app = ProxyApp(api, meter, Applications(b"", names={}), OwnDimensions({}, {}), calls_of_one_peer=2)
         waiting = [asyncio.create_task(call(app, "203.0.113.7", b"/wait")) for _ in range(2)]
         while (await asyncio.to_thread(upstream.state))["waiting"] < before + 2:
             await asyncio.sleep(0.01)

@@ -8,6 +8,7 @@ Text may come from the API's callers, so no text makes an event invalid: it is t
 other wrong value is an error of the program that records it.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
@@ -24,6 +25,9 @@ SHORT_TEXT = 1_000
 MAX_ID = 128
 MAX_RECORDS = 2**31 - 1
 MAX_CREDITS = 1_000_000
+MAX_DIMENSIONS = 6
+"""Dimensions of its own that an installation can have."""
+_DIMENSION = re.compile(r"[a-z][a-z0-9_]{0,39}")
 UNKNOWN_VERB = "?"
 """Replaces an HTTP method that has no valid characters."""
 
@@ -52,6 +56,7 @@ class UsageEvent(TypedDict, total=False):
     records: int | None
     credits: int | None
     status: int | None
+    dimensions: Mapping[str, str | None] | None
 
 
 class InvalidEvent(ValueError):
@@ -106,7 +111,7 @@ def encode_fields(fields: Mapping[str, Any]) -> str:
     """
     Returns the fields of an event as JSON, each with a comma before it.
 
-    They take 600 kB at most: nine texts of `MAX_TEXT` characters, each of which takes six bytes at most.
+    They take 900 kB at most: fifteen texts of `MAX_TEXT` characters, each of which takes six bytes at most.
 
     Raises: InvalidEvent: an unknown field, or a value that it can't have.
     """
@@ -160,6 +165,26 @@ def _request(name: str, value: object) -> str:
     return f'{{"method":{quoted_unescaped(verb)},"path":{quoted_unescaped(truncate_path(path))}}}'
 
 
+def _dimensions(name: str, value: object) -> str:
+    expected = 'a dict of strings such as {"environment": "production"}'
+    if not isinstance(value, Mapping):
+        raise _invalid(name, value, expected)
+    members = []
+    for dimension, said in value.items():
+        check_dimension(dimension)
+        if said is not None:
+            members.append(f'"{dimension}":{_text(f"dimensions.{dimension}", said)}')
+    if len(members) > MAX_DIMENSIONS:
+        raise _invalid(name, value, f"at most {MAX_DIMENSIONS} dimensions")
+    return f"{{{','.join(members)}}}"
+
+
+def check_dimension(name: object) -> None:
+    """Raises: InvalidEvent: no dimension can have such a name."""
+    if not isinstance(name, str) or not _DIMENSION.fullmatch(name):
+        raise _invalid("dimensions", name, "a name such as environment: lower-case letters, digits and _")
+
+
 def _number(minimum: int, maximum: int) -> Callable[[str, object], str]:
     def encode(name: str, value: object) -> str:
         if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
@@ -188,5 +213,6 @@ _ENCODERS: dict[str, Callable[[str, object], str]] = {
     "records": _number(0, MAX_RECORDS),
     "credits": _number(0, MAX_CREDITS),
     "status": _number(100, 599),
+    "dimensions": _dimensions,
 }
 _TEXTS = {name: f',"{name}":' for name, encode in _ENCODERS.items() if encode is _text}

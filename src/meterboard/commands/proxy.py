@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from meterboard.client import Meter
+from meterboard.client.event import InvalidEvent, check_dimension
 from meterboard.client.transport import Transport
 from meterboard.commands.host.accounts import open_accounts
 from meterboard.commands.host.keys import temporary_keys
@@ -17,13 +18,42 @@ from meterboard.data_folder import prepare_folder
 from meterboard.errors import SettingError
 from meterboard.network.running_server import address_of, free_port, http_address
 from meterboard.proxy.app import ProxyApp
-from meterboard.proxy.identity import Applications, fingerprint_secret
+from meterboard.proxy.identity import Applications, OwnDimensions, fingerprint_secret
 from meterboard.proxy.run import run_proxy
 from meterboard.proxy.upstream import Upstream
 
 SPOOL = "proxy-spool"
 """The folder in the data folder that keeps events while Meterboard is away; in it, one for each receiver."""
 CLOSE_SECONDS = 5.0
+EXAMPLES = {
+    "--name": "token-3f2a90c1b7de=Backup",
+    "--dimension": "environment=production",
+    "--dimension-header": "environment=X-Environment",
+}
+
+
+def _pairs(_: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    """Returns what stands on both sides of =. Raises: SettingError: there is nothing on one of them."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (equals and name and value):
+            raise SettingError(
+                f"{option.opts[0]} is {text!r}: use {option.metavar}, such as {EXAMPLES[option.opts[0]]}."
+            )
+        found[name] = value
+    return found
+
+
+def _dimensions(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    """Returns what an option says of dimensions. Raises: SettingError: no dimension can have such a name."""
+    found = _pairs(context, option, texts)
+    try:
+        for name in found:
+            check_dimension(name)
+    except InvalidEvent as error:
+        raise SettingError(f"{option.opts[0]} can't be used: {error}") from error
+    return found
 
 
 @click.command()
@@ -44,8 +74,31 @@ CLOSE_SECONDS = 5.0
 )
 @click.option("--application", metavar="NAME", help="The application of every call.")
 @click.option("--application-header", metavar="HEADER", help="A header that names the application.")
-@click.option("--name", "names", multiple=True, metavar="FINGERPRINT=NAME", help="The name of a fingerprint.")
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="FINGERPRINT=NAME",
+    callback=_pairs,
+    help="The name of a fingerprint.",
+)
 @click.option("--user-header", metavar="HEADER", help="A header that names the user.")
+@click.option(
+    "--dimension",
+    "dimensions",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_dimensions,
+    help="A dimension of every call: environment=production",
+)
+@click.option(
+    "--dimension-header",
+    "dimension_headers",
+    multiple=True,
+    metavar="NAME=HEADER",
+    callback=_dimensions,
+    help="A header that names a dimension: environment=X-Environment",
+)
 @click.option(
     "--records", default="data", show_default=True, metavar="PATH", help="The array in bodies to count."
 )
@@ -60,8 +113,10 @@ def proxy(
     timeout: float,
     application: str | None,
     application_header: str | None,
-    names: tuple[str, ...],
+    names: dict[str, str],
     user_header: str | None,
+    dimensions: dict[str, str],
+    dimension_headers: dict[str, str],
     records: str,
     data: Path,
 ) -> None:
@@ -72,27 +127,18 @@ def proxy(
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     port = free_port(host, port)
-    named = dict(_pair(name) for name in names)
 
     def make() -> ProxyApp:
         api = Upstream(upstream, timeout=timeout)
-        return ProxyApp(api, meter, applications, records=records, user_header=user_header)
+        return ProxyApp(api, meter, applications, own, records=records, user_header=user_header)
 
     Upstream(upstream, timeout=timeout)  # what is wrong with it is told before anything begins
     with _meter(data, organization, server, key) as meter:
-        applications = Applications(
-            fingerprint_secret(data), always=application, header=application_header, names=named
-        )
-        address = http_address(host, port)
-        said = f"Calls to {address} go on to {upstream} and are counted at {meter.url}."
+        own = OwnDimensions(dimensions, dimension_headers)
+        secret = fingerprint_secret(data)
+        applications = Applications(secret, always=application, header=application_header, names=names)
+        said = f"Calls to {http_address(host, port)} go on to {upstream} and are counted at {meter.url}."
         run_proxy(make, host=address_of(host), port=port, ready=lambda: click.echo(said))
-
-
-def _pair(text: str) -> tuple[str, str]:
-    fingerprint, equals, name = text.partition("=")
-    if not (equals and fingerprint and name):
-        raise SettingError(f"--name is {text!r}: use FINGERPRINT=NAME, such as token-3f2a90c1b7de=Backup.")
-    return fingerprint, name
 
 
 @contextmanager

@@ -18,7 +18,7 @@ MAX_LABEL = 40
 _PARAMETERS = """
 after against all before by caller column columns compare connections cursor dimensions exclude field filter find format
 from from_time history how id include is limit measure mode none nothing of offset open organization out page page_size
-period rows search show sort stack time to to_time unknown value where zone
+period request rows search show sort stack time to to_time unknown value where zone
 """
 _ANSWERS = """
 average calls charged credits estimated estimated_calls formula integration_tasks kind name names others records refused
@@ -26,7 +26,7 @@ result rule share start total value values why
 """
 _COLUMNS = """
 all_calls all_combinations all_credits all_tasks answer bucket combination combinations count counted daily day digest
-event id_high id_low number rank reason received_at rollup same step text usage watermark what whence who
+event id_high id_low moment number rank reason received_at rollup same step text usage watermark what whence who
 """
 RESERVED = frozenset((_PARAMETERS + _ANSWERS + _COLUMNS).split())
 """Names that parameters of the API, what stands beside dimensions in answers, and the store's other columns have."""

@@ -8,6 +8,7 @@ both together make the id. See the CloudEvents specification 1.0.2, its JSON for
 from base64 import b64decode
 from collections.abc import Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 
 from meterboard.errors import TooLarge, UnreadableBody
 from meterboard.formats.json_events import Fault, Sent, check_count, each, shown, value_in
@@ -18,37 +19,41 @@ OTHER_FORMATS = "application/cloudevents"
 """How the types of the other formats begin, such as Avro's, that are not understood."""
 PREFIX = "ce-"
 """Of the headers that carry the attributes in binary mode."""
+Sources = Mapping[str, str]
+"""A dimension of the installation's own -> the extension that it is taken from; what the data says of it wins."""
+NO_SOURCES: Sources = MappingProxyType({})
 REQUIRED = ("specversion", "id", "source", "type")
 LONGEST_ID = 128
 
 
-def read_structured(body: bytes) -> Sent:
+def read_structured(body: bytes, sources: Sources = NO_SOURCES) -> Sent:
     """One CloudEvent with its data. Raises: UnreadableBody: the body is not JSON, or no object."""
     envelope = value_in(body)
     if not isinstance(envelope, dict):
         raise UnreadableBody("The body is no CloudEvent: send one JSON object, or a batch as " + BATCHED)
-    return each([_event(envelope)])
+    return each([_event(envelope, sources)])
 
 
-def read_batch(body: bytes) -> Sent:
+def read_batch(body: bytes, sources: Sources = NO_SOURCES) -> Sent:
     """CloudEvents in an array. Raises: UnreadableBody: it is none. TooLarge: more events than a request may carry."""
     envelopes = value_in(body)
     if not isinstance(envelopes, list):
         raise UnreadableBody("The body is no batch of CloudEvents: send a JSON array of them.")
     check_count(len(envelopes))
-    return each(map(_event, envelopes))
+    return each(_event(envelope, sources) for envelope in envelopes)
 
 
-def read_binary(body: bytes, attributes: Mapping[str, str]) -> Sent:
+def read_binary(body: bytes, attributes: Mapping[str, str], sources: Sources = NO_SOURCES) -> Sent:
     """
     One usage event, its envelope's attributes from the headers; an empty body is an envelope without data.
 
     Raises: UnreadableBody: the body is not JSON.
     """
-    return each([_event({**attributes, "data": value_in(body) if body.strip() else None})])
+    data = value_in(body) if body.strip() else None
+    return each([_event({**attributes, "data": data}, sources)])
 
 
-def _event(envelope: object) -> object:
+def _event(envelope: object, sources: Sources) -> object:
     """The usage event of an envelope, or what is wrong with the envelope."""
     if not isinstance(envelope, dict):
         return Fault("invalid_type", f"The CloudEvent is {shown(envelope)}: send an object.")
@@ -63,10 +68,23 @@ def _event(envelope: object) -> object:
         data = _from_base64(envelope["data_base64"])
     if not isinstance(data, dict):
         return Fault("invalid_value", f"data is {shown(data)}: expected a usage event, a JSON object.")
-    own = {"id": _id(envelope["source"], envelope["id"])}
+    own: dict[str, object] = {"id": _id(envelope["source"], envelope["id"])}
     if envelope.get("time") is not None:
         own["time"] = envelope["time"]
+    taken = {name: _text(envelope[source]) for name, source in sources.items() if source in envelope}
+    if taken:
+        given = data.get("dimensions")
+        own["dimensions"] = taken
+        if isinstance(given, dict):
+            data = data | {"dimensions": taken | given}
     return own | data
+
+
+def _text(value: object) -> object:
+    """An extension's value as text: it may be a truth value or a number, too."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value
 
 
 def _from_base64(text: object) -> object:

@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from meterboard.errors import TooLarge, UnreadableBody
 from meterboard.formats.json_events import Fault, check_marks
-from meterboard.formats.spans import SpanCalls, calls_in
+from meterboard.formats.spans import NO_SOURCES, Sources, SpanCalls, calls_in
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 MAX_SPANS = 100_000
@@ -37,14 +37,15 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 """Numbers of fields, and the types of wire, as in the protocol's definition."""
 
 
-def read_spans(body: bytes, encoding: str) -> SpanCalls:
+def read_spans(body: bytes, encoding: str, sources: Sources = NO_SOURCES) -> SpanCalls:
     """
     The calls among the spans of an ExportTraceServiceRequest.
 
+    `sources` are the attributes that own dimensions are taken from.
     Raises: UnreadableBody: it is none in that encoding. TooLarge: more spans or values than a request may carry.
     """
     try:
-        return calls_in(_in_protobuf(body) if encoding == PROTOBUF else _in_json(body))
+        return calls_in(_in_protobuf(body) if encoding == PROTOBUF else _in_json(body), sources)
     except (
         DecodeError,
         json_format.ParseError,

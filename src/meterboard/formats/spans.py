@@ -8,6 +8,7 @@ attributes and those before them are understood. See docs/opentelemetry.md for t
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ from meterboard.formats.json_events import Fault, shown
 
 OWN = "meterboard."
 """In front of a field of the usage event, as an attribute of the span or of its resource. It wins over all others."""
+OWN_DIMENSION = "dimensions."
+"""In front of a dimension of the installation's own, behind OWN: `meterboard.dimensions.environment`."""
 DERIVED = ("id", "time", "request")
 """Fields that come from the span itself."""
 METHOD = ("http.request.method", "http.method")
@@ -46,6 +49,9 @@ MAX_SHARED = 20
 NUMBERS = ("records", "credits", "status")
 
 Attributes = dict[str, Any]
+Sources = Mapping[str, str]
+"""A dimension of the installation's own -> the attribute that it is taken from."""
+NO_SOURCES: Sources = MappingProxyType({})
 
 
 class SpanCalls(NamedTuple):
@@ -56,19 +62,22 @@ class SpanCalls(NamedTuple):
     events: list[dict[str, object] | Fault]
 
 
-def calls_in(groups: Iterable[tuple[Resource, Iterable[Span | Fault]]]) -> SpanCalls:
+def calls_in(
+    groups: Iterable[tuple[Resource, Iterable[Span | Fault]]], sources: Sources = NO_SOURCES
+) -> SpanCalls:
     """
     The HTTP requests that servers say they have answered, in the order sent; spans by the resource they are of.
 
-    A fault stands for a span that can't be read.
+    A fault stands for a span that can't be read. `sources` are the attributes that own dimensions are taken from.
     """
     found = SpanCalls([], [])
+    named = {*sources.values()}
     for resource, spans in groups:
-        own = (
-            (name, value) for name, value in _attributes(resource.attributes).items() if name.startswith(OWN)
-        )
+        attributes = _attributes(resource.attributes)
+        own = ((name, value) for name, value in attributes.items() if name.startswith(OWN))
         # With more there is one among them that is no field, for which each of the spans is refused.
         shared = dict(islice(own, MAX_SHARED))
+        shared |= {name: value for name, value in attributes.items() if name in named}
         for span in spans:
             if isinstance(span, Fault):
                 found.spans.append("")
@@ -80,11 +89,11 @@ def calls_in(groups: Iterable[tuple[Resource, Iterable[Span | Fault]]]) -> SpanC
             if _first(attributes, METHOD) is None:
                 continue
             found.spans.append(span.span_id.hex())
-            found.events.append(_event(span, attributes))
+            found.events.append(_event(span, attributes, sources))
     return found
 
 
-def _event(span: Span, attributes: Attributes) -> dict[str, object] | Fault:
+def _event(span: Span, attributes: Attributes, sources: Sources) -> dict[str, object] | Fault:
     """The fields of the usage event. Which values a field may have is told by whoever reads events."""
     if len(span.trace_id) != 16 or not any(span.trace_id):
         return Fault(
@@ -104,13 +113,25 @@ def _event(span: Span, attributes: Attributes) -> dict[str, object] | Fault:
     path = _path(attributes)
     if path is not None:
         event["request"] = {"method": _method(attributes), "path": path}
+    dimensions: dict[str, object] = {
+        dimension: _first(attributes, (name,)) for dimension, name in sources.items()
+    }
     for name, value in attributes.items():
         if name.startswith(OWN):
             field = name.removeprefix(OWN)
             if field in DERIVED:
                 return Fault("unknown_field", f"{name} can't be given: it comes from the span itself.")
-            event[field] = _number(value) if field in NUMBERS else value
-    return {field: value for field, value in event.items() if value not in (None, "")}
+            if field.startswith(OWN_DIMENSION):
+                dimensions[field.removeprefix(OWN_DIMENSION)] = value
+            else:
+                event[field] = _number(value) if field in NUMBERS else value
+    if said := _said(dimensions):
+        event["dimensions"] = said
+    return _said(event)
+
+
+def _said(fields: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> Attributes:

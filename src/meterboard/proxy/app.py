@@ -18,7 +18,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from meterboard.client import Meter
 from meterboard.http.answer import send_answer
 from meterboard.http.problem import MEDIA_TYPE, problem_document
-from meterboard.proxy.identity import Applications
+from meterboard.proxy.identity import Applications, OwnDimensions
 from meterboard.proxy.records import Copies, Copy
 from meterboard.proxy.request import header_text, ip_of, parameters_of, path_of, query_of, refusal
 from meterboard.proxy.upstream import Failure, Upstream, UpstreamFailed, request_headers, response_headers
@@ -94,6 +94,7 @@ class ProxyApp:
         upstream: Upstream,
         meter: Meter,
         applications: Applications,
+        dimensions: OwnDimensions,
         *,
         records: str = "data",
         user_header: str | None = None,
@@ -107,6 +108,7 @@ class ProxyApp:
         self._applications = applications
         self._records = records.split(".")
         self._user_header = user_header.lower() if user_header else None
+        self._dimensions = dimensions
         self._copies = Copies()
         self._one_large = asyncio.Lock()  # a large body takes some 100 MB while it is looked into
         self._under_way: set[ProxiedCall] = set()
@@ -197,6 +199,7 @@ class ProxyApp:
                     request={"method": call.scope["method"], "path": call.counted_path},
                     records=records,
                     status=call.status,
+                    dimensions=self._dimensions.named(call.headers),
                 )
         except Exception as error:  # noqa: BLE001  # the call is over, and nothing of it may reach a log
             log.error("A call could not be counted: %s", type(error).__name__)

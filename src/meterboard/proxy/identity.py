@@ -75,3 +75,21 @@ class Applications:
         """What is shown of a token: the same for the same token, whatever the scheme in front of it."""
         digest = hmac.new(self._secret, token.encode("latin-1", "replace"), "sha256")
         return f"token-{digest.hexdigest()[:DIGITS]}"
+
+
+class OwnDimensions:
+    """Says what a call has of the dimensions that the installation has of its own."""
+
+    def __init__(self, values: Mapping[str, str], headers: Mapping[str, str]) -> None:
+        """`values` are the same for every call; `headers` name the ones that win over them, where a call has them."""
+        self._values = values
+        self._headers = {name: header.lower() for name, header in headers.items()}
+
+    def named(self, headers: Mapping[str, str]) -> dict[str, str | None] | None:
+        """Returns the values by name. Names of headers are lower case."""
+        said = {
+            name: header_text(headers[header].encode("latin-1"))
+            for name, header in self._headers.items()
+            if headers.get(header)
+        }
+        return {**self._values, **said} or None

@@ -16,9 +16,11 @@ from meterboard.domain.event import MAX_BODY_BYTES
 from meterboard.errors import UnreadableBody
 from meterboard.formats.cloudevents import (
     BATCHED,
+    NO_SOURCES,
     OTHER_FORMATS,
     PREFIX,
     STRUCTURED,
+    Sources,
     read_batch,
     read_binary,
     read_structured,
@@ -48,10 +50,12 @@ class EventsApp:
     take longer than reading, pricing and queueing its event.
     """
 
-    def __init__(self, access: Access, ingest: Ingest, bodies: Bodies) -> None:
+    def __init__(self, access: Access, ingest: Ingest, bodies: Bodies, sources: Sources = NO_SOURCES) -> None:
+        """`sources` are the extensions of CloudEvents that own dimensions are taken from."""
         self._access = access
         self._ingest = ingest
         self._bodies = bodies
+        self._sources = sources
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """One event, an array of them, or NDJSON. Answered when what was accepted is durable on disk."""
@@ -80,7 +84,7 @@ class EventsApp:
         async with Body(self._bodies, key, MAX_BODY_BYTES) as held:
             body = await held.read(headers, receive)
             content_type = headers.get(b"content-type", "").partition(";")[0].strip().lower()
-            read = _reader(content_type, headers)
+            read = _reader(content_type, headers, self._sources)
             sent = self._read_here(key, body, read)
             large = len(body) > BRIEF_BYTES
             priced = await price(self._ingest, held, key, sent or (lambda: read(body)), large=large)
@@ -114,12 +118,12 @@ async def price(
     return await held.run(job, large=large)
 
 
-def _reader(content_type: str, headers: Mapping[bytes, str]) -> Callable[[bytes], Sent]:
+def _reader(content_type: str, headers: Mapping[bytes, str], sources: Sources) -> Callable[[bytes], Sent]:
     """How a body is to be read. Raises: UnreadableBody: it can't be, in that format."""
     if content_type == STRUCTURED:
-        return read_structured
+        return partial(read_structured, sources=sources)
     if content_type == BATCHED:
-        return read_batch
+        return partial(read_batch, sources=sources)
     if content_type.startswith(OTHER_FORMATS):
         raise UnreadableBody(
             f"Content-Type is {content_type}: send CloudEvents as {STRUCTURED} or {BATCHED}."
@@ -130,7 +134,7 @@ def _reader(content_type: str, headers: Mapping[bytes, str]) -> Callable[[bytes]
             for name, value in headers.items()
             if name.startswith(PREFIX.encode())
         }
-        return partial(read_binary, attributes=attributes)
+        return partial(read_binary, attributes=attributes, sources=sources)
     return read_lines if content_type in NDJSON_TYPES else read_json
 
 

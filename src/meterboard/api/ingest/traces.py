@@ -5,6 +5,7 @@ Every answer, errors too, is in the encoding of the request, as the protocol dem
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from meterboard.domain.access import ApiKey
 from meterboard.domain.event import MAX_EVENTS
 from meterboard.formats.json_events import Fault, each
 from meterboard.formats.otlp import JSON, PROTOBUF, read_spans
-from meterboard.formats.spans import SpanCalls
+from meterboard.formats.spans import NO_SOURCES, Sources, SpanCalls
 from meterboard.http.answer import send_answer
 from meterboard.service.access import Access
 from meterboard.service.ingest.intake import Ingest, Priced, check_may_send
@@ -64,10 +65,12 @@ class Refusal(NamedTuple):
 class TracesApp:
     """`POST /v1/traces` as an ASGI application of its own, as that of events is."""
 
-    def __init__(self, access: Access, ingest: Ingest, bodies: Bodies) -> None:
+    def __init__(self, access: Access, ingest: Ingest, bodies: Bodies, sources: Sources = NO_SOURCES) -> None:
+        """`sources` are the attributes that own dimensions are taken from."""
         self._access = access
         self._ingest = ingest
         self._bodies = bodies
+        self._sources = sources
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Spans; answered when the calls among them are durable on disk."""
@@ -96,9 +99,10 @@ class TracesApp:
         async with Body(self._bodies, key, MAX_BYTES) as held:
             body = await held.read(headers, receive)
             if len(body) <= SMALL_BYTES:
-                calls = read_spans(body, encoding)
+                calls = read_spans(body, encoding, self._sources)
             else:
-                calls = await held.run(lambda: read_spans(body, encoding), large=len(body) > BRIEF_BYTES)
+                read = partial(read_spans, body, encoding, self._sources)
+                calls = await held.run(read, large=len(body) > BRIEF_BYTES)
             return await self._store(key, calls, held)
 
     async def _store(self, key: ApiKey, calls: SpanCalls, held: Body) -> ExportTraceServiceResponse:

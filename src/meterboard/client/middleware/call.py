@@ -1,12 +1,12 @@
 """Encodes and records a call, for every kind of middleware."""
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, TypedDict
 
 from meterboard.client.allowance import AllowanceGuard
-from meterboard.client.event import UNKNOWN_VERB, encode_fields
+from meterboard.client.event import UNKNOWN_VERB, check_dimension, encode_fields
 from meterboard.client.middleware.client_ip import MAX_CHARACTERS, Addresses, ProxyHeader, address
 from meterboard.client.middleware.route import Naming, names
 from meterboard.client.text import MAX_VERB
@@ -59,6 +59,8 @@ class Options(TypedDict, total=False):
     module: FromCall
     method: FromCall
     version: FromCall
+    dimensions: Mapping[str, str | FromCall] | FromCall
+    """Values of Meterboard's own dimensions by name, each a text or a callable; or a callable that returns all of them."""
     names: Naming
     """Returns version, module and method for an HTTP method and a route's template, instead of the default rule."""
     trusted_proxies: Sequence[str]
@@ -88,11 +90,36 @@ class CallRecorder:
                 if not callable(call):
                     raise TypeError(f"{name} is {call!r}: expected a callable that takes the call.")
                 self.fields.append((name, call))
+        self._static = self._read_dimensions(options.get("dimensions", {}))
         self.addresses = Addresses(
             options.get("trusted_proxies", ()), options.get("proxy_header", "X-Forwarded-For")
         )
         self.skip_paths = frozenset(options.get("skip_paths", ()))
         self.guard = options.get("guard")
+
+    def _read_dimensions(self, dimensions: Mapping[str, str | FromCall] | FromCall) -> str:
+        """
+        Returns the field of dimensions if it is the same for all calls; else it becomes a callable's.
+
+        Raises: TypeError: neither texts nor callables. ValueError: no dimension can have such a name.
+        """
+        if callable(dimensions):
+            self.fields.append(("dimensions", dimensions))
+            return ""
+        if not isinstance(dimensions, Mapping):
+            raise TypeError(
+                f"dimensions is {dimensions!r}: expected a dict, or a callable that takes the call."
+            )
+        for name, value in dimensions.items():
+            check_dimension(name)
+            if not (callable(value) or isinstance(value, str)):
+                raise TypeError(f"dimensions[{name!r}] is {value!r}: expected a string or a callable.")
+        fixed = {name: value for name, value in dimensions.items() if isinstance(value, str)}
+        if len(fixed) == len(dimensions):
+            return encode_fields({"dimensions": fixed}) if fixed else ""
+        called = {name: value for name, value in dimensions.items() if callable(value)}
+        self.fields.append(("dimensions", lambda call: fixed | _dimensions_of(called, call)))
+        return ""
 
     def record(self, call: Any, verb: str, path: str, template: str | None, status: int, ip: str) -> None:
         """Records a call, named by its template if it has one and else by its path. Raises nothing."""
@@ -102,7 +129,7 @@ class CallRecorder:
         """Returns the fields of a call. `shared` and `ip` are the results of `shared_fields` and `ip`."""
         if shared is None:
             shared = encode_fields({"status": valid_status(status), "request": _request(verb, path)})
-        return shared + ip + self._callable_fields(call)
+        return shared + ip + self._static + self._callable_fields(call)
 
     def shared_fields(self, verb: str, template: str | None, status: int) -> str | None:
         """Returns the fields that calls of one route share; None if the credit schedule is to find them."""
@@ -143,7 +170,7 @@ class CallRecorder:
     def record_refused(self, call: Any, verb: str, path: str, ip: str) -> None:
         """Records a call that was refused before the application handled it, with no credits."""
         fields = encode_fields({"status": 429, "credits": 0, "request": _request(verb, path)}) + ip
-        self._record(fields + self._callable_fields(call, without=("credits",)))
+        self._record(fields + self._static + self._callable_fields(call, without=("credits",)))
 
 
 def _request(verb: str, path: str) -> dict[str, str]:
@@ -164,6 +191,19 @@ def ip_field(text: str | None) -> str:
 @lru_cache(maxsize=16_384)
 def _ip_field(text: str) -> str:
     return encode_fields({"ip": address(text)})
+
+
+def _dimensions_of(called: Mapping[str, FromCall], call: Any) -> dict[str, str | None]:
+    """Returns the dimensions that callables return; one that fails costs no other."""
+    found: dict[str, str | None] = {}
+    for name, value_of in called.items():
+        try:
+            value = value_of(call)
+            encode_fields({"dimensions": {name: value}})
+            found[name] = value
+        except Exception:  # the provider's own code
+            log.exception("The callable for dimensions[%r] failed", name)
+    return found
 
 
 def _call_field(name: str, value_of: FromCall, call: Any) -> str:

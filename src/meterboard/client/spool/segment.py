@@ -21,7 +21,7 @@ with suppress(ImportError):  # Windows has no such locks: events stay in memory
     import fcntl
 
 SEGMENT_BYTES = 1_000_000
-"""The size of a file. The longest event has 600 kB: nine texts of 10,000 characters, at most six bytes each in JSON."""
+"""The size of a file. The longest event has 900 kB: fifteen texts of 10,000 characters, at most six bytes each in JSON."""
 REWIND_BYTES = 32_768
 _HEADER = struct.Struct("<Q")
 MAX_EVENT_BYTES = SEGMENT_BYTES - _HEADER.size

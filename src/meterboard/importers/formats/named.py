@@ -140,9 +140,10 @@ def read_format(
         message = _matches(HAPROXY_MESSAGE if text == "haproxy" else ERROR_LOG)
         return Format(text, layouts, message, is_log=True, is_escaped=text not in _PLAIN)
     if text in OBJECTS or text in TABLES:
-        places = {name: (_path(path),) for name, path in mapping.items()}
+        places: dict[str, tuple[str, ...]] = {name: (_path(path),) for name, path in mapping.items()}
         if text == "ndjson":
-            places = {f"{OWN}{name}": (_path(f"dimensions.{name}"),) for name in own} | places
+            for name in own:  # where usage events have them, if nothing stands where the mapping says
+                places[f"{OWN}{name}"] = (*places.get(f"{OWN}{name}", ()), _path(f"dimensions.{name}"))
         if text in TABLES:
             places = {"request": ("$.request",)} | places
         layout = objects(text if text in OBJECTS else "ndjson", places)
