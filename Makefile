@@ -51,7 +51,7 @@ check: install-test node_modules/.package-lock.json
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIOME) check
+	$(BIOME) check --error-on-warnings
 
 test: install-test chromium servers
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal

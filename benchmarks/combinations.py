@@ -13,10 +13,11 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.server import running
 from benchmarks.statistics import signed_in, timed
-from meterboard.domain.event import NO_ID, Combination, EventBatch
+from meterboard.domain.event import Combination
 from meterboard.domain.period import micros
 from meterboard.services import Services
 from meterboard.settings import Settings
+from meterboard.usage.batch import NO_ID, EventBatch
 
 COUNTS = (100_000, 1_000_000)
 PAGES = (

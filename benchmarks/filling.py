@@ -8,12 +8,13 @@ from random import Random
 from meterboard.clock import SystemClock
 from meterboard.demo.company import history
 from meterboard.domain.access import ApiKey
-from meterboard.domain.event import EventBatch, UsageEvent
+from meterboard.domain.event import UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.formats.json_events import Sent
 from meterboard.schedule.builtin import builtin_schedule
 from meterboard.service.ingest.intake import Ingest
 from meterboard.services import Services
+from meterboard.usage.batch import EventBatch
 
 AT_ONCE = 20_000
 
@@ -52,8 +53,8 @@ def _priced(services: Services, acme: Organization, events: list[UsageEvent], br
     ingest = Ingest(
         services.meter,
         SystemClock(),
-        dimensions=services.dimensions,
         retention=timedelta(days=services.settings.retention_days),
+        dimensions=services.dimensions,
         schedule=builtin_schedule,
         organizations=services.accounts.organizations.with_names,
     )
@@ -76,7 +77,7 @@ def fill(services: Services, acme: Organization, *, count: int) -> int:
     for batch in batches(services, acme, count=count):
         stored += sum(services.meter.submit(batch).result())
     services.refresh.now()
-    services.meter.run(lambda store, _: store.checkpoint()).result()
+    services.meter.run(lambda *_: services.store.checkpoint()).result()
     return stored
 
 

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +35,20 @@ def command(
     )
 
 
-def command_here(*arguments: str, data: Path | None) -> subprocess.CompletedProcess[str]:
+def command_here(*arguments: str, data: Path | None, **settings: str) -> subprocess.CompletedProcess[str]:
     """`command` without a process of its own, which takes half a second: where the process is not what is tried."""
-    done = CliRunner().invoke(main, [*arguments, *(["--data", str(data)] if data else [])])
+    done = CliRunner().invoke(
+        main, [*arguments, *(["--data", str(data)] if data else [])], env=_variables(settings)
+    )
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 def _environment(settings: dict[str, str]) -> dict[str, str]:
-    return os.environ | {f"METERBOARD_{name.upper()}": value for name, value in settings.items()}
+    return os.environ | _variables(settings)
+
+
+def _variables(settings: dict[str, str]) -> dict[str, str]:
+    return {f"METERBOARD_{name.upper()}": value for name, value in settings.items()}
 
 
 def sign_in(browser: httpx.Client, link: str) -> httpx.Response:
@@ -52,6 +57,10 @@ def sign_in(browser: httpx.Client, link: str) -> httpx.Response:
     assert opened.status_code == 200, opened.text
     form = dict(re.findall(r'name="(link|token)" value="([^"]+)"', opened.text))
     return browser.post(link.partition("?")[0], data=form, follow_redirects=True)
+
+
+def is_listening(line: str) -> bool:
+    return line.startswith("Listening on ")
 
 
 class Server:
@@ -85,24 +94,21 @@ class Server:
             text=True,
         )
         self.said: list[str] = []
-        threading.Thread(target=self._listen, daemon=True).start()
-        self._wait_until_it_answers()
+        listening = threading.Event()
+        threading.Thread(target=self._read_output, args=[listening], daemon=True).start()
+        assert listening.wait(60)
+        assert any(map(is_listening, self.said)), "".join(self.said)
         return self
 
-    def _listen(self) -> None:
+    def _read_output(self, listening: threading.Event) -> None:
+        """Sets `listening` once the server reports that it listens, or ends."""
         assert self.process.stdout is not None
         with self.process.stdout:
-            self.said.extend(iter(self.process.stdout.readline, ""))
-
-    def _wait_until_it_answers(self) -> None:
-        """It says so itself, and only then."""
-        give_up = time.monotonic() + 60
-        while time.monotonic() < give_up:
-            if any(line.startswith("Listening on ") for line in list(self.said)):
-                return
-            assert self.process.poll() is None, "".join(self.said)
-            threading.Event().wait(0.02)
-        raise AssertionError("The server does not answer.")
+            for line in self.process.stdout:
+                self.said.append(line)
+                if is_listening(line):
+                    listening.set()
+        listening.set()
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", headers=self.headers(), timeout=30, verify=False, **options)

@@ -13,7 +13,6 @@ from meterboard.api.ingest import body, traces, workers
 from meterboard.api.statistics import statistics
 from meterboard.domain import event
 from meterboard.domain.caller import ip
-from meterboard.domain.query import MAX_ANSWER_CHARACTERS
 from meterboard.formats import json_events as wire
 from meterboard.formats import otlp
 from meterboard.network import listener, peers
@@ -27,6 +26,7 @@ from meterboard.service import access, export, reads
 from meterboard.service.statistics import cache as kept
 from meterboard.service.statistics import events
 from meterboard.settings import Settings
+from meterboard.usage.answer_length import MAX_ANSWER_CHARACTERS
 from meterboard.web import live
 from meterboard.web.session import MAX_FORM_BYTES
 

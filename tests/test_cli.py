@@ -22,7 +22,7 @@ LONG_AGO = {"retention_days": "36000"}
 
 
 def fails(data: Path, *arguments: str, status: int = 1) -> str:
-    done = command(*arguments, data=data)
+    done = command_here(*arguments, data=data)
     assert done.returncode == status, done.stdout
     if status == 1:
         assert len(done.stderr.strip().splitlines()) == 1
@@ -30,24 +30,24 @@ def fails(data: Path, *arguments: str, status: int = 1) -> str:
 
 
 def test_a_key_is_printed_alone(tmp_path: Path) -> None:
-    command("org", "create", "Acme Corp", "--allowance", "5", data=tmp_path)
-    made = command("key", "create", "Acme Corp", "--scope", "read", data=tmp_path)
+    command_here("org", "create", "Acme Corp", "--allowance", "5", data=tmp_path)
+    made = command_here("key", "create", "Acme Corp", "--scope", "read", data=tmp_path)
 
     assert re.fullmatch(r"mb_[\w-]{43}\n", made.stdout)
 
 
 def test_an_organisation_says_what_it_got_and_what_is_next(tmp_path: Path) -> None:
-    made = command("org", "create", "Acme Corp", "--time-zone", "Asia/Kolkata", data=tmp_path)
+    made = command_here("org", "create", "Acme Corp", "--time-zone", "Asia/Kolkata", data=tmp_path)
 
     assert made.stdout.splitlines() == [
-        "Created Acme Corp: unlimited credits in 24 hours, days of Asia/Kolkata, prices of one-per-call.",
-        "Next, make a key for it: meterboard key create 'Acme Corp'",
+        "Created Acme Corp: unlimited credits in 24 hours, time zone Asia/Kolkata, schedule one-per-call.",
+        "Next, create a key: meterboard key create 'Acme Corp'",
     ]
 
 
 def test_a_command_to_copy_is_quoted_for_the_shell(tmp_path: Path) -> None:
     name = 'Acme "$HOME" & sons'
-    made = command("org", "create", name, data=tmp_path)
+    made = command_here("org", "create", name, data=tmp_path)
 
     (_, following) = made.stdout.splitlines()
     assert shlex.split(following.partition(": ")[2]) == ["meterboard", "key", "create", name]
@@ -65,8 +65,15 @@ def test_a_command_to_copy_is_quoted_for_the_shell(tmp_path: Path) -> None:
     ],
 )
 def test_a_failure_is_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
-    command("org", "create", "acme", data=tmp_path)
+    command_here("org", "create", "acme", data=tmp_path)
     assert said in fails(tmp_path, *arguments)
+
+
+def test_a_process_that_fails_prints_one_line_on_standard_error(tmp_path: Path) -> None:
+    done = command("key", "create", "nobody", data=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -80,28 +87,28 @@ def test_a_log_is_imported_and_again_counts_nothing(tmp_path: Path) -> None:
     data = tmp_path / "data"
     log = tmp_path / "access.log"
     log.write_text(LOG + "not a line of a log\n")
-    command("org", "create", "acme", data=data)
-    first = command("import", "acme", str(log), data=data, **LONG_AGO)
-    again = command("import", "acme", str(log), data=data, **LONG_AGO)
+    command_here("org", "create", "acme", data=data)
+    first = command_here("import", "acme", str(log), data=data, **LONG_AGO)
+    again = command_here("import", "acme", str(log), data=data, **LONG_AGO)
 
     assert first.stdout.splitlines() == [
         "6 lines: 5 new, 0 duplicates.",
         "access.log: format combined (guessed)",
-        "1 lines could not be read; the first, line 6: not a line of a log",
+        "1 lines could not be parsed; the first, line 6: not a line of a log",
     ]
     assert "0 new, 5 duplicates" in again.stdout
-    assert "acme: 5 events, difference 0" in command("verify", data=data, **LONG_AGO).stdout
+    assert "acme: 5 events, difference 0" in command_here("verify", data=data, **LONG_AGO).stdout
 
 
 def test_what_is_too_old_is_told_and_a_missing_file_too(tmp_path: Path) -> None:
     data = tmp_path / "data"
     log = tmp_path / "access.log.gz"
     log.write_bytes(gzip.compress(LOG.replace("2026", "2006").encode()))
-    command("org", "create", "acme", data=data)
+    command_here("org", "create", "acme", data=data)
 
     assert (
-        "5 calls refused; the first: time is 2006-11-23"
-        in command("import", "acme", str(log), data=data).stdout
+        "5 calls rejected; the first: time is 2006-11-23"
+        in command_here("import", "acme", str(log), data=data).stdout
     )
     assert "nothing.log can't be opened" in fails(data, "import", "acme", "nothing.log")
 
@@ -111,14 +118,14 @@ def test_commands_work_beside_a_running_server(tmp_path: Path) -> None:
     log.write_text(LOG)
     server = Server(tmp_path / "data", **LONG_AGO).prepare().start()
     try:
-        imported = command("import", "acme", str(log), data=server.data)
+        imported = command_here("import", "acme", str(log), data=server.data)
         assert "5 new" in imported.stdout, imported.stderr
         assert server.get("/v1/statistics/summary?period=2026-11-23").json()["calls"] == 5
-        assert "acme: 5 events, difference 0" in command("verify", data=server.data).stdout
-        assert command("org", "create", "globex", data=server.data).returncode == 0
+        assert "acme: 5 events, difference 0" in command_here("verify", data=server.data).stdout
+        assert command_here("org", "create", "globex", data=server.data).returncode == 0
         assert (
             f"{server.url}/sign-in?link="
-            in command("user", "create", "globex", "a@b.example", data=server.data).stdout
+            in command_here("user", "create", "globex", "a@b.example", data=server.data).stdout
         )
     finally:
         server.stop()
@@ -130,12 +137,12 @@ def test_usage_is_exported_with_and_without_a_server(tmp_path: Path) -> None:
         server.post(json=[{"user": "maria", "module": "Leads", "credits": 3}, {"user": "arjun"}])
         export = ["export", "acme", "--columns", "user,module"]
         wanted = ["user,module,calls,credits,integration_tasks", "arjun,(unknown),1,1,0", "maria,Leads,1,3,0"]
-        assert command(*export, data=server.data).stdout.splitlines() == wanted
+        assert command_here(*export, data=server.data).stdout.splitlines() == wanted
     finally:
         server.stop()
-    assert command(*export, data=server.data).stdout.splitlines() == wanted
+    assert command_here(*export, data=server.data).stdout.splitlines() == wanted
     file = tmp_path / "usage.parquet"
-    done = command(*export, "--format", "parquet", "--output", str(file), data=server.data)
+    done = command_here(*export, "--format", "parquet", "--output", str(file), data=server.data)
     assert (done.returncode, file.read_bytes()[:4]) == (0, b"PAR1")
     assert "There is no" in fails(server.data, "export", "nobody")
     assert "columns is" in fails(server.data, "export", "acme", "--columns", "colour")
@@ -148,29 +155,29 @@ def test_commands_work_after_a_server_was_killed(tmp_path: Path) -> None:
     server.kill()
     assert (server.data / "server.json").exists()
 
-    assert "5 new" in command("import", "acme", str(log), data=server.data, **LONG_AGO).stdout
-    assert "difference 0" in command("verify", data=server.data, **LONG_AGO).stdout
+    assert "5 new" in command_here("import", "acme", str(log), data=server.data, **LONG_AGO).stdout
+    assert "difference 0" in command_here("verify", data=server.data, **LONG_AGO).stdout
 
 
 def test_the_doctor_prints_which_checks_pass(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    command("org", "create", "acme", data=data)
-    command("verify", data=data)
-    healthy = command("doctor", data=data)
+    command_here("org", "create", "acme", data=data)
+    command_here("verify", data=data)
+    healthy = command_here("doctor", data=data)
     assert (healthy.returncode, healthy.stdout.count("ok    ")) == (0, 6)
     assert "1 organisation" in healthy.stdout
 
     (data / "usage.duckdb").write_bytes(b"this is not a database" * 1000)
-    broken = command("doctor", data=data, refresh_interval="soon")
+    broken = command_here("doctor", data=data, refresh_interval="soon")
     assert broken.returncode == 1
     assert "FAIL  settings  refresh_interval is 'soon'" in broken.stdout
     assert "FAIL  usage" in broken.stdout
-    assert "2 of 6 checks failed" in broken.stderr
+    assert "3 of 6 checks failed" in broken.stderr
 
 
 def test_a_damaged_log_says_how_far_it_came(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    command("org", "create", "acme", data=data)
+    command_here("org", "create", "acme", data=data)
     whole = gzip.compress(LOG.encode())
     for content in (b"no gzip", whole[: len(whole) - 9], whole[:-6] + b"xxxxxx"):
         (tmp_path / "access.log.gz").write_bytes(content)
@@ -178,12 +185,12 @@ def test_a_damaged_log_says_how_far_it_came(tmp_path: Path) -> None:
 
 
 def test_a_provider_wide_key_only_sends(tmp_path: Path) -> None:
-    command("org", "create", "acme", data=tmp_path)
+    command_here("org", "create", "acme", data=tmp_path)
 
     assert "a provider-wide key can only be ingest" in fails(
         tmp_path, "key", "create", "*", "--scope", "read"
     )
-    assert command("key", "create", "*", data=tmp_path).stdout.startswith("mb_")
+    assert command_here("key", "create", "*", data=tmp_path).stdout.startswith("mb_")
 
 
 def on_a_terminal(*arguments: str, data: Path, until: str) -> str:
@@ -241,7 +248,7 @@ def test_a_link_is_printed_to_a_log_when_asked_for(tmp_path: Path) -> None:
 
 def test_the_server_answers_as_soon_as_it_says_so(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    command("org", "create", "acme", data=data)
+    command_here("org", "create", "acme", data=data)
     for _ in range(2):
         started = subprocess.Popen(
             [sys.executable, "-m", "meterboard", "serve", "--port", "0", "--data", str(data)],

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DECLARED = {canonicalize_name(each.name): each for each in map(Requirement, PROJECT["dependencies"])}
 SHARED = {
+    "backports": "backports-zstd",
+    "compression": "backports-zstd",  # which it is of the standard library from Python 3.14
     "google.protobuf": "protobuf",
     "google.rpc": "googleapis-common-protos",
     "opentelemetry.proto": "opentelemetry-proto",

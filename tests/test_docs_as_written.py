@@ -264,7 +264,7 @@ def test_the_proxy(tmp_path: Path) -> None:
         text = text.replace("https://www.zohoapis.com", upstream.url).rstrip()
         started = shell.start(f"{text} --port {port} || kill $(jobs -p)")
         assert started.stdout is not None
-        while "go on to" not in (said := started.stdout.readline()):
+        while "forwards to" not in (said := started.stdout.readline()):
             assert said, "the proxy ended"
 
     def call(port: int) -> None:
@@ -282,7 +282,7 @@ def test_the_proxy(tmp_path: Path) -> None:
 
         fingerprint = event["application"]
         assert re.fullmatch(r"token-[0-9a-f]{12}", fingerprint)
-        running(example("proxy.md", "--name").replace("token-3f2a90c1b7de", fingerprint), second)
+        running(example("proxy.md", "--alias").replace("token-3f2a90c1b7de", fingerprint), second)
         call(second)
         eventually(lambda: calls(server, application="Backup") == 1)
     finally:

@@ -34,7 +34,7 @@ HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosnif
 
 def asgi(services: Services) -> ASGIApp:
     """The application on running services, which it does not close."""
-    services.meter.run(lambda store, _: store.expect_events()).result()
+    services.meter.run(lambda store, _: store.warm_up()).result()
     bodies, unsent = Bodies(), Unsent()
     own: dict[str, Callable[[HTTPScope, Receive, Send], Awaitable[None]]] = {
         EVENTS_PATH: EventsApp(services.access, services.ingest, bodies, services.dimension_extensions),

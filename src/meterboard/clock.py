@@ -18,7 +18,7 @@ class SystemClock:
 
 
 class FixedClock:
-    """A clock that stands still until it is told to move: the clock of the tests."""
+    """A clock that stands still until it is advanced: the clock of the tests."""
 
     def __init__(self, at: datetime) -> None:
         self._now = at.astimezone(UTC)

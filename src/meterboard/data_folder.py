@@ -1,4 +1,4 @@
-"""The data folder: its files are for their owner only, and usable by whoever runs Meterboard."""
+"""The data folder: its files are for their owner only, and usable by the user that runs Meterboard."""
 
 import os
 import sys

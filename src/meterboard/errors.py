@@ -59,7 +59,7 @@ class ServerRefused(MeterboardError):
 
 
 class FileError(MeterboardError):
-    """A file that a command was given, or that comes with Meterboard, can't be opened or read to its end."""
+    """A file that a command was given, or a built-in one, can't be opened or read to its end."""
 
 
 class Refused(MeterboardError):

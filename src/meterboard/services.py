@@ -86,7 +86,9 @@ class Services:
         self.dimensions = parse_dimensions(settings.dimensions)
         self.dimension_attributes = self._dimension_sources("dimension_attributes")
         self.dimension_extensions = self._dimension_sources("dimension_extensions")
-        self.store = DuckDBStore(data, memory=settings.memory, dimensions=self.dimensions)
+        self.store = DuckDBStore(
+            data, memory=settings.memory, dimensions=self.dimensions, now=self.clock.now()
+        )
         self._add_writing()
         self._add_reading(data)
         self.access = _access(self.accounts)
@@ -98,7 +100,6 @@ class Services:
         settings, clock, store = self.settings, self.clock, self.store
         retention = timedelta(days=settings.retention_days)
         receipts = store.receipt_hours()
-        store.take_back_watermark(clock.now())  # an earlier start may have had a clock that was ahead
         self.health = Health(__version__, clock)
         self.meter = Meter(
             store,
@@ -158,8 +159,7 @@ class Services:
             if refresh.interval
             else Job("refresh", refresh.run, minute),
             Job("retention", lambda _: retention.enforce(), hour),
-            Job("merge", lambda _: retention.merge(), hour),
-            Job("rest", lambda _: retention.rest(), minute),
+            Job("maintain", lambda _: retention.maintain(), minute),
         ]
         return [self.health.watched(job) for job in jobs]
 

@@ -32,7 +32,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The values in force."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. Loopback, since until full sign-in exists nobody else should reach the door."""
+    """Address to listen on. Loopback, since until full sign-in exists no other machine should reach it."""
     port: int = 8000
     refresh_interval: timedelta = timedelta(minutes=15)
     """How often statistics are brought up to date: a number with s, m or h. 0s: on every read."""
@@ -41,7 +41,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue_events: int = 200_000
     """Events that may wait for a commit before senders are asked to come back: about a second's work, 200 MB at most."""
     metrics: str = "key"
-    """Who may read /metrics: key (a provider-wide one), local (this machine) or off. Nobody without being asked to."""
+    """Who may read /metrics: key (a provider-wide one), local (this machine) or off. Never public by default."""
     memory: str = "512MB"
     """What the usage store may hold in memory at most, as DuckDB reads it."""
     dimensions: str = ""
@@ -53,7 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dimension_fields: str = ""
     """The members and variables of logs that own dimensions are taken from when they are imported: environment=env."""
     public_url: str = ""
-    """The address that browsers use when a reverse proxy stands in front, such as https://usage.example.com."""
+    """The address that browsers use behind a reverse proxy, such as https://usage.example.com."""
 
 
 def read_settings(

@@ -91,7 +91,7 @@ def test_a_link_signs_in_once(accounts: Accounts) -> None:
     session = accounts.people.sign_in(link)
 
     assert accounts.people.viewer(session).email == "maria@acme.example"
-    with pytest.raises(Unauthenticated, match="used before or has expired"):
+    with pytest.raises(Unauthenticated, match="used or has expired"):
         accounts.people.sign_in(link)
 
 

@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from meterboard import __version__
-from tests.server import Server, command
+from tests.server import Server, command, command_here
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -17,7 +17,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 @pytest.fixture(scope="module")
 def operator(server: Server) -> str:
     """A provider-wide key."""
-    return command("key", "create", "*", data=server.data).stdout.strip()
+    return command_here("key", "create", "*", data=server.data).stdout.strip()
 
 
 def scrape(server: Server, key: str, **headers: str) -> httpx.Response:

@@ -9,7 +9,8 @@ from litestar.types import Message
 from meterboard.api import sending
 from meterboard.api.sending import PIECE_BYTES, Unsent, body_in_time
 from meterboard.errors import TooSlow
-from tests.service.test_reads import run, until
+from tests.service.test_reads import run
+from tests.waiting import eventually_in_loop
 
 BODY = bytes(range(256)) * 400
 
@@ -48,7 +49,7 @@ def test_callers_who_receive_nothing_are_given_up_when_they_hold_too_much(
 
     async def main() -> None:
         senders = [asyncio.ensure_future(unsent.in_time(never)(body(BODY))) for _ in range(8)]
-        await until(lambda: sum(sender.done() for sender in senders) == 5)
+        await eventually_in_loop(lambda: sum(sender.done() for sender in senders) == 5)
         assert [sender.done() for sender in senders] == [True] * 5 + [False] * 3
         assert all(sender.cancelled() for sender in senders[:5])
         assert unsent.size == 3 * len(BODY)

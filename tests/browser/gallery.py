@@ -152,10 +152,10 @@ def test_a_cut_line(visit: Open, fresh: Fresh) -> None:
     server.post(json={"credits": 1})
     pages = {look: visit(site, color_scheme=t, viewport=s, quiet=False) for look, (t, s) in LOOKS.items()}
     for page in pages.values():
-        expect(page.locator("[data-line]")).to_have_text("● live")
+        expect(page.locator("[data-connection]")).to_have_text("● live")
     server.kill()
     for look, page in pages.items():
-        expect(page.locator("[data-line]")).to_contain_text("live line cut")
+        expect(page.locator("[data-connection]")).to_contain_text("Disconnected since")
         picture(page, "The live line cut", look)
 
 

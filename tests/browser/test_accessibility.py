@@ -50,8 +50,8 @@ def violations(page: Page) -> list[str]:
 @pytest.mark.parametrize("name", PAGES)
 def test_no_violation_on(visit: Open, demo: Site, name: str, theme: Theme, size: ViewportSize) -> None:
     page = visit(demo, PAGES[name], color_scheme=theme, viewport=size, quiet=False)
-    if page.locator("[data-line]").count():
-        expect(page.locator("[data-line]")).to_have_text("● live")
+    if page.locator("[data-connection]").count():
+        expect(page.locator("[data-connection]")).to_have_text("● live")
 
     assert violations(page) == []
 

@@ -75,7 +75,7 @@ def test_the_default_column_comes_first_and_the_rest_is_arranged_based_on_it(
 
 def test_one_click_makes_a_column_the_default_column(visit: Open, demo: Site) -> None:
     page = visit(demo, MONTH)
-    page.get_by_role("link", name="Make Application the default column").click()
+    page.get_by_role("link", name="Group by Application").click()
     expect(page.locator("h1")).to_have_text("Usage by application")
 
     expect(page.locator("table.usage thead th").first).to_contain_text("Application")
@@ -155,7 +155,7 @@ def test_hover_the_pointer_to_the_information_and_you_can_see_the_connection_bet
     expect(page.locator("#linked [role=status]")).to_contain_text("198.51.100.7: ")
 
     check_linked(page, rows, ip="198.51.100.7")
-    expect(page.locator("#linked")).to_contain_text("Click to pin, Esc to let go.")
+    expect(page.locator("#linked")).to_contain_text("Click to pin, Esc to clear.")
     assert page.locator("#rows").bounding_box() == before
     faded = page.locator("#rows td[data-column]:not(.on) > *").first
     expect(faded).to_have_css("opacity", "0.4")
@@ -172,11 +172,11 @@ def test_focus_shows_what_the_pointer_shows(visit: Open, demo: Site) -> None:
     check_linked(page, rows, application="Nightly sync")
 
 
-def test_a_click_pins_a_second_pin_narrows_and_escape_lets_go(visit: Open, demo: Site) -> None:
+def test_a_click_pins_a_second_pin_narrows_and_escape_clears(visit: Open, demo: Site) -> None:
     page = visit(demo, FLAT)
     rows = combinations(page)
     value(page, "maria.silva@acme.example").click()
-    expect(page.locator("#linked")).to_contain_text("Filter to this")
+    expect(page.locator("#linked")).to_contain_text("Filter by this")
     check_linked(page, rows, user="maria.silva@acme.example")
     value(page, "sync@acme.example").hover()
     expect(page.locator("#linked [role=status]")).to_contain_text("maria.silva@acme.example")
@@ -186,7 +186,7 @@ def test_a_click_pins_a_second_pin_narrows_and_escape_lets_go(visit: Open, demo:
     page.keyboard.press("Escape")
 
     expect(page.locator("#rows.linking")).to_have_count(0)
-    expect(page.locator("#linked")).not_to_contain_text("Filter to this")
+    expect(page.locator("#linked")).not_to_contain_text("Filter by this")
     assert page.url.endswith(FLAT)
 
 
@@ -195,17 +195,17 @@ def test_pins_become_filters(visit: Open, demo: Site) -> None:
     value(page, "maria.silva@acme.example").click()
     value(page, "Sales desk").click()
     expect(page.locator("#linked [role=status]")).to_contain_text(" and Sales desk")
-    page.get_by_role("link", name="Filter to this").click()
+    page.get_by_role("link", name="Filter by this").click()
     expect(page.locator(".chip")).to_have_count(2)
 
     page.get_by_role("link", name="Remove the filter User").click()
     expect(page.locator(".chip")).to_have_count(1)
 
 
-def test_a_pin_is_kept_out(visit: Open, demo: Site) -> None:
+def test_a_pin_is_excluded(visit: Open, demo: Site) -> None:
     page = visit(demo, MONTH)
     value(page, "poller@acme.example").click()
-    page.get_by_role("link", name="Keep out").click()
+    page.get_by_role("link", name="Exclude").click()
 
     expect(page.locator(".chip")).to_contain_text("User is not poller@acme.example")
     expect(value(page, "poller@acme.example")).to_have_count(0)
@@ -310,11 +310,11 @@ def test_the_keyboard_alone_sorts_opens_pins_and_filters(visit: Open, demo: Site
     expect(page.locator(".toggle[aria-expanded=true]")).to_be_focused()
     tab_to(page, "maria.silva@acme.example")
     page.keyboard.press("Enter")
-    expect(page.locator("#linked")).to_contain_text("Filter to this")
+    expect(page.locator("#linked")).to_contain_text("Filter by this")
     page.keyboard.press("Escape")
     expect(page.locator("#rows.linking")).to_have_count(0)
     page.keyboard.press("Enter")
-    expect(page.locator("#linked")).to_contain_text("Click it again to filter")
+    expect(page.locator("#linked")).to_contain_text("Click again to filter")
     page.keyboard.press("Enter")
 
     expect(page.locator(".chip")).to_contain_text("maria.silva@acme.example")
@@ -324,11 +324,11 @@ def test_on_a_phone_nothing_but_the_table_scrolls_sideways_and_nothing_jumps(vis
     page = visit(demo, f"{MONTH}&open=maria.silva@acme.example", viewport=NARROW)
     before = page.locator("#rows").bounding_box()
     value(page, "sync@acme.example").click()
-    expect(page.locator("#linked")).to_contain_text("Filter to this")
+    expect(page.locator("#linked")).to_contain_text("Filter by this")
 
     assert page.locator("#rows").bounding_box() == before
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    ways = page.get_by_role("link", name="Filter to this").bounding_box()
+    ways = page.get_by_role("link", name="Filter by this").bounding_box()
     assert ways
     assert before
     assert ways["y"] + ways["height"] <= before["y"]

@@ -20,7 +20,7 @@ PAGES = {
 def test_a_picture_of(visit: Open, demo: Site, name: str, theme: str, width: str) -> None:
     page = visit(demo, PAGES[name], color_scheme=theme, viewport=NARROW if width else WIDE)
     if name == "dashboard":
-        expect(page.locator("[data-line]")).to_have_text("● live")
+        expect(page.locator("[data-connection]")).to_have_text("● live")
         expect(page.locator("#time .canvas svg path")).not_to_have_count(0)
     file = artefact(f"{name}{width}-{theme}")
     page.screenshot(path=file, full_page=bool(width) and name == "dashboard", animations="disabled")

@@ -5,9 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser.conftest import NARROW, Fresh, Open, Site
-from tests.server import Server, command
-
-WITHIN_A_SECOND = 1_000
+from tests.server import Server, command_here
 
 
 def test_from_no_calls_to_the_first_one(visit: Open, fresh: Fresh) -> None:
@@ -26,27 +24,15 @@ def test_from_no_calls_to_the_first_one(visit: Open, fresh: Fresh) -> None:
     expect(page.locator("#first-call")).to_have_count(0)
 
 
-def test_the_counter_moves_within_a_second_of_an_event_without_a_reload(
-    visit: Open, site: Site, server: Server
-) -> None:
+def test_the_counter_moves_without_a_reload(visit: Open, site: Site, server: Server) -> None:
     server.post(json={"credits": 1})
     page = visit(site)
-    expect(page.locator("[data-line]")).to_have_text("● live")
+    expect(page.locator("[data-connection]")).to_have_text("● live")
     page.evaluate("window.stayed = true")
     used = server.get("/v1/credits").json()["used"]
 
-    # A machine that is busy with other tests may miss it once; a counter that is slow misses it every time.
-    for attempt in range(3):
-        server.post(json={"credits": 0 if attempt else 7, "user": f"{attempt}"})
-        calls = server.get("/v1/credits").json()["calls"]
-        try:
-            expect(page.locator("#answer .detail")).to_contain_text(
-                f"{calls:,} calls", timeout=WITHIN_A_SECOND
-            )
-            break
-        except AssertionError:
-            if attempt == 2:
-                raise
+    server.post(json={"credits": 7})
+
     expect(page.locator("#answer .detail")).to_contain_text(f"used {used + 7:,} of 1,000")
     expect(page).to_have_title(re.compile(f"^{1000 - used - 7:,} credits left"))
     assert page.evaluate("window.stayed")
@@ -65,54 +51,22 @@ def test_close_to_and_over_the_allowance_are_said_in_words(visit: Open, fresh: F
     expect(page.locator(".answer")).to_have_class(re.compile("over"))
 
 
-def test_an_unlimited_allowance_counts_up(visit: Open, fresh: Fresh) -> None:
-    server, site = fresh()
-    server.post(json={"credits": 4})
-    page = visit(site, viewport=NARROW)
-
-    expect(page.locator("h1")).to_have_text("4 credits used")
-    expect(page.locator(".detail")).to_contain_text("unlimited allowance")
-    expect(page.locator("#usage")).to_contain_text("unlimited")
-    expect(page.locator("progress")).to_have_count(0)
-
-
 def test_a_new_allowance_holds_from_now_on(visit: Open, fresh: Fresh) -> None:
     server, site = fresh("--allowance", "100")
     server.post(json={"credits": 30})
-    changed = command("org", "update", "acme", "--allowance", "50", data=server.data)
+    changed = command_here("org", "update", "acme", "--allowance", "50", data=server.data)
     assert changed.returncode == 0
 
     expect(visit(site).locator("h1")).to_have_text("20 credits left")
-
-
-def test_statistics_that_are_not_yet_there_say_when_they_come(visit: Open, fresh: Fresh) -> None:
-    server, site = fresh("--allowance", "100", refresh_interval="15m")
-    server.post(json={"credits": 1})
-    page = visit(site)
-
-    expect(page.locator("h1")).to_have_text("99 credits left")
-    expect(page.locator(".nothing")).to_contain_text(
-        re.compile(r"The first calls are counted above\. They show here from \d\d:\d\d on\.")
-    )
 
 
 def test_nothing_found_shows_the_way_back(visit: Open, site: Site, server: Server) -> None:
     server.post(json={"module": "Leads"})
     page = visit(site, "/?module=Nowhere")
     expect(page.locator(".nothing")).to_contain_text("No calls in this period with these filters.")
-    page.get_by_role("link", name="Show it without filters").click()
+    page.get_by_role("link", name="Show without filters").click()
 
     expect(page.locator("#modules")).to_contain_text("Leads")
-
-
-def test_everything_unknown_is_said_so(visit: Open, fresh: Fresh) -> None:
-    server, site = fresh("--allowance", "100")
-    server.post(json={})
-    page = visit(site)
-
-    for panel in ("applications", "modules", "ips", "users"):
-        expect(page.locator(f"#{panel}")).to_contain_text("(unknown)")
-    expect(page.locator("#applications")).to_contain_text("1 call")
 
 
 def test_long_and_right_to_left_names_break_nothing(visit: Open, fresh: Fresh) -> None:
@@ -135,9 +89,9 @@ def test_long_and_right_to_left_names_break_nothing(visit: Open, fresh: Fresh) -
 def test_a_page_that_can_t_be_shown_says_why(visit: Open, site: Site) -> None:
     page = visit(site, "/?period=someday", quiet=False)
 
-    expect(page.locator("h1")).to_have_text("This can't be shown")
+    expect(page.locator("h1")).to_have_text("Bad request")
     expect(page.locator("[data-message]")).to_contain_text("period is 'someday': use last_24_hours")
-    page.get_by_role("link", name="To the dashboard").click()
+    page.get_by_role("link", name="Go to the dashboard").click()
     expect(page.locator("#answer")).to_be_visible()
 
 
@@ -150,23 +104,23 @@ def test_what_can_t_be_shown_is_told_in_place(visit: Open, site: Site) -> None:
     expect(page.locator("#failure")).to_contain_text("There is no parameter 'nothing' on this page.")
 
 
-def test_a_cut_line_says_so_and_mends_itself(visit: Open, fresh: Fresh) -> None:
+def test_a_lost_connection_is_shown_and_restored(visit: Open, fresh: Fresh) -> None:
     server, site = fresh("--allowance", "100")
     server.post(json={"credits": 1})
     page = visit(site, quiet=False)
-    expect(page.locator("[data-line]")).to_have_text("● live")
+    expect(page.locator("[data-connection]")).to_have_text("● live")
 
     server.kill()
-    expect(page.locator("[data-line]")).to_contain_text(
-        re.compile(r"live line cut at \d\d:\d\d, trying again"), timeout=15_000
+    expect(page.locator("[data-connection]")).to_contain_text(
+        re.compile(r"Disconnected since \d\d:\d\d, reconnecting"), timeout=15_000
     )
     page.get_by_role("link", name="Yesterday").click()
-    expect(page.locator("#failure")).to_have_text("The server does not answer. Try again in a moment.")
+    expect(page.locator("#failure")).to_have_text("The server does not respond. Try again in a moment.")
 
     port = server.port
     server.start(port=port)
     server.post(json={"credits": 1})
-    expect(page.locator("[data-line]")).to_have_text("● live", timeout=15_000)
+    expect(page.locator("[data-connection]")).to_have_text("● live", timeout=15_000)
     expect(page.locator("h1")).to_have_text("98 credits left")
 
 
@@ -187,7 +141,7 @@ def test_a_sign_in_link_works_once(visit: Open, fresh: Fresh) -> None:
     page.goto(site._link)
     page.get_by_role("button", name="Sign in").click()
 
-    expect(page.locator("main")).to_contain_text("This sign-in link was used before or has expired.")
+    expect(page.locator("main")).to_contain_text("This sign-in link was used or has expired.")
     page.goto(server.sign_in_link())
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#answer")).to_be_visible()

@@ -1,4 +1,4 @@
-"""A TCP proxy between a client and a server that can be told to misbehave."""
+"""A TCP proxy between a client and a server that misbehaves when asked to."""
 
 import contextlib
 import socket

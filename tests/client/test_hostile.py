@@ -174,7 +174,7 @@ def in_a_loop(work: Any) -> None:
 
 
 async def nothing(*_: Any) -> Any:
-    """Nobody listens."""
+    """Ignores the response."""
 
 
 @settings(max_examples=30)
@@ -291,19 +291,19 @@ def test_what_callers_make_up_does_not_fill_the_memory() -> None:
 
 
 def handshake(middleware: Any, path: str, **scope: Any) -> list[Any]:
-    """What the server is told by an application whose caller opens a WebSocket, says nothing, and leaves."""
-    told: list[Any] = []
+    """Returns the messages that the server gets when a caller opens a WebSocket, sends nothing, and leaves."""
+    sent: list[Any] = []
     said = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1001}]
 
     async def receive() -> Any:
         return said.pop(0)
 
     async def send(message: Any) -> None:
-        told.append(message)
+        sent.append(message)
 
     scope = {"type": "websocket", "path": path, "root_path": "", "headers": [], "subprotocols": []} | scope
     in_a_loop(middleware(scope | {"client": ("203.0.113.7", 1)}, receive, send))
-    return told
+    return sent
 
 
 def sockets() -> Any:
@@ -363,7 +363,7 @@ class Guard:
         return self._allowance
 
 
-def test_a_websocket_is_refused_and_told_what_is_left_like_any_call() -> None:
+def test_a_websocket_is_refused_and_has_the_headers_like_any_call() -> None:
     meter = Listening()
     open_to_all: Any = Guard(refused=False)
     closed: Any = Guard(refused=True)

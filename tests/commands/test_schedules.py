@@ -50,7 +50,7 @@ def test_the_schedules_that_come_along_are_right(tmp_path: Path) -> None:
         ('version = "v1", credits = 1', 'version = "v1", credits = -1', "whole numbers from 0 to 1,000,000"),
         ("per_records = 50, max", "per_records = 0, max", "use 1 or more"),
         ("{part:photo}?", "{part:ph(oto}?", "can't be understood"),
-        ("id = '\\d+'", "id = '('", "id is no regular expression"),
+        ("id = '\\d+'", "id = '('", "id is not a regular expression"),
         ("until = 2018-12-31", "unil = 2018-12-31", "unknown field `unil`"),
         ('name = "zoho-crm"', 'nam = "zoho-crm"', "unknown field `nam`"),
         ('name = "zoho-crm"', "name = ", "Invalid value"),
@@ -86,7 +86,7 @@ def test_an_imported_price_list_is_used_or_printed(tmp_path: Path) -> None:
     file.write_text("[]")
     refused = command("schedule", "import", "zoho-apis", str(file), data=tmp_path / "data")
     assert refused.returncode == 1
-    assert "no answer of GET /crm/v8/__apis" in refused.stderr
+    assert "not a response of GET /crm/v8/__apis" in refused.stderr
 
 
 OWN = """

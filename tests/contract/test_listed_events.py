@@ -1,47 +1,19 @@
 """The usage store's contract: the events behind the statistics, newest first."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from zoneinfo import ZoneInfo
-
-import pytest
 
 from meterboard.domain.cursor import Cursor
-from meterboard.domain.event import NO_ID, Combination, EventBatch
-from meterboard.domain.period import micros, parse_period
-from meterboard.domain.query import Filters, Scope
+from meterboard.domain.period import micros
+from meterboard.domain.query import Filters
 from meterboard.schedule.reason import GIVEN
-from meterboard.usage.duckdb.store import DuckDBStore
 from meterboard.usage.store import Listing, UsageStore
+from tests.batches import batch
+from tests.contract.conftest import scope
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 ACME, GLOBEX = 1, 2
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[UsageStore]:
-    opened = DuckDBStore(tmp_path)
-    yield opened
-    opened.close()
-
-
-def batch(*times: datetime, organization: int = ACME, user: str = "maria", credits: int = 1) -> EventBatch:
-    events = EventBatch()
-    for time in times:
-        events.times.append(micros(time))
-        events.ids.append(NO_ID)
-        events.combinations.append(
-            Combination(organization, "desk", "", "Leads", "get", "v8", "::1", user, "200")
-        )
-        events.credits.append(credits)
-        events.charged.append(0)
-        events.estimated.append(1)
-        events.records.append(25)
-        events.reasons.append(GIVEN)
-    return events
 
 
 def listed(
@@ -54,8 +26,8 @@ def listed(
     filters: Filters | None = None,
 ) -> Listing:
     with store.snapshot() as snapshot:
-        period = parse_period(text, zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
-        return snapshot.events(Scope(organization, period, filters or {}), limit=limit, cursor=cursor)
+        asked = scope(snapshot, now=NOW, text=text, organization=organization, filters=filters)
+        return snapshot.events(asked, limit=limit, cursor=cursor)
 
 
 def times(listing: Listing) -> list[int]:
@@ -63,7 +35,8 @@ def times(listing: Listing) -> list[int]:
 
 
 def test_an_event_is_listed_with_all_that_was_kept(store: UsageStore) -> None:
-    store.append(batch(NOW - MINUTE, credits=7), received_at=NOW)
+    events = batch(NOW - MINUTE, ip="::1", credits=7, charged=0, estimated=True, records=25)
+    store.append(events, received_at=NOW)
     store.refresh(NOW + MINUTE)
 
     (row,) = listed(store).rows
@@ -82,8 +55,7 @@ def test_only_what_the_statistics_cover_is_listed(store: UsageStore) -> None:
         store.refresh(watermark)
         assert len(listed(store).rows) == count
         with store.snapshot() as snapshot:
-            period = parse_period("last_30_days", zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
-            assert snapshot.total(Scope(ACME, period, {})).calls == count
+            assert snapshot.total(scope(snapshot, now=NOW)).calls == count
 
 
 def test_one_organisation_lists_nothing_of_another(store: UsageStore) -> None:
@@ -110,7 +82,7 @@ def test_the_same_event_many_times_is_listed_as_often(store: UsageStore) -> None
     assert (met, pages) == (11, 4)
 
 
-def test_a_cursor_outlives_what_is_added_refreshed_merged_and_forgotten(store: UsageStore) -> None:
+def test_a_cursor_outlives_what_is_added_refreshed_and_deleted(store: UsageStore) -> None:
     old = [NOW - minutes * MINUTE for minutes in range(0, 60, 5) for _ in range(3)]
     store.append(batch(*old, NOW - 20 * DAY), received_at=NOW)
     store.refresh(NOW + MINUTE)
@@ -119,10 +91,10 @@ def test_a_cursor_outlives_what_is_added_refreshed_merged_and_forgotten(store: U
     store.append(batch(*old, user="late"), received_at=NOW + 2 * MINUTE)
     store.append(batch(NOW + 2 * MINUTE), received_at=NOW + 2 * MINUTE)
     store.refresh(NOW + 3 * MINUTE)
-    while store.merge():
+    while store.maintain():
         pass
-    store.forget(NOW - 10 * DAY)
-    store.checkpoint()
+    store.delete_before(NOW - 10 * DAY)
+    store.maintain()
     rest = listed(store, cursor=first.older)
 
     kept = [row.time for page in (first, rest) for row in page.rows if row.values[6] == "maria"]

@@ -12,25 +12,22 @@ import json
 import os
 import sys
 import traceback
-from array import array
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copy
-from struct import unpack
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from meterboard.clock import FixedClock
-from meterboard.domain.event import NO_ID, CallBatch, Combination, EventBatch, identity
-from meterboard.domain.period import micros
 from meterboard.errors import DataFolderError, OutcomeUnknown, StoreFailed
-from meterboard.schedule.reason import GIVEN
 from meterboard.service.ingest.meter import Meter
+from meterboard.usage.batch import EventBatch
 from meterboard.usage.duckdb import database as duckdb_database
 from meterboard.usage.duckdb.store import FILE, DuckDBStore
+from tests.batches import batch_of_ids, encoded
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
 OLD = NOW - timedelta(days=31)
@@ -44,34 +41,8 @@ CALLS, STORY = "calls", "story"
 
 def batch(*names: str, time: datetime = NOW, user: str = "maria") -> EventBatch:
     """Events of those ids; one whose name begins with a dash has none."""
-    events = EventBatch()
-    for name in names:
-        events.times.append(micros(time))
-        events.ids.append(NO_ID if name.startswith("-") else identity(1, name))
-        events.combinations.append(Combination(1, "desk", "", "Leads", "get", "v8", "", user, "200"))
-        events.credits.append(1)
-        events.charged.append(1)
-        events.estimated.append(0)
-        events.records.append(-1)
-        events.reasons.append(GIVEN)
-    return events
-
-
-def calls(*names: str) -> CallBatch:
-    """The same as calls of an import."""
-    halves = [unpack("<QI", identity(1, name)) for name in names]
-    zeros = array("i", [0] * len(names))
-    return CallBatch(
-        whats=batch("what"),
-        whos=[("import", "arjun")],
-        ips=[""],
-        what=zeros,
-        who=zeros,
-        whence=zeros,
-        times=array("q", [micros(NOW)] * len(names)),
-        id_lows=array("Q", [low for low, _ in halves]),
-        id_highs=array("I", [high for _, high in halves]),
-    )
+    ids = [None if name.startswith("-") else name for name in names]
+    return batch_of_ids(time, *ids, user=user)
 
 
 class Story:
@@ -87,11 +58,11 @@ class Story:
     def live(self, meter: Meter, clock: FixedClock) -> None:
         """A few commits, refreshes, an import, a checkpoint and a clean-up, whatever fails."""
         self._tell(meter, clock, "first")
-        self.send(["import 1", "import 2", STORED], lambda names: meter.store(calls(*names)))
+        self.send(["import 1", "import 2", STORED], lambda names: meter.submit(encoded(NOW, *names)))
         self._job(meter, lambda store, _: store.checkpoint())
         self._tell(meter, clock, "second")
         self._checkpoint_beside_a_read(meter)
-        self._job(meter, lambda store, _: store.forget(NOW - timedelta(days=30)))
+        self._job(meter, lambda store, _: store.delete_before(NOW - timedelta(days=30)))
         self._tell(meter, clock, "third")
 
     def recover(self, meter: Meter, clock: FixedClock) -> None:
@@ -149,7 +120,7 @@ class Story:
 
     def check(self, meter: Meter) -> None:
         """The counter, the statistics and the ids agree with the answers."""
-        meter.run(lambda store, _: store.forget(NOW - timedelta(days=30))).result(SECONDS)
+        meter.run(lambda store, _: store.delete_before(NOW - timedelta(days=30))).result(SECONDS)
         meter.run(lambda store, moment: store.refresh(moment)).result(SECONDS)
         self.read()
         with self.store.snapshot() as snapshot:

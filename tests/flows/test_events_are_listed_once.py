@@ -133,7 +133,7 @@ def test_every_event_is_on_one_page_once_while_others_come(
             pages = [world.page(text, filters, limit, None)]
             if comes:
                 world.send(later)
-                world.services.retention.merge()
+                world.services.retention.maintain()
             while pages[-1].next:
                 pages.append(world.page(text, filters, limit, pages[-1].next))
 

@@ -104,18 +104,17 @@ def test_every_spelling_of_a_server_s_span_is_a_call(kind: object) -> None:
     assert len(read_spans(json_body(CALL | {"kind": kind}, CALL | {"kind": 3}, {}, CALL), JSON).events) == 1
 
 
-def test_more_spans_than_a_request_may_carry_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meterboard.formats.otlp.MAX_SPANS", 1_000)
+def test_more_spans_than_a_request_may_carry_are_too_large() -> None:
     group = ExportTraceServiceRequest()
     spans = group.resource_spans.add().scope_spans.add().spans
     spans.extend(Span(name="x") for _ in range(1_000))
     with pytest.raises(TooLarge, match="1,000 spans"):
-        read_spans(group.SerializeToString(), PROTOBUF)
+        read_spans(group.SerializeToString(), PROTOBUF, max_spans=1_000)
     with pytest.raises(TooLarge, match="1,000 spans"):
-        read_spans(json_body(*[{}] * 1_000), JSON)
+        read_spans(json_body(*[{}] * 1_000), JSON, max_spans=1_000)
     del spans[990:]
-    assert read_spans(group.SerializeToString(), PROTOBUF).events == []
-    assert read_spans(json_body(*[{}] * 990), JSON).events == []
+    assert read_spans(group.SerializeToString(), PROTOBUF, max_spans=1_000).events == []
+    assert read_spans(json_body(*[{}] * 990), JSON, max_spans=1_000).events == []
 
 
 def test_a_span_that_is_too_long_costs_no_other() -> None:

@@ -191,7 +191,7 @@ def test_own_attributes_win_and_the_resource_s_hold_for_its_spans() -> None:
 
 def test_an_own_attribute_that_is_no_field_is_refused_by_its_name() -> None:
     for name, said in (
-        ("modul", "modul is no field"),
+        ("modul", "unknown field modul"),
         ("id", "meterboard.id can't be given"),
         ("time", "meterboard.time can't be given"),
     ):

@@ -9,11 +9,10 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
-from time import monotonic
 from typing import NamedTuple
 
 from tests.server import free_port
+from tests.waiting import eventually
 
 START_SECONDS = 20
 """How long a server may take to listen, on a machine that does much else."""
@@ -174,16 +173,15 @@ def running(program: Program, folder: Path) -> Iterator[int]:
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:
-    give_up = monotonic() + START_SECONDS
-    while monotonic() < give_up:
+    def accepts_connections() -> bool:
         assert process.poll() is None, (folder / "output.log").read_text()
         try:
             socket.create_connection(("127.0.0.1", port)).close()
         except OSError:
-            Event().wait(0.02)
-        else:
-            return
-    raise AssertionError(f"{process.args!r} does not answer.")
+            return False
+        return True
+
+    eventually(accepts_connections)
 
 
 def _listen(port: int, form: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from tests.importers.test_imports import LONG_AGO, imported, log
-from tests.server import command
+from tests.server import command_here
 
 ROWS = 3 * 4_096
 Pack = Callable[[bytes], bytes]
@@ -24,7 +24,7 @@ def flipped(whole: bytes, at: int) -> bytes:
 
 def told(data: Path, *files: Path) -> str:
     """The one line that is said when an import fails."""
-    done = command("import", "acme", *map(str, files), data=data, **LONG_AGO)
+    done = command_here("import", "acme", *map(str, files), data=data, **LONG_AGO)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"Error: .+\n", done.stderr), done.stderr
     return done.stderr
@@ -32,7 +32,7 @@ def told(data: Path, *files: Path) -> str:
 
 def calls(data: Path) -> int:
     """The calls of the organisation, after a check that the statistics agree with the stored events."""
-    said = command("verify", data=data, **LONG_AGO).stdout
+    said = command_here("verify", data=data, **LONG_AGO).stdout
     (count,) = re.findall(r"acme: ([\d,]+) events, difference 0", said)
     return int(count.replace(",", ""))
 
@@ -88,7 +88,7 @@ class TestCompressedLogs:
         said = told(data, file)
 
         assert f"The file {file} can't be read to its end: Compressed file ended before" in said
-        (number,) = re.findall(r" ([\d,]+) calls were counted so far", said)
+        (number,) = re.findall(r" ([\d,]+) calls were imported so far", said)
         counted = int(number.replace(",", ""))
         assert 20_000 // 3 < counted < 20_000
 
@@ -119,7 +119,7 @@ class TestCompressedLogs:
         said = told(data, log_before, file)
 
         assert f"The file {file} can't be read to its end: " in said
-        assert " 100 calls were counted so far" in said
+        assert " 100 calls were imported so far" in said
 
         file.write_bytes(whole)
         assert "20,000 new, 0 duplicates" in imported(data, str(file))

@@ -5,7 +5,6 @@ import errno
 import os
 import resource
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from meterboard.network.peers import close_surplus, limit_connections
 from meterboard.web.live import MOST_LINES_EACH
 from tests.server import Server, sign_in
 from tests.service.jobs.test_schedule import run
+from tests.waiting import eventually
 
 MANY = 1_100
 """More than a server that counts a thousand connections would take."""
@@ -70,10 +70,7 @@ def test_a_session_has_a_limit_of_live_lines(server: Server) -> None:
         refused = line()
         assert (refused.status_code, int(refused.headers["retry-after"]) > 3) == (503, True)
         opened[0].close()
-        give_up = time.monotonic() + 30
-        while (status := line().status_code) != 200 and time.monotonic() < give_up:
-            pass
-        assert status == 200
+        eventually(lambda: line().status_code == 200)
 
 
 def test_the_limit_of_connections_leaves_files_for_the_stores() -> None:

@@ -33,7 +33,7 @@ class Proxy:
         self.said: list[str] = []
         assert self.process.stdout is not None
         self.said.append(self.process.stdout.readline())
-        assert "go on to" in self.said[0], self.said[0] + self.process.stdout.read()
+        assert "forwards to" in self.said[0], self.said[0] + self.process.stdout.read()
         threading.Thread(target=self._listen, daemon=True).start()
         httpx.Client(transport=httpx.HTTPTransport(retries=12)).close()
 

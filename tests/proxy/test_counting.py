@@ -14,9 +14,9 @@ import pytest
 
 from meterboard.proxy.identity import Applications, fingerprint_secret
 from tests.proxy.conftest import Proxy
-from tests.proxy.test_passing_on import until
 from tests.proxy.upstream import Upstream
-from tests.server import Server, command
+from tests.server import Server, command_here
+from tests.waiting import eventually
 
 TOKEN = "1000.4f6e2b0c9a8d7e6f5a4b3c2d1e0f9a8b.7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f"
 JSON = {"Content-Type": "application/json"}
@@ -29,7 +29,7 @@ def events(server: Server, user: str, count: int = 1) -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = server.get("/v1/events", params={"user": user}).json()["events"]
         return listed if len(listed) >= count else []
 
-    listed: list[dict[str, Any]] = until(found)
+    listed: list[dict[str, Any]] = eventually(found)
     assert len(listed) == count
     return listed
 
@@ -100,7 +100,7 @@ def test_an_array_elsewhere_and_names_by_options(server: Server, upstream: Upstr
     proxy = Proxy(
         server,
         upstream.url,
-        *("--records", "result.items", "--name", f"{known}=Backup", "--user-header", "x-user"),
+        *("--records", "result.items", "--alias", f"{known}=Backup", "--user-header", "x-user"),
         *("--application-header", "X-Client"),
     )
     try:
@@ -157,7 +157,7 @@ def test_a_call_that_is_cut_off_by_the_end_of_the_proxy_is_counted(
     before = upstream.state()["waiting"]
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(proxy.get, "/wait", headers={"u": "cut off"})
-        until(lambda: upstream.state()["waiting"] > before)
+        eventually(lambda: upstream.state()["waiting"] > before)
         assert proxy.stop() == 0
         assert call.result().status_code == 500
 
@@ -174,12 +174,12 @@ def test_no_token_is_ever_stored_or_said(tmp_path: Path, upstream: Upstream) -> 
             proxy.request("POST", path, headers=headers | JSON, content=f'{{"token": "{TOKEN}"}}', timeout=1)
         except httpx.TransportError:  # cut off, or given up
             continue
-    kept = until(lambda: [file for file in (server.data / "proxy-spool").rglob("*") if file.is_file()])
-    until(lambda: b"token-" in b"".join(file.read_bytes() for file in kept))
+    kept = eventually(lambda: [file for file in (server.data / "proxy-spool").rglob("*") if file.is_file()])
+    eventually(lambda: b"token-" in b"".join(file.read_bytes() for file in kept))
     everything = [file.read_bytes() for file in server.data.rglob("*") if file.is_file()]
     server.start(port=server.port)
     try:
-        until(lambda: server.get("/v1/statistics/summary").json()["calls"] == 4)
+        eventually(lambda: server.get("/v1/statistics/summary").json()["calls"] == 4)
         everything += [file.read_bytes() for file in server.data.rglob("*") if file.is_file()]
     finally:
         proxy.stop()
@@ -205,7 +205,7 @@ def test_a_meterboard_that_is_away_fails_no_call(
             server.start(port=server.port)
         else:
             server.process.send_signal(signal.SIGCONT)
-        until(lambda: server.get("/v1/statistics/summary").json()["calls"] == 101)
+        eventually(lambda: server.get("/v1/statistics/summary").json()["calls"] == 101)
     finally:
         proxy.stop()
         server.stop()
@@ -219,7 +219,7 @@ def test_a_proxy_that_starts_before_the_server_and_is_killed_loses_no_call(
     proxy = Proxy(server, upstream.url)
     for _ in range(20):
         proxy.get("/leads")
-    until(
+    eventually(
         lambda: (
             b"".join(f.read_bytes() for f in server.data.rglob("proxy-spool/**/*") if f.is_file()).count(
                 b'"time"'
@@ -233,7 +233,7 @@ def test_a_proxy_that_starts_before_the_server_and_is_killed_loses_no_call(
     again = Proxy(server, upstream.url)
     try:
         again.get("/leads")
-        until(lambda: server.get("/v1/statistics/summary").json()["calls"] == 21)
+        eventually(lambda: server.get("/v1/statistics/summary").json()["calls"] == 21)
     finally:
         again.stop()
         server.stop()
@@ -256,9 +256,9 @@ def test_another_server_by_its_address_and_key(server: Server, upstream: Upstrea
         (["--upstream", "ftp://x", "--org", "acme"], "The upstream is 'ftp://x'"),
         (["--upstream", "http://u:p@x", "--org", "acme"], "callers send their own credentials"),
         (["--upstream", "http://x:y", "--org", "acme"], "The upstream is 'http://x:y'"),
-        (["--upstream", "http://x"], "Name the organisation with --org"),
+        (["--upstream", "http://x"], "Name the organisation to charge with --org"),
         (["--upstream", "http://x", "--org", "nobody"], "There is no organisation 'nobody'"),
-        (["--upstream", "http://x", "--org", "acme", "--name", "x"], "--name is 'x'"),
+        (["--upstream", "http://x", "--org", "acme", "--alias", "x"], "--alias is 'x'"),
         (["--upstream", "http://x", "--server", "http://m"], "--server needs the key"),
         (["--upstream", "http://x", "--server", "m", "--key", "k"], "The server can't be used: url is 'm'"),
     ],
@@ -266,6 +266,6 @@ def test_another_server_by_its_address_and_key(server: Server, upstream: Upstrea
 def test_what_is_wrong_with_the_options_is_told_in_one_line(
     server: Server, options: list[str], said: str
 ) -> None:
-    done = command("proxy", "--port", "0", *options, data=server.data)
+    done = command_here("proxy", "--port", "0", *options, data=server.data)
     assert (done.returncode, len(done.stderr.strip().splitlines())) == (1, 1), done.stderr
     assert said in done.stderr

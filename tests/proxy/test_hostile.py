@@ -20,9 +20,10 @@ from meterboard.proxy.records import Copies, Copy
 from meterboard.proxy.upstream import Upstream as UpstreamApi
 from tests.proxy.conftest import Proxy
 from tests.proxy.test_counting import events
-from tests.proxy.test_passing_on import connect, talk, until
+from tests.proxy.test_passing_on import connect, talk
 from tests.proxy.upstream import Upstream
 from tests.server import Server
+from tests.waiting import eventually
 
 OF_PROXY = b"\r\nproxy-status: meterboard; error="
 
@@ -112,7 +113,7 @@ def test_every_call_that_the_api_answers_is_counted_and_no_other(
     passed_on = sum(sent)
     assert 20 < passed_on < len(sent)
     assert 20 < upstream.state()["answered"] - answered <= passed_on
-    until(lambda: calls(server) >= counted + passed_on)
+    eventually(lambda: calls(server) >= counted + passed_on)
     naming.get("/last", headers={"X-User": "last"})
     events(server, "last")  # events are sent in order, so that no other is on its way
     assert calls(server) == counted + passed_on + 1
@@ -217,7 +218,7 @@ def test_whoever_sends_or_reads_too_slowly_holds_no_call(server: Server, upstrea
             sends.sendall(b"POST /x HTTP/1.1\r\nHost: x\r\nu: slow\r\nContent-Length: 9\r\n\r\nbegun")
             reads.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\nu: slow\r\n\r\n")
             assert status(sends.recv(65_536)) == 408
-            until(lambda: upstream.state()["left"] > left)
+            eventually(lambda: upstream.state()["left"] > left)
         assert {event["status"] for event in events(server, "slow", 2)} == {None, 200}
     finally:
         proxy.stop()
@@ -252,8 +253,7 @@ def test_one_peer_never_holds_all_connections_to_the_api(upstream: Upstream) -> 
         api = UpstreamApi(upstream.url, timeout=30)
         app = ProxyApp(api, meter, Applications(b"", names={}), OwnDimensions({}, {}), calls_of_one_peer=2)
         waiting = [asyncio.create_task(call(app, "203.0.113.7", b"/wait")) for _ in range(2)]
-        while (await asyncio.to_thread(upstream.state))["waiting"] < before + 2:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(eventually, lambda: upstream.state()["waiting"] == before + 2)
         await call(app, "203.0.113.7", b"/x")
         await call(app, "203.0.113.8", b"/x")
         for task in waiting:

@@ -8,7 +8,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import pairwise
@@ -23,17 +22,9 @@ from hypothesis import strategies as st
 from tests.proxy.conftest import Proxy
 from tests.proxy.upstream import LEADS, Upstream
 from tests.server import Server, free_port
+from tests.waiting import eventually
 
 WAIT_SECONDS = 30
-
-
-def until(holds: Callable[[], Any]) -> Any:
-    """Wait for what comes about by itself."""
-    give_up = time.monotonic() + WAIT_SECONDS
-    while not (found := holds()):
-        assert time.monotonic() < give_up, "It did not come about."
-        threading.Event().wait(0.02)
-    return found
 
 
 def connect(port: int) -> socket.socket:
@@ -166,10 +157,10 @@ def test_a_caller_who_leaves_ends_the_call_at_the_api(proxy: Proxy, upstream: Up
     before = upstream.state()
     connection = connect(proxy.port)
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    until(lambda: upstream.state()["waiting"] > before["waiting"])
+    eventually(lambda: upstream.state()["waiting"] > before["waiting"])
     connection.close()
 
-    until(lambda: upstream.state()["left"] > before["left"])
+    eventually(lambda: upstream.state()["left"] > before["left"])
 
 
 @pytest.mark.parametrize("path", ["/cut", "/cut?length"])

@@ -102,11 +102,10 @@ def traced_bytes() -> Iterator[Callable[[], int]]:
 
 
 def test_the_bytes_of_all_methods_together_are_bounded(
-    traced_bytes: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+    traced_bytes: Callable[[], int],
 ) -> None:
-    monkeypatch.setattr("meterboard.schedule.path_cache.MAX_CACHED_BYTES", 1_000_000)
     methods = ["GET", "POST", "PUT"]
-    shapes = Shapes(lambda http, path: path, ids_are_alike=True, methods=methods)
+    shapes = Shapes(lambda http, path: path, ids_are_alike=True, methods=methods, max_bytes=1_000_000)
     most = 0
     for number in range(1_500):
         for form in ("/x{}", "/x{}/123456", "/y/123456/z{}", "/" + "é{}/" * 10):

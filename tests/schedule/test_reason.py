@@ -68,7 +68,7 @@ def why(module: str = "", method: str = "", records: int | None = None, status: 
             why(method="download"),
             "method download",
             "5 credits, 1 credit if the call failed",
-            "no status is known: 5 credits, estimated: from 1 to 5",
+            "status unknown: 5 credits, estimated: from 1 to 5",
         ),
         (
             why(method="composite", status=200),
@@ -78,7 +78,7 @@ def why(module: str = "", method: str = "", records: int | None = None, status: 
         ),
         (why(module="Leads"), "module Leads", "2 credits", "2 credits"),
         (why(module="Leads", status=429), "status 429", "0 credits", "0 credits"),
-        (why(module="Deals"), "no price fits", "nothing", "0 credits"),
+        (why(module="Deals"), "no matching price", "nothing", "0 credits"),
     ],
 )
 def test_a_price_is_explained(found: Why, rule: str, formula: str, result: str) -> None:
@@ -93,7 +93,7 @@ def test_where_a_figure_is_from_and_who_says_otherwise_is_kept() -> None:
 def test_an_event_that_said_its_credits_needs_no_schedule() -> None:
     found = explained(GIVEN, records=3, status=200, credits=40, estimated=False)
 
-    assert found == Why(None, "the event said its credits itself", None, "40 credits")
+    assert found == Why(None, "credits given by the event", None, "40 credits")
 
 
 def test_equal_reasons_are_kept_as_one() -> None:

@@ -2,8 +2,8 @@
 
 import csv
 import io
-import os
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,17 @@ import pytest
 
 from meterboard.api.statistics.responses import respond
 from meterboard.domain.dimensions import Dimensions
-from meterboard.domain.event import MAX_TEXT, Combination, EventBatch
+from meterboard.domain.event import MAX_TEXT, Combination
 from meterboard.domain.organization import Organization
-from meterboard.domain.period import micros
 from meterboard.domain.query import parse_order
 from meterboard.errors import AnswerTooLong, Overloaded
-from meterboard.schedule.reason import GIVEN
 from meterboard.service import export
 from meterboard.service.export import FOLDER, MOST_FILES_EACH, Exports, FileFormat, write_in_full
 from meterboard.service.statistics.answers import TableAnswer
 from meterboard.service.statistics.events import MOST_EVENTS
 from meterboard.service.table_data import Paged
 from meterboard.services import Services
+from tests.batches import batch, joined
 from tests.conftest import NOW
 from tests.service.test_reads import client, run
 
@@ -36,17 +35,17 @@ FILTERS: dict[str, tuple[str, ...]] = {}
 
 def store(services: Services, organization: Organization, combinations: list[Combination]) -> None:
     """An event of each combination, every third of them with an estimated price."""
-    batch = EventBatch()
-    for number, combination in enumerate(combinations):
-        batch.times.append(micros(NOW) - number % 7 * 3_600_000_000 - 1)
-        batch.ids.append(os.urandom(12))
-        batch.combinations.append(combination._replace(organization=organization.id))
-        batch.credits.append(number % 5)
-        batch.charged.append(number % 5)
-        batch.estimated.append(int(number % 3 == 0))
-        batch.records.append(-1)
-        batch.reasons.append(GIVEN)
-    services.meter.submit(batch).result()
+    events = [
+        batch(
+            NOW - timedelta(hours=number % 7, microseconds=1),
+            combination=combination,
+            organization=organization.id,
+            credits=number % 5,
+            estimated=number % 3 == 0,
+        )
+        for number, combination in enumerate(combinations)
+    ]
+    services.meter.submit(joined(*events)).result()
     services.refresh.now()
 
 
@@ -72,9 +71,8 @@ def filled(services: Services, acme: Organization) -> Services:
 
 @pytest.mark.parametrize("name", ["table", "grouped", "by user", "by caller", "tasks"])
 def test_pages_of_an_export_add_up_to_the_whole_answer(
-    filled: Services, acme: Organization, monkeypatch: pytest.MonkeyPatch, name: str
+    filled: Services, acme: Organization, name: str
 ) -> None:
-    monkeypatch.setattr(export, "PAGE_ROWS", 3)
     order = parse_order("calls,user", allowed=("calls", "user"))
     with filled.statistics.read(acme) as reading:
         day = reading.period("today")
@@ -111,6 +109,7 @@ def test_pages_of_an_export_add_up_to_the_whole_answer(
                 file,
                 form=form,
                 with_estimates=reading.has_estimates(day, FILTERS),
+                page_rows=3,
             )
             written = file.content.read()
             expected = respond(whole, form=form, name="x").content

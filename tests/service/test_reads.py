@@ -1,7 +1,7 @@
 """Reads take turns, each organisation has its share, and one whose caller has left is ended."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -18,6 +18,7 @@ from meterboard.errors import Overloaded
 from meterboard.service.reads import MOST_RUNNING, MOST_RUNNING_EACH, MOST_WAITING_EACH, Reads
 from meterboard.services import Services
 from meterboard.usage.store import Snapshot
+from tests.waiting import eventually_in_loop
 
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
 
@@ -30,18 +31,13 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         pool.submit(asyncio.run, asyncio.wait_for(work, 60)).result()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.005)
-
-
 @asynccontextmanager
 async def held(reads: Reads, organization: int, count: int) -> AsyncIterator[None]:
     """So many reads of an organisation that end when the block does; they run or wait when it begins."""
     end = Event()
     tasks = [asyncio.create_task(reads.run(organization, end.wait)) for _ in range(count)]
     try:
-        await until(lambda: reads.running + reads.waiting >= count)
+        await eventually_in_loop(lambda: reads.running + reads.waiting >= count)
         yield
     finally:
         end.set()
@@ -87,7 +83,7 @@ def test_organizations_take_turns() -> None:
                     asyncio.create_task(reads.run(own, partial(order.append, own)))
                     for own in (3, 3, 3, 4, 4, 4, 5)
                 ]
-                await until(lambda: reads.waiting == len(tasks))
+                await eventually_in_loop(lambda: reads.waiting == len(tasks))
             await asyncio.gather(*tasks)  # one after the other, in the thread that is free
         reads.close()
 
@@ -102,7 +98,7 @@ def test_a_read_that_waits_is_dropped_when_its_caller_leaves() -> None:
         reads = Reads(lambda thread: None)
         async with held(reads, 1, MOST_RUNNING_EACH):
             waiting = asyncio.create_task(reads.run(1, lambda: done.append("unwanted")))
-            await until(lambda: reads.waiting == 1)
+            await eventually_in_loop(lambda: reads.waiting == 1)
             waiting.cancel()
             with suppress(asyncio.CancelledError):
                 await waiting
@@ -136,7 +132,7 @@ def test_a_read_that_runs_is_interrupted_when_its_caller_leaves_and_disturbs_no_
     async def main() -> None:
         reads = services.reads
         unwanted = asyncio.create_task(reads.run(acme.id, endless))
-        await until(begun.is_set)
+        await eventually_in_loop(begun.is_set)
         wanted: Awaitable[object] = asyncio.create_task(reads.run(globex.id, heavy))
         await asyncio.sleep(0)
         unwanted.cancel()
@@ -190,7 +186,7 @@ def test_a_request_ends_its_read_when_its_caller_disconnects(services: Services,
         app: Any = asgi(services)
         async with held(services.reads, acme.id, MOST_RUNNING_EACH):
             request = asyncio.create_task(app(scope, receive, send))
-            await until(lambda: services.reads.waiting == 1)
+            await eventually_in_loop(lambda: services.reads.waiting == 1)
             left.set()
             await request
             assert services.reads.waiting == 0

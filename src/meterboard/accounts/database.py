@@ -47,7 +47,7 @@ class Database:
         """
         Whether a query finds anything: in microseconds where it has an index, and never waiting for a writer.
 
-        To be called in one thread. What is not known costs no more than this, since anybody may send it, and often.
+        To be called in one thread. What is not known costs no more than this, since any caller may send it, and often.
         """
         try:
             if self._plain is None:

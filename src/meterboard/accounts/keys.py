@@ -91,8 +91,8 @@ class Keys:
             found = session.execute(held.where(KeyRow.hash == digest(secret), is_valid)).first()
             if found is None:
                 raise Unauthenticated(
-                    "The key in the Authorization header is not known here, was revoked or has expired. "
-                    "Make one: meterboard key create ORG"
+                    "The key in the Authorization header is unknown, revoked or expired. "
+                    "Create one: meterboard key create ORG"
                 )
             key, organization = found
             # Of an outer join the second row may be missing, which its type does not say.

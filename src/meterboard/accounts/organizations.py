@@ -22,7 +22,7 @@ MAX_NAME = 255
 NAMES_IN_A_QUERY = 10_000
 """Names looked up at once: as many as a request has events, and fewer than SQLite binds values."""
 OWN = "#"
-"""Between the name and the number of a schedule that an organisation brought along."""
+"""Between the name and the number of an organisation's own schedule."""
 
 
 class Organizations:
@@ -106,7 +106,7 @@ class Organizations:
             session.execute(_of(organization).values(charges_tasks=charged))
 
     def use_schedule(self, organization: Organization, name: str, text: str | None) -> None:
-        """From now on calls are priced by that schedule; `text` None: one that comes with Meterboard."""
+        """From now on calls are priced by that schedule; `text` None: a built-in one."""
         with self._database.transaction() as session:
             if text is not None:
                 row = ScheduleRow(

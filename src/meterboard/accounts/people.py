@@ -53,7 +53,7 @@ class People:
             return self._link(session, person.id, organization.id)
 
     def link_for_first_owner(self) -> str | None:
-        """A sign-in link's secret for the longest-standing owner; None: nobody was added yet."""
+        """A sign-in link's secret for the longest-standing owner; None: there is none yet."""
         owners = select(MembershipRow).where(MembershipRow.role == "owner")
         with self._database.transaction() as session:
             first = session.scalar(owners.order_by(MembershipRow.organization_id, MembershipRow.person_id))
@@ -88,7 +88,7 @@ class People:
             ).first()
             if link is None:
                 raise Unauthenticated(
-                    "This sign-in link was used before or has expired. Ask for a new one: "
+                    "This sign-in link was used or has expired. Ask for a new one: "
                     "meterboard user create ORG EMAIL"
                 )
             fresh = token_urlsafe(32)

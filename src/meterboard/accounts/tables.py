@@ -47,9 +47,9 @@ class OrganizationRow(Base):
 
 class ScheduleRow(Base):
     """
-    A credit schedule that an organisation brought along; it never changes, and prices what came after `created_at`.
+    An organisation's own credit schedule; it never changes, and prices what came after `created_at`.
 
-    `OrganizationRow.schedule` names one as `name#id`, and one that comes with Meterboard by its name alone.
+    `OrganizationRow.schedule` names one as `name#id`, and a built-in one by its name alone.
     """
 
     __tablename__ = "schedule"

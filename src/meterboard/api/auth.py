@@ -9,7 +9,7 @@ from meterboard.domain.organization import Organization
 from meterboard.errors import Forbidden, Unauthenticated
 from meterboard.service.access import Access
 
-HOW_TO = "Send the header Authorization: Bearer KEY; make a key with: meterboard key create ORG"
+HOW_TO = "Send the header Authorization: Bearer KEY; create a key with: meterboard key create ORG"
 
 
 async def provide_key(request: ASGIConnection[Any, Any, Any, Any], access: Access) -> ApiKey:
@@ -19,14 +19,14 @@ async def provide_key(request: ASGIConnection[Any, Any, Any, Any], access: Acces
         return await key_of(header, access)
     session = request.cookies.get(SESSION_COOKIE)
     if session is None:
-        raise Unauthenticated(f"Nobody is signed in, and no key was sent. {HOW_TO}")
+        raise Unauthenticated(f"Authentication required. {HOW_TO}")
     return ApiKey((await access.viewer(session)).organization, "read")
 
 
 async def key_of(header: str | None, access: Access) -> ApiKey:
     """What the bearer of an Authorization header may do. Raises: Unauthenticated: also when there is none."""
     if header is None:
-        raise Unauthenticated(f"No key was sent. {HOW_TO}")
+        raise Unauthenticated(f"Authentication required. {HOW_TO}")
     scheme, _, secret = header.partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
         raise Unauthenticated(f"The Authorization header is not of the form Bearer KEY. {HOW_TO}")
@@ -36,7 +36,7 @@ async def key_of(header: str | None, access: Access) -> ApiKey:
 async def provide_organization(key: ApiKey) -> Organization:
     """The one organisation that the caller may read. Every reading route takes it from here."""
     if key.scope == "ingest":
-        raise Forbidden("This key may only send events. Read with a key made with --scope read or all.")
+        raise Forbidden("This key may only send events. Use a key of scope read or all.")
     if key.organization is None:
-        raise Forbidden("A provider-wide key may only send events. Read with the organisation's own key.")
+        raise Forbidden("A provider-wide key may only send events. Use a key of the organisation.")
     return key.organization

@@ -29,10 +29,10 @@ async def metrics(
 
 async def _check(request: Request[Any, Any, Any], access: Access, metrics_for: str) -> None:
     if metrics_for == "off":
-        raise NotFound(f"There is nothing at {PATH}: the setting metrics is off.")
+        raise NotFound(f"Not found: {PATH}. The setting metrics is off.")
     if metrics_for == "local":
         if not _is_local(request):
-            raise Forbidden(f"{PATH} answers this machine alone: the setting metrics is local.")
+            raise Forbidden(f"{PATH} is only available on this machine: the setting metrics is local.")
         return
     key = await key_of(request.headers.get("authorization"), access)
     if key.organization is not None:

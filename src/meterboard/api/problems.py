@@ -30,7 +30,7 @@ class Problem(NamedTuple):
 def problem_of(error: Exception) -> Problem:
     """Returns the answer to an error, in its own words; to one that nothing foresaw, in brief."""
     if not isinstance(error, errors.MeterboardError):
-        return problem(500, "InternalError", "Meterboard failed to answer. The server's log says why.")
+        return problem(500, "InternalError", "Internal error. The server's log has the details.")
     extra = {"parameter": error.parameter} if isinstance(error, errors.InvalidParameter) else {}
     found = problem(status_of(error), type(error).__name__, str(error), **extra)
     found.headers.update(headers_of(error))
@@ -59,9 +59,11 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
         detail = f"{name} is {given}: expected {expected(request, name)}."
         extra = {"parameter": name}
     elif error.status_code == HTTPStatus.NOT_FOUND:
-        detail = f"There is nothing at {request.url.path}. The API is described at /schema."
+        detail = f"Not found: {request.url.path}. The API is described at /schema."
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"{request.method} can't be used at {request.url.path}. The API is described at /schema."
+        detail = (
+            f"Method {request.method} not allowed for {request.url.path}. The API is described at /schema."
+        )
     found = problem(error.status_code, "HTTPError", detail, **extra)
     found.headers.update(error.headers or {})
     return _response(found)

@@ -1,4 +1,4 @@
-"""`meterboard import`: calls out of files."""
+"""`meterboard import`: calls from files."""
 
 import signal
 import sys
@@ -45,18 +45,18 @@ from meterboard.settings import Settings, read_settings
     "--time-zone",
     "zone",
     metavar="ZONE",
-    help="The time zone of times that say no offset, as in HAProxy's logs: Europe/Berlin.  "
+    help="The time zone of times without an offset, as in HAProxy logs: Europe/Berlin.  "
     "[default: this machine's]",
 )
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write lines that can't be read to this file, as they are.",
+    help="Write unparseable lines to this file.",
 )
 @click.option(
     "--source",
     metavar="NAME",
-    help="Whose lines they are, for standard input and pieces of a log.  [default: each file's own]",
+    help="Name of the log that the lines are from, for standard input and parts of a log.  [default: the file]",
 )
 @click.option("--follow", is_flag=True, help="Keep reading as FILE grows, across rotation, until Ctrl-C.")
 @data_option
@@ -72,16 +72,16 @@ def import_calls(
     data: Path,
 ) -> None:
     """
-    Count the calls in access logs, CSV, NDJSON or Parquet; plain, gzip or zstd.
+    Import calls from access logs, CSV, NDJSON or Parquet; plain, gzip or zstd.
 
-    FILE may be a pattern such as 'access.log*', or - for standard input. May be run again and while the server runs;
-    counts nothing twice.
+    FILE may be a pattern such as 'access.log*', or - for standard input. Idempotent: calls that were
+    imported before are duplicates. May run beside the server.
     """
     mapping, own = _mapping(read_settings(data), fields)
     if follow and (len(files) > 1 or files[0] == STANDARD_INPUT):
         raise click.UsageError("--follow takes one file. Run the command once for each.")
     if follow and source is not None:
-        raise click.UsageError("--follow recognises its file by itself: leave out --source.")
+        raise click.UsageError("--follow recognises its file automatically: leave out --source.")
     following = Following(files[0]) if follow else None
     with ExitStack() as stack:
         accounts = stack.enter_context(open_accounts(data))
@@ -96,7 +96,7 @@ def import_calls(
         kept = stack.enter_context(rejects.open("wb")) if rejects else None
         asked = Import(files, form, mapping, kept, read_zone(zone), source, own=own)
         tally = import_files(asked, accounts.import_files.of(owner.id), delivery, sys.stderr, following)
-    click.echo(tally.in_words())
+    click.echo(tally.describe())
     if tally.is_unreadable:
         raise click.ClickException(_advice(tally, form))
 
@@ -115,9 +115,9 @@ def _mapping(settings: Settings, fields: Sequence[str]) -> tuple[dict[str, str],
 
 def _advice(tally: Tally, form: str | None) -> str:
     if form is not None:
-        return "None of the lines could be read. Say what they look like with another --format."
+        return "No line could be parsed. Use another --format."
     guessed = ", ".join(tally.formats)
     return (
-        f"None of the lines could be read: the format was guessed as {guessed}. Say which it is with --format: "
+        f"No line could be parsed: the format was guessed as {guessed}. Choose one with --format: "
         f"one of {', '.join(NAMES)}, or the server's own in quotes."
     )

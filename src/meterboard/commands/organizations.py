@@ -1,4 +1,4 @@
-"""`meterboard org`, `key` and `user`: who is counted, who may send and read, who may look."""
+"""`meterboard org`, `key` and `user`: organisations, API keys and people."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -29,7 +29,7 @@ DEFAULT_SCHEDULE = "one-per-call"
 
 
 class Limit(NamedTuple):
-    """What `--allowance` says; None: unlimited."""
+    """The value of `--allowance`; None: unlimited."""
 
     credits: int | None
 
@@ -51,7 +51,7 @@ add_on_option = click.option("--add-on", type=int, help="Credits bought on top o
 
 
 class Allowed(NamedTuple):
-    """What the options say about how much an organisation may use; None: nothing."""
+    """The options for what an organisation may use; None: not given."""
 
     allowance: Limit | None
     plan: str | None
@@ -83,19 +83,19 @@ class Allowed(NamedTuple):
 
 
 def _schedule_of(accounts: Accounts, organization: Organization, name: str) -> CreditSchedule:
-    """The schedule that an organisation brought along if it is called so, else the one that comes with Meterboard."""
+    """Returns an organisation's own schedule if it has that name, else the built-in one."""
     own = accounts.organizations.own_schedule_text(organization, name)
     return builtin_schedule(name) if own is None else read_schedule(own, stored=True)
 
 
-def _in_words(allowed: int | Sequence[Allowance] | None) -> str:
+def _describe(allowed: int | Sequence[Allowance] | None) -> str:
     credits = allowed if allowed is None or isinstance(allowed, int) else allowed[-1].credits
     return "unlimited credits" if credits is None else counted(credits, "credit")
 
 
 @click.group(cls=OneLineErrors)
 def org() -> None:
-    """Organisations: those whose credits are spent."""
+    """Manage organisations."""
 
 
 @org.command("create")
@@ -104,9 +104,9 @@ def org() -> None:
 @plan_option
 @licenses_option
 @add_on_option
-@click.option("--time-zone", default="UTC", show_default=True, help="Whose days its statistics use.")
+@click.option("--time-zone", default="UTC", show_default=True, help="Time zone of its days.")
 @click.option(
-    "--schedule", help=f"The price list of its calls.  [default: the plan's, or {DEFAULT_SCHEDULE}]"
+    "--schedule", help=f"Credit schedule that prices its calls.  [default: the plan's, or {DEFAULT_SCHEDULE}]"
 )
 @data_option
 def org_create(
@@ -119,26 +119,26 @@ def org_create(
     schedule: str | None,
     data: Path,
 ) -> None:
-    """Create an organisation NAME, with an allowance, by a plan, or unlimited."""
+    """Create an organisation: with an allowance, by a plan, or unlimited."""
     allowed = Allowed(allowance, plan, licenses, add_on).credits(builtin_schedule)
     schedule = schedule or (plan.partition("/")[0] if plan else DEFAULT_SCHEDULE)
     _check_schedule(name, schedule)
     with open_accounts(data, create=True) as accounts:
         accounts.organizations.create(name, allowance=allowed, time_zone=time_zone, schedule=schedule)
     click.echo(
-        f"Created {name}: {_in_words(allowed)} in 24 hours, days of {time_zone}, prices of {schedule}."
+        f"Created {name}: {_describe(allowed)} in 24 hours, time zone {time_zone}, schedule {schedule}."
     )
-    click.echo(f"Next, make a key for it: meterboard key create {quote(name)}")
+    click.echo(f"Next, create a key: meterboard key create {quote(name)}")
 
 
 def _check_schedule(organization: str, schedule: str) -> None:
-    """Raises: ScheduleError: no schedule of that name comes with Meterboard."""
+    """Raises: ScheduleError: there is no built-in schedule of that name."""
     try:
         builtin_schedule(schedule)
     except ScheduleError as error:
         if Path(schedule).is_file() or is_file_name(schedule):
             raise ScheduleError(
-                f"--schedule takes a schedule that comes with Meterboard, not a file. Create the organisation without "
+                f"--schedule takes a built-in schedule, not a file. Create the organisation without "
                 f"it, then: meterboard schedule use {quote(organization)} {quote(schedule)}"
             ) from error
         raise
@@ -151,9 +151,9 @@ def _check_schedule(organization: str, schedule: str) -> None:
 @licenses_option
 @add_on_option
 @click.option(
-    "--charge-tasks/--shadow-tasks",
+    "--charge-tasks/--no-charge-tasks",
     default=None,
-    help="Charge integration tasks to the allowance, or count them in statistics alone.",
+    help="Charge integration tasks to the allowance, or only count them in statistics.",
 )
 @data_option
 def org_update(
@@ -165,40 +165,40 @@ def org_update(
     charge_tasks: bool | None,
     data: Path,
 ) -> None:
-    """Change what holds for organisation NAME from now on. What held before stays as it was."""
+    """Change an organisation from now on. Its history stays as it was."""
     wanted = Allowed(allowance, plan, licenses, add_on)
     wanted.check()
     if allowance is None and plan is None and charge_tasks is None:
-        raise click.UsageError("Say what to change: --allowance, --plan, --charge-tasks or --shadow-tasks.")
+        raise click.UsageError(
+            "Say what to change: --allowance, --plan, --charge-tasks or --no-charge-tasks."
+        )
     with open_accounts(data) as accounts:
         organization = accounts.organizations.named(name)
         if allowance is not None or plan is not None:
             allowed = wanted.credits(partial(_schedule_of, accounts, organization))
             accounts.organizations.set_allowance(organization, allowed)
-            click.echo(f"From now on {name} may use {_in_words(allowed)} in 24 hours.")
+            click.echo(f"From now on {name} may use {_describe(allowed)} in 24 hours.")
         if charge_tasks is not None:
             accounts.organizations.charge_tasks(organization, charge_tasks)
-            what = "charged to the allowance" if charge_tasks else "counted in statistics, but not charged"
+            what = "charged to the allowance" if charge_tasks else "not charged, only counted in statistics"
             click.echo(f"From now on the integration tasks of {name} are {what}.")
 
 
 @click.group(cls=OneLineErrors)
 def key() -> None:
-    """API keys."""
+    """Manage API keys."""
 
 
 @key.command("create")
 @click.argument("organization", metavar="ORG")
-@click.option("--name", default="default", show_default=True, help="What the key is for.")
-@click.option(
-    "--scope", type=click.Choice(KEY_SCOPES), help="What it may do.  [default: all; for '*', ingest]"
-)
+@click.option("--name", default="default", show_default=True, help="Name of the key.")
+@click.option("--scope", type=click.Choice(KEY_SCOPES), help="Permissions.  [default: all; for '*', ingest]")
 @data_option
 def key_create(organization: str, name: str, scope: KeyScope | None, data: Path) -> None:
     """
-    Make a key of ORG and print it, once, alone on standard output.
+    Create an API key for ORG and print it, once.
 
-    ORG '*' makes a provider-wide key, which sends events for every organisation and reads nothing.
+    ORG '*' creates a provider-wide key, which sends events for every organisation and reads none.
     """
     with open_accounts(data) as accounts:
         owner = None if organization == EVERYONE else accounts.organizations.named(organization)
@@ -213,7 +213,7 @@ def key_create(organization: str, name: str, scope: KeyScope | None, data: Path)
 
 @click.group(cls=OneLineErrors)
 def user() -> None:
-    """People who may see an organisation's dashboard."""
+    """Manage people who may sign in."""
 
 
 @user.command("create")
@@ -222,7 +222,7 @@ def user() -> None:
 @click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True)
 @data_option
 def user_create(organization: str, email: str, role: Role, data: Path) -> None:
-    """Let EMAIL see the dashboard of ORG; prints a link that signs in once, within 24 hours."""
+    """Let EMAIL sign in to ORG; prints a one-time sign-in link that is valid for 24 hours."""
     settings = read_settings(data)
     with open_accounts(data) as accounts:
         link = accounts.people.add(accounts.organizations.named(organization), email, role=role)

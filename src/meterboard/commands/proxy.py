@@ -1,4 +1,4 @@
-"""`meterboard proxy`: counting the calls to an API that is somebody else's."""
+"""`meterboard proxy`: counts the calls to any API."""
 
 import logging
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ from meterboard.proxy.run import run_proxy
 from meterboard.proxy.upstream import Upstream
 
 SPOOL = "proxy-spool"
-"""The folder in the data folder that keeps events while Meterboard is away; in it, one for each receiver."""
+"""The folder in the data folder that keeps events while the server is away, with one folder for each receiver."""
 CLOSE_SECONDS = 5.0
 EXAMPLES = {
-    "--name": "token-3f2a90c1b7de=Backup",
+    "--alias": "token-3f2a90c1b7de=Backup",
     "--dimension": "environment=production",
     "--dimension-header": "environment=X-Environment",
 }
@@ -58,9 +58,9 @@ def _dimensions(context: click.Context, option: click.Parameter, texts: tuple[st
 
 @click.command()
 @click.option("--upstream", required=True, metavar="URL", help="The API: https://www.zohoapis.com")
-@click.option("--org", "organization", metavar="ORG", help="Whose calls they are.")
+@click.option("--org", "organization", metavar="ORG", help="Organisation to charge.")
 @click.option(
-    "--server", metavar="URL", help="A Meterboard elsewhere.  [default: the one of the data folder]"
+    "--server", metavar="URL", help="Send to another server.  [default: the one of the data folder]"
 )
 @click.option(
     "--key", envvar="METERBOARD_KEY", show_envvar=True, help="With --server: a key that may send events."
@@ -70,26 +70,30 @@ def _dimensions(context: click.Context, option: click.Parameter, texts: tuple[st
     "--port", type=int, default=8080, show_default=True, help="Port to listen on; 0 takes a free one."
 )
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=60.0, show_default=True, help="Seconds to wait."
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for the API.",
 )
-@click.option("--application", metavar="NAME", help="The application of every call.")
-@click.option("--application-header", metavar="HEADER", help="A header that names the application.")
+@click.option("--application", metavar="NAME", help="Application of all calls.")
+@click.option("--application-header", metavar="HEADER", help="Header with the application.")
 @click.option(
-    "--name",
+    "--alias",
     "names",
     multiple=True,
     metavar="FINGERPRINT=NAME",
     callback=_pairs,
-    help="The name of a fingerprint.",
+    help="Name the application of a fingerprint.",
 )
-@click.option("--user-header", metavar="HEADER", help="A header that names the user.")
+@click.option("--user-header", metavar="HEADER", help="Header with the user.")
 @click.option(
     "--dimension",
     "dimensions",
     multiple=True,
     metavar="NAME=VALUE",
     callback=_dimensions,
-    help="A dimension of every call: environment=production",
+    help="Dimension of all calls: environment=production",
 )
 @click.option(
     "--dimension-header",
@@ -97,10 +101,14 @@ def _dimensions(context: click.Context, option: click.Parameter, texts: tuple[st
     multiple=True,
     metavar="NAME=HEADER",
     callback=_dimensions,
-    help="A header that names a dimension: environment=X-Environment",
+    help="Header with a dimension: environment=X-Environment",
 )
 @click.option(
-    "--records", default="data", show_default=True, metavar="PATH", help="The array in bodies to count."
+    "--records",
+    default="data",
+    show_default=True,
+    metavar="PATH",
+    help="Array in the bodies whose members are records.",
 )
 @data_option
 def proxy(
@@ -121,9 +129,9 @@ def proxy(
     data: Path,
 ) -> None:
     """
-    Pass calls on to an API and count each.
+    Forward calls to an API and count each.
 
-    Callers use the proxy's address in place of the API's. Tokens are neither stored nor logged.
+    Callers use the proxy's address instead of the API's. Tokens are neither stored nor logged.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     port = free_port(host, port)
@@ -132,18 +140,19 @@ def proxy(
         api = Upstream(upstream, timeout=timeout)
         return ProxyApp(api, meter, applications, own, records=records, user_header=user_header)
 
-    Upstream(upstream, timeout=timeout)  # what is wrong with it is told before anything begins
+    Upstream(upstream, timeout=timeout)  # so that a wrong address fails before anything is opened
     with _meter(data, organization, server, key) as meter:
         own = OwnDimensions(dimensions, dimension_headers)
         secret = fingerprint_secret(data)
         applications = Applications(secret, always=application, header=application_header, names=names)
-        said = f"Calls to {http_address(host, port)} go on to {upstream} and are counted at {meter.url}."
+        address = http_address(host, port)
+        said = f"Listening on {address}: forwards to {upstream}, sends usage to {meter.url}."
         run_proxy(make, host=address_of(host), port=port, ready=lambda: click.echo(said))
 
 
 @contextmanager
 def _meter(data: Path, name: str | None, server: str | None, key: str | None) -> Iterator[Meter]:
-    """What counts: at another server with its key, else at the data folder's own, whether it runs or not yet."""
+    """Yields the meter: of another server with its key, else of the data folder, whether its server runs yet or not."""
     if server is not None:
         if not key:
             raise SettingError("--server needs the key of an organisation there: give it as METERBOARD_KEY.")
@@ -156,9 +165,7 @@ def _meter(data: Path, name: str | None, server: str | None, key: str | None) ->
             yield meter
         return
     if name is None:
-        raise SettingError(
-            "Whose calls are they? Name the organisation with --org, or a server with --server."
-        )
+        raise SettingError("Name the organisation to charge with --org, or another server with --server.")
     with open_accounts(data) as accounts:
         organization = accounts.organizations.named(name)
     spool = data / SPOOL / str(organization.id)

@@ -1,4 +1,4 @@
-"""`meterboard schedule`: looking into price lists, and bringing one's own."""
+"""`meterboard schedule`: built-in and own credit schedules."""
 
 from pathlib import Path
 
@@ -14,23 +14,23 @@ from meterboard.importers.zoho_apis import schedule_of_apis
 from meterboard.schedule.builtin import builtin_schedule, builtin_text, is_file_name
 from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
 from meterboard.schedule.price import PricedCall
-from meterboard.schedule.reason import NO_PRICE, bounds_in_words, conditions_in_words
+from meterboard.schedule.reason import NO_PRICE, describe_conditions, format_bounds
 
 ZOHO = "zoho-crm"
 
 
 @click.group(cls=OneLineErrors)
 def schedule() -> None:
-    """Credit schedules: what each request is, and what it costs."""
+    """Manage credit schedules, the price lists of calls."""
 
 
 @schedule.command("explain")
 @click.argument("request")
 @click.option("--schedule", "name", default=ZOHO, show_default=True, help="A schedule's name, or a file.")
-@click.option("--records", type=click.IntRange(min=0), help="Records that the call carried or asked for.")
+@click.option("--records", type=click.IntRange(min=0), help="Number of records in the call.")
 @click.option("--status", type=click.IntRange(100, 599), help="HTTP status of the call.")
 def explain(request: str, name: str, records: int | None, status: int | None) -> None:
-    """Say what REQUEST is and costs, and why: "POST /crm/v8/Leads" --records 25."""
+    """Show how REQUEST is classified and priced: "POST /crm/v8/Leads" --records 25."""
     http, _, path = request.strip().partition(" ")
     if not path.strip():
         raise InvalidParameter(
@@ -45,9 +45,9 @@ def explain(request: str, name: str, records: int | None, status: int | None) ->
     click.echo(f"version  {version or '(unknown)'}")
     click.echo(f"module   {module or '(unknown)'}")
     click.echo(f"method   {method or '(unknown)'}")
-    click.echo(f"rule     {conditions_in_words(rule) if rule else NO_PRICE}")
-    click.echo(f"formula  {rule.in_words() if rule else 'nothing'}")
-    click.echo(f"credits  {price.credits:,}{bounds_in_words(price)}")
+    click.echo(f"rule     {describe_conditions(rule) if rule else NO_PRICE}")
+    click.echo(f"formula  {rule.describe() if rule else 'nothing'}")
+    click.echo(f"credits  {price.credits:,}{format_bounds(price)}")
     if rule and rule.source:
         click.echo(f"source   {rule.source}")
     if rule and rule.note:
@@ -57,7 +57,7 @@ def explain(request: str, name: str, records: int | None, status: int | None) ->
 @schedule.command("check")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def check(file: Path) -> None:
-    """Read the schedule in FILE and say what is wrong with it, by line."""
+    """Validate the schedule in FILE; errors name the line."""
     found = read_schedule(_read(file))
     click.echo(f"{file} is a credit schedule: {found.name}, {found.requests} rules, {found.prices} prices.")
 
@@ -67,7 +67,7 @@ def check(file: Path) -> None:
 @click.argument("name", metavar="NAME|FILE")
 @data_option
 def use(organization: str, name: str, data: Path) -> None:
-    """From now on price the calls of ORG by a schedule of Meterboard's, or by the one in FILE."""
+    """Price the calls of ORG by a built-in schedule, or by the one in FILE, from now on."""
     own = _read(Path(name)) if is_file_name(name) else None
     chosen = _chosen(name)
     with open_accounts(data) as accounts:
@@ -80,24 +80,24 @@ def use(organization: str, name: str, data: Path) -> None:
 @schedule.command("show")
 @click.argument("name")
 def show(name: str) -> None:
-    """Print the schedule NAME that comes with Meterboard: a start for one's own."""
+    """Print a built-in schedule, as a template for your own."""
     click.echo(builtin_text(name), nl=False)
 
 
 @schedule.group("import", cls=OneLineErrors)
 def import_group() -> None:
-    """Make a schedule of a price list that a provider publishes."""
+    """Convert a provider's price list to a schedule."""
 
 
 @import_group.command("zoho-apis")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--org", "organization", help="Price the calls of this organisation by it, from now on.")
+@click.option("--org", "organization", help="Use it for this organisation from now on.")
 @data_option
 def import_zoho_apis(file: Path, organization: str | None, data: Path) -> None:
     """
-    Make a schedule of FILE, the answer of GET /crm/v8/__apis, which holds an account's real prices.
+    Convert FILE, the response of GET /crm/v8/__apis, which has an account's real prices.
 
-    Prints it, or with --org uses it at once.
+    Prints the schedule, or uses it with --org.
     """
     text = schedule_of_apis(_read(file), builtin_text(ZOHO))
     found = read_schedule(text)

@@ -19,11 +19,11 @@ from meterboard.settings import Settings, read_settings
 @click.option(
     "--print-sign-in-link",
     is_flag=True,
-    help="Print a link that signs the first owner in, even where it may be logged.  [default: on a terminal only]",
+    help="Print a sign-in link for the first owner, even where it may be logged.  [default: on a terminal only]",
 )
 @data_option
 def serve(host: str | None, port: int | None, print_sign_in_link: bool, data: Path) -> None:
-    """Answer the API and show the dashboard."""
+    """Start the server: the API and the dashboard."""
     with_link = print_sign_in_link or sys.stdout.isatty()
     settings = _settings(data, host, port)
     port = free_port(settings.host, settings.port)
@@ -35,11 +35,11 @@ def serve(host: str | None, port: int | None, print_sign_in_link: bool, data: Pa
             data,
             host=settings.host,
             port=port,
-            ready=lambda url: _greet(services, url, with_link=with_link),
+            ready=lambda url: _print_address(services, url, with_link=with_link),
         )
 
 
-def _greet(services: Services, address: str, *, with_link: bool) -> None:
+def _print_address(services: Services, address: str, *, with_link: bool) -> None:
     click.echo(f"Listening on {address}")
     link = services.accounts.people.link_for_first_owner() if with_link else None
     if link:

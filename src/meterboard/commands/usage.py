@@ -1,4 +1,4 @@
-"""`meterboard export` and `verify`: statistics out, and the proof that they are right."""
+"""`meterboard export` and `verify`: files of usage, and the check of the statistics."""
 
 import sys
 from pathlib import Path
@@ -21,16 +21,16 @@ from meterboard.settings import read_settings
 @click.command("export")
 @click.argument("organization", metavar="ORG")
 @click.option(
-    "--period", default="last_30_days", show_default=True, help="As in the API: today, 2026-11-03 …"
+    "--period", default="last_30_days", show_default=True, help="Period: today, 2026-11-03, last_30_days …"
 )
-@click.option("--columns", help="Dimensions with commas between. [default: all of the installation]")
+@click.option("--columns", help="Comma-separated dimensions. [default: all of the installation]")
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: standard output]")
 @data_option
 def export(
     organization: str, period: str, columns: str | None, form: FileFormat, output: Path | None, data: Path
 ) -> None:
-    """Write the usage of ORG: calls, credits and integration tasks of each combination that occurred."""
+    """Export the usage of ORG: calls, credits and integration tasks of each combination."""
     with TemporaryFile() as whole:  # so that nothing is written where it fails
         _export(data, organization, period, columns, form, whole)
         whole.seek(0)

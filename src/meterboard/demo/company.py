@@ -3,7 +3,7 @@ A believable company's usage, for `meterboard demo`.
 
 Acme Corp of Kolkata and its CRM: people in office hours, quiet weekends, a sync at night, a poller that never sleeps,
 functions that run integration tasks, and calls that were refused. The seed and a minute decide all events of that
-minute and nothing else does, so any stretch of time can be made anew, cut anywhere, and comes out with the same ids.
+minute and nothing else does, so any stretch of time can be made again, cut anywhere, and comes out with the same ids.
 """
 
 from collections.abc import Callable, Iterator
@@ -241,7 +241,7 @@ def _refused(chance: Random, local: datetime, calls: _Calls) -> None:
     """
     Calls over the rate limit: the sync's last twenty minutes each night, the poller's on one Wednesday in four.
 
-    Each night and not "within the last 24 hours", so that what happened never depends on when somebody looks.
+    Each night and not "within the last 24 hours", so that what happened never depends on when it is viewed.
     """
     if local.hour == 2 and local.minute >= 40:
         for _ in range(chance.randint(6, 14)):

@@ -26,7 +26,7 @@ EXPECTED_EVENTS = 300_000
 
 
 def run_demo(data: Path, *, port: int | None, seed: int, browser: bool, kept: bool) -> None:
-    """Load, serve and keep calling until interrupted. A folder that holds a demo already goes on from its last call."""
+    """Load, serve and keep calling until interrupted. A folder that holds a demo already continues from its last call."""
     overrides: dict[str, object] = {} if port is None else {"port": port}
     settings = read_settings(data, overrides=overrides)
     port = free_port(settings.host, settings.port)
@@ -37,8 +37,14 @@ def run_demo(data: Path, *, port: int | None, seed: int, browser: bool, kept: bo
         link = services.accounts.people.add(acme, OWNER, role="owner")
 
         def ready(address: str) -> None:
-            kept_where = f"Everything is kept in {data}." if kept else "Nothing is kept; --data DIR would."
-            click.echo(f"Meterboard {__version__} shows {ORGANIZATION}. {kept_where} Ctrl-C ends it.")
+            kept_where = (
+                f"The data is in {data}."
+                if kept
+                else "The data is deleted at the end; keep it with --data DIR."
+            )
+            click.echo(
+                f"Meterboard {__version__} with sample data of {ORGANIZATION}. {kept_where} Press Ctrl-C to stop."
+            )
             where = sign_in_address(settings.public_url or address, link)
             click.echo(where)
             if browser:

@@ -25,8 +25,8 @@ average calls charged credits estimated estimated_calls formula integration_task
 result rule share start total value values why
 """
 _COLUMNS = """
-all_calls all_combinations all_credits all_tasks answer bucket combination combinations count counted daily day digest
-event id_high id_low moment number rank reason received_at rollup same step text usage watermark what whence who
+all_calls all_combinations all_credits all_tasks answer as_of bucket combination combinations count counted daily day
+digest event id_high id_low moment number rank reason received_at rollup same step text usage watermark what whence who
 """
 RESERVED = frozenset((_PARAMETERS + _ANSWERS + _COLUMNS).split())
 """Names that parameters of the API, what stands beside dimensions in answers, and the store's other columns have."""

@@ -1,9 +1,7 @@
-"""
-A question to the statistics, as a value: whose usage, which period, which filters, by what, in which order; and how
-long its answer may be.
-"""
+"""A question to the statistics, as a value: whose usage, which period, which filters, by what, in which order."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -11,7 +9,7 @@ from msgspec import Struct
 from meterboard.domain.caller.ip import canonical_ip
 from meterboard.domain.event import UNKNOWN
 from meterboard.domain.period import Period
-from meterboard.errors import AnswerTooLong, InvalidParameter
+from meterboard.errors import InvalidParameter
 
 DimensionName = str
 """A name of `meterboard.domain.dimensions`."""
@@ -27,9 +25,6 @@ NOT = "!"
 Filters = Mapping[str, tuple[str, ...]]
 """A filter's name -> values, any of which it lets through or all of which it keeps out; empty: "did not say"."""
 
-MAX_ANSWER_CHARACTERS = 16_000_000
-"""Of all names in one answer, since they have up to 10,000 each and a limit of rows bounds no memory: 10,000 rows of eight usual names have a tenth of that."""
-
 
 class Order(Struct, frozen=True):
     """One sort key: a column's name, and whether the largest comes first."""
@@ -42,11 +37,15 @@ MOST_CALLS_FIRST = (Order("calls", descending=True),)
 
 
 class Scope(Struct, frozen=True):
-    """What every question has: one organisation, one period, the filters. Each read is built from one."""
+    """
+    What every question has: one organisation, one period, the filters, and the watermark of the statistics that it is to
+    be answered from. Each read is built from one, so that all answers to questions of one watermark are of one moment.
+    """
 
     organization: int
     period: Period
     filters: Filters
+    watermark: datetime
 
 
 def parse_order(text: str, *, allowed: tuple[str, ...]) -> tuple[Order, ...]:
@@ -87,12 +86,3 @@ def canonical(dimension: DimensionName, value: str) -> str:
         except ValueError:
             raise InvalidParameter("ip", f"ip is {value!r}: use an IPv4 or IPv6 address.") from None
     return value
-
-
-def check_answer_length(characters: int) -> None:
-    """Raises: AnswerTooLong: an answer would have more than MAX_ANSWER_CHARACTERS."""
-    if characters > MAX_ANSWER_CHARACTERS:
-        raise AnswerTooLong(
-            f"The names in this answer have more than {MAX_ANSWER_CHARACTERS:,} characters. "
-            "Ask for fewer rows, or for all of them as CSV."
-        )

@@ -30,7 +30,7 @@ def read_structured(body: bytes, sources: Sources = NO_SOURCES) -> Sent:
     """One CloudEvent with its data. Raises: UnreadableBody: the body is not JSON, or no object."""
     envelope = value_in(body)
     if not isinstance(envelope, dict):
-        raise UnreadableBody("The body is no CloudEvent: send one JSON object, or a batch as " + BATCHED)
+        raise UnreadableBody("The body is not a CloudEvent: send one JSON object, or a batch as " + BATCHED)
     return each([_event(envelope, sources)])
 
 
@@ -38,7 +38,7 @@ def read_batch(body: bytes, sources: Sources = NO_SOURCES) -> Sent:
     """CloudEvents in an array. Raises: UnreadableBody: it is none. TooLarge: more events than a request may carry."""
     envelopes = value_in(body)
     if not isinstance(envelopes, list):
-        raise UnreadableBody("The body is no batch of CloudEvents: send a JSON array of them.")
+        raise UnreadableBody("The body is not a batch of CloudEvents: send a JSON array of them.")
     check_count(len(envelopes))
     return each(_event(envelope, sources) for envelope in envelopes)
 

@@ -1,16 +1,24 @@
 """Expanding compressed bodies within bounds, whatever is in them."""
 
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Protocol
 
-import zstandard
-
 from meterboard.errors import TooLarge, UnreadableBody
 
-ZSTD_WINDOW = 2**24
+if sys.version_info >= (3, 14):
+    from compression import zstd as zstd
+else:
+    from backports import zstd as zstd
+
+ZSTD_WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 24}
+"""The logarithm of the bytes that zstd may look back: 16 MB."""
 STEP_BYTES = 512
-"""Of a compressed body, expanded at once: 16 MB at worst."""
+"""
+Of a compressed body, expanded at once: 16 MB at worst. A step is also what is copied behind a stream's end, of which
+there may be one in every 13 bytes, so that a whole body can't be given to a stream with a limit of its own.
+"""
 
 
 def expand(body: bytes, encoding: str, most: int) -> bytes:
@@ -23,12 +31,7 @@ def expand(body: bytes, encoding: str, most: int) -> bytes:
         case "gzip" | "x-gzip":
             return _expanded(body, encoding, most, lambda: zlib.decompressobj(wbits=31))
         case "zstd":
-            return _expanded(
-                body,
-                encoding,
-                most,
-                zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj,
-            )
+            return _expanded(body, encoding, most, lambda: zstd.ZstdDecompressor(options=ZSTD_WINDOW))
     raise UnreadableBody(f"Content-Encoding is {encoding!r}: use gzip, zstd or none.")
 
 
@@ -58,7 +61,7 @@ def _expanded(body: bytes, encoding: str, most: int, start: Callable[[], _Decomp
                 step = b""
                 if stream.eof:
                     step, stream = stream.unused_data, None
-    except (zlib.error, zstandard.ZstdError) as error:
+    except (zlib.error, zstd.ZstdError) as error:
         raise UnreadableBody(f"The body can't be expanded as {encoding}: {error}.") from error
     if stream is not None:
         raise UnreadableBody(f"The body can't be expanded as {encoding}: it is cut off.")

@@ -29,13 +29,13 @@ EXPECTED = {
     "dimensions": 'an object of strings such as {"environment": "production"}',
 }
 EXPECTED_TEXT = f"a string of at most {MAX_TEXT:,} characters"
-HOW_TO_SEND = "Send one usage event as an object, an array of them, or one a line with Content-Type: application/x-ndjson."
+HOW_TO_SEND = "Send one usage event as an object, an array of them, or one per line with Content-Type: application/x-ndjson."
 UTF8_MARK = b"\xef\xbb\xbf"
 
 MAX_SHOWN = 80
 """Characters of a value in a message."""
 MARKS = (b",", b"{", b"[")
-"""What stands in front of a value in JSON: counting them bounds the objects that reading makes, before it makes any."""
+"""What precedes a value in JSON: counting them bounds the objects that reading makes, before it makes any."""
 MAX_MARKS = 50 * MAX_EVENTS
 """In a body. A batch of the most and largest events, as CloudEvents, has half of that; reading takes 100 MB at most."""
 MAX_EVENT_MARKS = 150_000
@@ -103,15 +103,15 @@ def read_valid_events(body: bytes) -> Sent | None:
     return None
 
 
-def check_marks(body: bytes, most: int) -> None:
+def check_marks(body: bytes, most: int, *, step_bytes: int = STEP_BYTES) -> None:
     """Raises: TooLarge: JSON of more values than `most`, before anything is made of them."""
     if len(body) <= most or sum(map(body.count, MARKS)) <= most:
         return
     # Those in texts don't count. What is left without escapes and all else says where texts begin and end.
     marks_and_quotes = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _OTHER_BYTES)
     marks, in_text = 0, b""
-    for start in range(0, len(marks_and_quotes), STEP_BYTES):
-        step = in_text + marks_and_quotes[start : start + STEP_BYTES]
+    for start in range(0, len(marks_and_quotes), step_bytes):
+        step = in_text + marks_and_quotes[start : start + step_bytes]
         in_text = b'"' if step.count(b'"') % 2 else b""
         marks += len(_TEXT.sub(b"", step))
         if marks > most:
@@ -174,10 +174,10 @@ class Fault(Exception):
 
 
 def unknown_field(name: str, known: Sequence[str]) -> Fault:
-    """Why an event can't be accepted that has a field of another name than those that are known at its place."""
+    """Returns the fault of a field that is not one of those known at its place."""
     name = name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 3]}..."
     named = f"The fields are {', '.join(known)}." if known else "No dimensions are set here."
-    return Fault("unknown_field", f"{name} is no field of a usage event. {named}")
+    return Fault("unknown_field", f"unknown field {name}. {named}")
 
 
 def _event_of(item: bytes | object) -> UsageEvent:
@@ -186,9 +186,7 @@ def _event_of(item: bytes | object) -> UsageEvent:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         reason = str(error)
     if isinstance(item, bytes) and sum(map(item.count, MARKS)) > MAX_EVENT_MARKS:
-        raise Fault(
-            "invalid_value", "The event has more values than an event can have: send one event as one object."
-        )
+        raise Fault("invalid_value", "The event has too many values: send one event as one object.")
     try:
         value = _json_value(item) if isinstance(item, bytes) else item
     except (ValueError, RecursionError) as error:
@@ -196,18 +194,18 @@ def _event_of(item: bytes | object) -> UsageEvent:
     if not isinstance(value, dict):
         raise Fault("invalid_type", f"The event is {shown(value)}: send an object.")
     try:
-        # msgspec has one answer for "not JSON" and for half a surrogate pair, which JSON's grammar lets through.
+        # msgspec has one answer for "not JSON" and for an unpaired surrogate, which JSON's grammar allows.
         return msgspec.convert(value, UsageEvent)
     except msgspec.ValidationError as error:
         reason = str(error)
     except UnicodeEncodeError as error:
         name = shown(error.object)
-        raise Fault("unknown_field", f"{name} holds half a surrogate pair: it is no field's name.") from error
+        raise Fault("unknown_field", f"unknown field {name}: it contains an unpaired surrogate.") from error
     raise Fault(*_fault(reason, value))
 
 
 def check_text(event: UsageEvent) -> None:
-    """Raises: Fault: naming the field that holds a character no text can: NUL, or half a surrogate pair."""
+    """Raises: Fault: naming the field that holds a NUL character or an unpaired surrogate."""
     values = {name: getattr(event, name) for name in UsageEvent.__struct_fields__}
     if event.request:
         values |= {"request.method": event.request.method, "request.path": event.request.path}
@@ -217,14 +215,14 @@ def check_text(event: UsageEvent) -> None:
         if isinstance(value, str):
             if "\0" in value:
                 raise Fault(
-                    "invalid_value", f"{name} is {shown(value)}: a NUL character can't be kept. Leave it out."
+                    "invalid_value", f"{name} is {shown(value)}: it contains a NUL character. Remove it."
                 )
             try:
                 value.encode()
             except UnicodeEncodeError:
                 raise Fault(
                     "invalid_value",
-                    f"{name} is {shown(value)}: it holds half a surrogate pair, which is no character.",
+                    f"{name} is {shown(value)}: it contains an unpaired surrogate.",
                 ) from None
 
 

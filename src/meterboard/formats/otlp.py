@@ -37,7 +37,9 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 """Numbers of fields, and the types of wire, as in the protocol's definition."""
 
 
-def read_spans(body: bytes, encoding: str, sources: Sources = NO_SOURCES) -> SpanCalls:
+def read_spans(
+    body: bytes, encoding: str, sources: Sources = NO_SOURCES, *, max_spans: int = MAX_SPANS
+) -> SpanCalls:
     """
     The calls among the spans of an ExportTraceServiceRequest.
 
@@ -45,7 +47,8 @@ def read_spans(body: bytes, encoding: str, sources: Sources = NO_SOURCES) -> Spa
     Raises: UnreadableBody: it is none in that encoding. TooLarge: more spans or values than a request may carry.
     """
     try:
-        return calls_in(_in_protobuf(body) if encoding == PROTOBUF else _in_json(body), sources)
+        spans = (_in_protobuf if encoding == PROTOBUF else _in_json)(body, _Count(max_spans))
+        return calls_in(spans, sources)
     except (
         DecodeError,
         json_format.ParseError,
@@ -63,13 +66,13 @@ def read_spans(body: bytes, encoding: str, sources: Sources = NO_SOURCES) -> Spa
 class _Count:
     """Counts spans and groups. Raises: TooLarge: there are too many."""
 
-    def __init__(self) -> None:
-        self._left = MAX_SPANS
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
 
     def add(self, number: int = 1) -> None:
         self._left -= number
         if self._left < 0:
-            raise TooLarge(f"The request carries more than {MAX_SPANS:,} spans: send smaller batches.")
+            raise TooLarge(f"The request carries more than {self._most:,} spans: send smaller batches.")
 
 
 def _check_resource(size: int) -> None:
@@ -93,8 +96,7 @@ class _Field(NamedTuple):
     end: int
 
 
-def _in_protobuf(body: bytes) -> Iterator[tuple[Resource, Iterator[Span | Fault]]]:
-    count = _Count()
+def _in_protobuf(body: bytes, count: _Count) -> Iterator[tuple[Resource, Iterator[Span | Fault]]]:
     for group in _fields(body, 0, len(body), count):
         if group.number == _RESOURCE_SPANS and group.end > group.start:
             fields = list(_fields(body, group.start, group.end, count))
@@ -177,10 +179,9 @@ _request = msgspec.json.Decoder(_Request)
 _kind = msgspec.json.Decoder(_Kind)
 
 
-def _in_json(body: bytes) -> Iterator[tuple[Resource, Iterator[Span | Fault]]]:
+def _in_json(body: bytes, count: _Count) -> Iterator[tuple[Resource, Iterator[Span | Fault]]]:
     check_marks(body, MAX_MARKS)
     request = _request.decode(body)
-    count = _Count()
     for group in request.resourceSpans or request.resource_spans or []:
         count.add()
         if group is not None:

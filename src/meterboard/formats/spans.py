@@ -94,7 +94,7 @@ def calls_in(
 
 
 def _event(span: Span, attributes: Attributes, sources: Sources) -> dict[str, object] | Fault:
-    """The fields of the usage event. Which values a field may have is told by whoever reads events."""
+    """The fields of the usage event. Which values a field may have is checked where events are read."""
     if len(span.trace_id) != 16 or not any(span.trace_id):
         return Fault(
             "invalid_value", f"trace_id is {shown(span.trace_id.hex())}: expected 16 bytes, not all 0."

@@ -53,7 +53,7 @@ def import_files(
 ) -> Tally:
     """
     Deliver the calls of files in order, with a progress bar on `screen` if that is a terminal; then those of a file that
-    grows, until it is told to stop.
+    grows, until following is stopped.
 
     Raises: InvalidParameter: the format is wrong. FileError: a file can't be opened, or is damaged; what came before the
     damage has been counted.
@@ -107,11 +107,11 @@ class _Work:
         if self._damage is not None:
             raise FileError(
                 f"The file {file} can't be read to its end: {self._damage}. {self.tally.outcome.accepted:,} calls were "
-                "counted so far; import it again when it is whole, and nothing counts twice."
+                "imported so far; import it again when it is complete, nothing is counted twice."
             ) from self._damage
 
     def _take_file(self, file: str, form: Format, source: Source) -> None:
-        """Import a file that is recognised by itself."""
+        """Import a file that is recognised automatically."""
         recorded = self._files.recognise(source)
         reader = Reader(form, self._delivery.wanted._replace(source=recorded.key))
 
@@ -154,7 +154,7 @@ class _Work:
                     if form.name in TABLES:
                         raise InvalidParameter(
                             "format",
-                            f"A file of the format {form.name} can't be followed. Import it when it is whole.",
+                            f"A file of the format {form.name} can't be followed. Import it when it is complete.",
                         )
                     reader = Reader(form, self._delivery.wanted._replace(source=portion.file.key))
                 lines = columns.applied(portion.lines) if form.name == "iis" else portion.lines

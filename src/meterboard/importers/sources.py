@@ -13,18 +13,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, cast
 
-import zstandard
-
 from meterboard.errors import FileError
+from meterboard.formats.compression import zstd
 
 STANDARD_INPUT = "-"
 BEGINNING = 65_536
 """Bytes that are enough to guess a format by."""
-MAX_WINDOW = 2**31
-"""Bytes that zstd may look back (`--long=31`); it holds as many at most."""
-PACKED = 1024
-"""Bytes that zstd expands at once: a few of them may become many thousand times as many."""
-DAMAGED = (OSError, EOFError, zlib.error, zstandard.ZstdError)
+MAX_WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
+"""The logarithm of the bytes that zstd may look back (`--long=31`); it holds as many at most."""
+DAMAGED = (OSError, EOFError, zlib.error, zstd.ZstdError)
 """What reading a file raises that is damaged or cut off."""
 FIRST_BEGINNING = 64
 """Bytes of the shortest beginning whose digest is recorded: no longer than a line, so that most files have one."""
@@ -35,31 +32,6 @@ class _Stream(Protocol):
     """What gives some bytes, as many as come easily, and none at its end."""
 
     def read1(self, size: int, /) -> bytes: ...
-
-
-class _Zstd:
-    """Frames expanded one after the other. (zstandard's own `stream_reader` takes one that is cut off for a whole one.)"""
-
-    def __init__(self, raw: io.BufferedReader) -> None:
-        self._raw = raw
-        self._packed = b""
-        self._frame: zstandard.ZstdDecompressionObj | None = None
-        self._expanded = memoryview(b"")
-
-    def read1(self, size: int, /) -> bytes:
-        """Raises: EOFError: the last frame is cut off."""
-        while not self._expanded:
-            packed = self._packed or self._raw.read(PACKED)
-            if not packed:
-                if self._frame is not None:
-                    raise EOFError("Compressed file ended before the end of its last frame")
-                return b""
-            frame = self._frame or zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
-            self._expanded = memoryview(frame.decompress(packed))
-            self._packed = frame.unused_data
-            self._frame = None if frame.eof else frame
-        found, self._expanded = bytes(self._expanded[:size]), self._expanded[size:]
-        return found
 
 
 class Extent(NamedTuple):
@@ -182,7 +154,7 @@ def open_file(name: str, *, buffered: bool = True) -> BinaryIO:
 
 
 def is_compressed(raw: BinaryIO, name: str) -> bool:
-    """By the first bytes rather than by the name: logs are renamed more often than compressed anew."""
+    """By the first bytes rather than by the name: logs are renamed more often than compressed again."""
     beginning = cast(io.BufferedReader, raw).peek(4)
     return beginning.startswith((_GZIP, _ZSTD)) or name.endswith((".gz", ".zst"))
 
@@ -191,7 +163,7 @@ def _expanded(raw: io.BufferedReader, name: str) -> _Stream:
     if not is_compressed(raw, name):
         return raw
     is_zstd = raw.peek(4).startswith(_ZSTD) or (name.endswith(".zst") and not raw.peek(4).startswith(_GZIP))
-    return _Zstd(raw) if is_zstd else gzip.GzipFile(fileobj=raw)
+    return zstd.ZstdFile(raw, options=MAX_WINDOW) if is_zstd else gzip.GzipFile(fileobj=raw)
 
 
 def named(patterns: Sequence[str]) -> list[str]:
@@ -206,7 +178,7 @@ def named(patterns: Sequence[str]) -> list[str]:
             continue
         files = [file for file in glob(pattern, recursive=True) if Path(file).is_file()]
         if not files:
-            raise FileError(f"No file is named like {pattern}.")
+            raise FileError(f"No file matches {pattern}.")
         found |= dict.fromkeys(sorted(files, key=_age))
     return list(found)
 

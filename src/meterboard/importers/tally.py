@@ -60,18 +60,18 @@ class Tally(Struct):
         for number, text in read.unreadable[: SHOWN - len(self.first_unreadable)]:
             self.first_unreadable.append(Unreadable(file, number, _brief(text)))
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """One line, the formats that were guessed, and more for what went wrong."""
         outcome = self.outcome
         said = [f"{self.lines:,} lines: {outcome.accepted:,} new, {outcome.duplicates:,} duplicates."]
         if self.messages:
-            said.append(f"{self.messages:,} lines are not access lines.")
+            said.append(f"{self.messages:,} lines are server messages, not calls.")
         said += [f"{_listed(files)}: format {form} (guessed)" for form, files in self.formats.items()]
         if outcome.refused:
-            said.append(f"{outcome.refused:,} calls refused; the first: {outcome.first_refusal}")
+            said.append(f"{outcome.refused:,} calls rejected; the first: {outcome.first_refusal}")
         if self.first_unreadable:
             first, *others = [self._shown(line) for line in self.first_unreadable]
-            said.append(f"{self.unreadable:,} lines could not be read; the first, {first}")
+            said.append(f"{self.unreadable:,} lines could not be parsed; the first, {first}")
             said += [f"  {line}" for line in others]
         return "\n".join(said)
 

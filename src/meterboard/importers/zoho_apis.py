@@ -70,7 +70,7 @@ def schedule_of_apis(answer: str, builtin: str) -> str:
     try:
         paths = msgspec.json.decode(answer, type=_Answer).apis
     except msgspec.DecodeError as error:
-        raise InvalidParameter("file", f"This is no answer of GET /crm/v8/__apis: {error}.") from error
+        raise InvalidParameter("file", f"This is not a response of GET /crm/v8/__apis: {error}.") from error
     schedule = read_schedule(builtin)
     listed = _listed(paths, schedule)
     # A module's own price goes before that of every module.
@@ -93,7 +93,7 @@ def _listed(paths: Iterable[_Path], schedule: CreditSchedule) -> _Listed:
             calls = _Calls(*schedule.classify(operation.method, example)[:3])
             if not calls.version:
                 raise InvalidParameter(
-                    "file", f"The path {each.path!r} is none of Zoho CRM's: take it out of the file."
+                    "file", f"{each.path!r} is not a Zoho CRM path: remove it from the file."
                 )
             shape = "/".join(ANY_MODULE if part == calls.module else part for part in example.split("/"))
             bounds = _checked(operation, each.path)
@@ -107,7 +107,7 @@ def _checked(operation: _Operation, path: str) -> _Bounds:
         raise InvalidParameter(
             "file",
             f"{operation.method} {path} has min_credits {bounds.least:,} and max_credits {bounds.most:,}: "
-            f"the least can't be more than the most, and both are from 0 to {MAX_CREDITS:,}.",
+            f"min_credits can't be above max_credits, and both are from 0 to {MAX_CREDITS:,}.",
         )
     return bounds
 

@@ -61,7 +61,7 @@ def close_surplus(port: int, active: Container[Hashable], most: int) -> int:
     """
     Closes connections to a port, of each peer that has more than `most`, until it has no more.
 
-    Those that a request is being answered on are left. Answers how many were closed.
+    Those that a request is being answered on are left. Returns how many were closed.
     """
     files = os.listdir(FILES)  # thousands of paths for nothing
     if len(files) <= most:

@@ -78,7 +78,7 @@ def connect(running: Running) -> HTTPConnection | None:
     """
     Returns an open connection to a server that has proved over it that it is the one of the note; None otherwise.
 
-    Nothing secret is sent before. The connection doesn't open again by itself: what listens then may be another.
+    Nothing secret is sent before. The connection doesn't reopen automatically: what listens then may be another.
     """
     with suppress(OSError, HTTPException, ValueError):
         parts = urlsplit(running.address)

@@ -40,11 +40,11 @@ SILENT = Failure(
 
 
 class CallerGone(Exception):
-    """Whoever called has closed the connection."""
+    """The caller has closed the connection."""
 
 
 class CallerSilent(Exception):
-    """Whoever called takes too long to send the rest of a request."""
+    """The caller takes too long to send the rest of a request."""
 
 
 class ProxiedCall:

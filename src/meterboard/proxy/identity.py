@@ -22,7 +22,7 @@ def fingerprint_secret(data: Path) -> bytes:
     """
     The secret of a data folder, made when there is none.
 
-    Without it nobody can try out which token a fingerprint is of, and two installations give a token two fingerprints.
+    Without it no one can find out which token a fingerprint is of, and two installations give a token two fingerprints.
     Raises: DataFolderError: it can't be read or written.
     """
     file = data / SECRET_FILE
@@ -38,7 +38,7 @@ def fingerprint_secret(data: Path) -> bytes:
         raise DataFolderError(f"{file} can't be used: {error.strerror or error}.") from error
     if len(secret) != SECRET_BYTES:
         raise DataFolderError(
-            f"{file} is damaged: it holds {len(secret)} bytes, not {SECRET_BYTES}. Delete it."
+            f"{file} is damaged: it has {len(secret)} bytes, not {SECRET_BYTES}. Delete it."
         )
     return secret
 

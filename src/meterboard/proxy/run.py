@@ -1,4 +1,4 @@
-"""Running the proxy: one process, which passes calls on until it is told to stop."""
+"""Running the proxy: one process, which passes calls on until it is stopped."""
 
 import asyncio
 import logging

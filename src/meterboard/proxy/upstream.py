@@ -18,7 +18,7 @@ HOP_BY_HOP = frozenset(
 )
 """Headers of one connection alone (RFC 9110, 7.6.1)."""
 OURS = frozenset((b"host", b"expect", b"content-length", b"cookie"))
-"""Headers of a request that are written anew."""
+"""Headers of a request that the proxy sets."""
 VIA = b"1.1 meterboard"
 KEPT_SECONDS = 5.0
 """How long an idle connection is kept: less than servers wait before they close one, so that no call meets its end."""
@@ -60,7 +60,7 @@ class Upstream:
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise SettingError(f"The upstream is {url!r}: use an address such as https://www.zohoapis.com.")
         if parts.username is not None:
-            raise SettingError("The upstream's address holds a password: callers send their own credentials.")
+            raise SettingError("The upstream's URL has a password: callers send their own credentials.")
         self.name = f"{parts.scheme}://{parts.netloc}"
         self.base = parts.path.rstrip("/")
         self.timeout = timeout

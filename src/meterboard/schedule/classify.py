@@ -54,7 +54,7 @@ _BEFORE_PATH = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _BEHIND_NAME = re.compile(r"[;?(]")
 """Parameters or keys of a part of the path, and a query whose mark was escaped."""
 UNNAMED = "0"
-"""What a part without a name to go by counts as: it is somebody's value, like an id."""
+"""What a part without a name to go by counts as: it is a value, like an id."""
 MOST_KEPT = 4_096
 MAX_CACHED_PATH = 200
 """Characters of a path of which something is remembered, so that 4,096 of them take about 2 MB."""

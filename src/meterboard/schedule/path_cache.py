@@ -1,5 +1,5 @@
 """
-What was worked out for one request, at hand for all of its shape: paths that differ in their ids alone.
+A cache of what was worked out for one request, for all requests of its shape: paths that differ in their ids alone.
 
 An API's clients name a record by an id that hardly any other call names, so that nearly every path is new, and nearly
 no shape is.
@@ -32,7 +32,12 @@ class Shapes(Generic[T]):
     """
 
     def __init__(
-        self, work_out: Callable[[str, str], T], *, ids_are_alike: bool, methods: Collection[str]
+        self,
+        work_out: Callable[[str, str], T],
+        *,
+        ids_are_alike: bool,
+        methods: Collection[str],
+        max_bytes: int = MAX_CACHED_BYTES,
     ) -> None:
         """
         `work_out` answers for an HTTP method and a path; the same for paths that differ in their ids alone.
@@ -41,7 +46,7 @@ class Shapes(Generic[T]):
         """
         self._work_out = work_out
         self._folded = _FOLDED if ids_are_alike else None
-        self._bytes = 0
+        self._bytes, self._max_bytes = 0, max_bytes
         # By HTTP method: the answers for paths without ids; for each shape of the others, where its digits matter, and
         # the answers by what stands there.
         self._plain: dict[str, _Plain[T]] = {method: {} for method in methods}
@@ -78,7 +83,7 @@ class Shapes(Generic[T]):
         size = ENTRY_BYTES + 8 * len(
             bare
         )  # a character takes four bytes at most; a shape and its part are both kept
-        if self._bytes + size > MAX_CACHED_BYTES:
+        if self._bytes + size > self._max_bytes:
             for method in self._plain:
                 self._plain[method].clear()
                 self._shapes[method].clear()

@@ -49,7 +49,7 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
     note: str = ""
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """The formula: 1 credit for every 10 records begun, at most 10."""
         if self.steps:
             said = ", ".join(

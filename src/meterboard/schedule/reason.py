@@ -11,12 +11,12 @@ from meterboard.schedule.earlier_names import price_with_current_names
 from meterboard.schedule.price import FAILED, Price, PriceRule, price_by
 from meterboard.wording import counted
 
-NO_PRICE = "no price fits"
-EVENT_SAID = "the event said its credits itself"
+NO_PRICE = "no matching price"
+EVENT_CREDITS = "credits given by the event"
 
 
 class Reason(Struct, frozen=True, omit_defaults=True):
-    """The schedule and the row of it that was taken; no row: none fitted; no schedule: the event said its credits."""
+    """The schedule and the row of it that was taken; no row: none fitted; no schedule: the event has its own credits."""
 
     schedule: str = ""
     rule: PriceRule | None = None
@@ -27,14 +27,14 @@ class Reason(Struct, frozen=True, omit_defaults=True):
 
 
 GIVEN = Reason().text()
-"""The reason of an event that said its credits itself."""
+"""The reason of an event with credits of its own."""
 
 
 class Why(Struct, frozen=True):
     """
     Why a call costs what it costs, in words.
 
-    `schedule` and `formula` are None where the event said its credits itself. `source` says where the figure of the
+    `schedule` and `formula` are None where the event has its own credits itself. `source` says where the figure of the
     price list is from, and `note` what else is known of it, such as what other sources say.
     """
 
@@ -51,17 +51,17 @@ def explained(text: str, *, records: int | None, status: int | None, credits: in
     reason = _decoded(text)
     rule = reason.rule
     if not reason.schedule:
-        return Why(None, EVENT_SAID, None, counted(credits, "credit"))
+        return Why(None, EVENT_CREDITS, None, counted(credits, "credit"))
     if rule is None:
         return Why(reason.schedule, NO_PRICE, "nothing", counted(credits, "credit"))
     result = counted(credits, "credit")
     if estimated:
-        result += bounds_in_words(price_by(rule, records, status))
+        result += format_bounds(price_by(rule, records, status))
     facts = _facts(rule, records, status)
     return Why(
         reason.schedule,
-        conditions_in_words(rule),
-        rule.in_words(),
+        describe_conditions(rule),
+        rule.describe(),
         f"{facts}: {result}" if facts else result,
         rule.source or None,
         rule.note or None,
@@ -80,7 +80,7 @@ def _facts(rule: PriceRule, records: int | None, status: int | None) -> str:
     said: list[str] = []
     failed = rule.failed is not None and status is not None and status >= FAILED
     if rule.failed is not None:
-        said.append("no status is known" if status is None else f"status {status}")
+        said.append("status unknown" if status is None else f"status {status}")
     if (rule.per_records or rule.steps) and not failed:
         said.append("an unknown number of records" if records is None else counted(records, "record"))
     if rule.estimated and not failed:
@@ -88,7 +88,7 @@ def _facts(rule: PriceRule, records: int | None, status: int | None) -> str:
     return ", ".join(said)
 
 
-def conditions_in_words(rule: PriceRule) -> str:
+def describe_conditions(rule: PriceRule) -> str:
     """Which calls a row of a price list is for."""
     given = {
         name: getattr(rule, name)
@@ -102,8 +102,8 @@ def _one_of(value: object) -> str:
     return " or ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def bounds_in_words(price: Price) -> str:
-    """What stands behind the credits of an estimate; empty where the price is certain."""
+def format_bounds(price: Price) -> str:
+    """Returns the range of an estimate; empty where the price is certain."""
     if not price.estimated:
         return ""
     most = "any number" if price.most is None else f"{price.most:,}"

@@ -49,15 +49,15 @@ class Page(Protocol):
 P = TypeVar("P", bound=Page)
 
 
-def in_pages(ask: Callable[[int, int], P]) -> Iterator[P]:
+def in_pages(ask: Callable[[int, int], P], page_rows: int) -> Iterator[P]:
     """The parts of an answer: what `ask` says for a limit and an offset, until there is no more."""
     offset = 0
     while True:
-        page = ask(PAGE_ROWS, offset)
+        page = ask(page_rows, offset)
         yield page
-        if len(page.rows) < PAGE_ROWS:
+        if len(page.rows) < page_rows:
             return
-        offset += PAGE_ROWS
+        offset += page_rows
 
 
 class ExportFile:
@@ -83,10 +83,15 @@ class ExportFile:
 
 
 def write_in_full(
-    ask: Callable[[int, int], Paged], file: ExportFile, *, form: FileFormat, with_estimates: bool
+    ask: Callable[[int, int], Paged],
+    file: ExportFile,
+    *,
+    form: FileFormat,
+    with_estimates: bool,
+    page_rows: int = PAGE_ROWS,
 ) -> int:
     """Writes the rows of all pages of an answer; returns how many bytes they take."""
-    parts = (table_data(page, with_estimates=with_estimates) for page in in_pages(ask))
+    parts = (table_data(page, with_estimates=with_estimates) for page in in_pages(ask, page_rows))
     first = next(parts)
     return file.write(
         form, first.columns, chain(first.rows, chain.from_iterable(part.rows for part in parts))
@@ -115,7 +120,7 @@ class Exports:
             own = sum(file.organization == organization for file in self._open)
             if own >= MOST_FILES_EACH or len(self._open) >= MOST_FILES:
                 raise Overloaded(
-                    f"{own} exports of this organisation are being written or sent, {len(self._open)} in all. "
+                    f"{own} exports of this organisation are in progress, {len(self._open)} in total. "
                     f"Try again in {RETRY_SECONDS} seconds.",
                     retry_after=RETRY_SECONDS,
                 )

@@ -93,8 +93,8 @@ class Reads:
         queue = self._waiting.setdefault(organization, deque())
         if len(queue) >= MOST_WAITING_EACH:
             raise Overloaded(
-                f"{MOST_WAITING_EACH} questions of this organisation are waiting already. "
-                f"Ask again in {RETRY_SECONDS} seconds.",
+                f"{MOST_WAITING_EACH} requests of this organisation are waiting. "
+                f"Try again in {RETRY_SECONDS} seconds.",
                 retry_after=RETRY_SECONDS,
             )
         turn = asyncio.get_running_loop().create_future()

@@ -1,5 +1,5 @@
 """
-The events behind a number -> SQL and parameters. Only SQL that DuckDB and ClickHouse share.
+The events behind a number -> statements, for every engine.
 
 Times are microseconds since 1970 UTC. What the statistics cover is covered here, and nothing else: what was received,
 and happened, before the watermark.
@@ -8,13 +8,14 @@ and happened, before the watermark.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from meterboard.domain.period import BUCKET_SECONDS
+from meterboard.domain.period import BUCKET_SECONDS, micros
 from meterboard.domain.query import DimensionName, Scope
-from meterboard.usage.sql import Parameter, Statement, bucket_range, column_list, filtered
+from meterboard.usage.dialect import Parameter, Statement
+from meterboard.usage.scope_sql import bucket_range, column_list, filter_conditions
 
 BUCKET_MICROS = BUCKET_SECONDS * 1_000_000
-# Events of one time are in the order of their receipt. Those that are alike in all of these can't be told apart, so
-# that their order is of no account.
+# Events of one time are in the order of their receipt. Those that are alike in all of these are alike in every
+# column, so that their order does not matter.
 REST = "received_at, combination, id_low, id_high, credits, charged, estimated, records, reason"
 
 
@@ -25,23 +26,22 @@ class Stretch(NamedTuple):
     until: int
 
 
-def covered(scope: Scope, watermark: int) -> Stretch:
-    """The times that a question is about."""
+def covered(scope: Scope) -> Stretch:
+    """Returns the times that a question is about."""
     first, after = bucket_range(scope)
-    return Stretch(first * BUCKET_MICROS, min(after * BUCKET_MICROS, watermark))
+    return Stretch(first * BUCKET_MICROS, min(after * BUCKET_MICROS, micros(scope.watermark)))
 
 
 def page(
     scope: Scope,
     stretch: Stretch,
-    watermark: int,
     dimensions: Sequence[DimensionName],
     *,
     limit: int,
     offset: int,
 ) -> Statement:
-    """The events of a stretch with their values of the dimensions, newest first."""
-    events = _events(scope, stretch, watermark, f"time, {REST}")
+    """Returns the events of a stretch with their values of the dimensions, newest first."""
+    events = _events(scope, stretch, f"time, {REST}")
     order = f"order by time desc, {REST}"
     return Statement(
         f"select time, {column_list(dimensions)}, credits, charged, estimated, records, coalesce(text, '') from ("
@@ -51,25 +51,25 @@ def page(
     )
 
 
-def newer(scope: Scope, stretch: Stretch, watermark: int, *, limit: int, offset: int) -> Statement:
-    """The times of the events of a stretch, oldest first."""
-    events = _events(scope, stretch, watermark, "time")
+def newer(scope: Scope, stretch: Stretch, *, limit: int, offset: int) -> Statement:
+    """Returns the times of the events of a stretch, oldest first."""
+    events = _events(scope, stretch, "time")
     return Statement(f"{events.sql} order by time limit ? offset ?", [*events.parameters, limit, offset])
 
 
-def count(scope: Scope, stretch: Stretch, watermark: int) -> Statement:
-    """How many events a stretch has."""
-    return _events(scope, stretch, watermark, "count(*)")
+def count(scope: Scope, stretch: Stretch) -> Statement:
+    """Returns how many events a stretch has."""
+    return _events(scope, stretch, "count(*)")
 
 
-def _events(scope: Scope, stretch: Stretch, watermark: int, columns: str) -> Statement:
-    """Where the organisation comes into every statement, and the filters."""
+def _events(scope: Scope, stretch: Stretch, columns: str) -> Statement:
+    """Where the organisation comes into every statement, the watermark and the filters."""
     sql = f"select {columns} from event where organization = ? and time >= ? and time < ? and received_at < ?"
-    parameters: list[Parameter] = [scope.organization, stretch.since, stretch.until, watermark]
+    parameters: list[Parameter] = [scope.organization, stretch.since, stretch.until, micros(scope.watermark)]
     if not scope.filters:
         return Statement(sql, parameters)
-    let_through = filtered(scope)
-    wanted = f"select combination from combination where organization = ?{let_through.sql}"
+    filters = filter_conditions(scope)
+    wanted = f"select combination from combination where organization = ?{filters.sql}"
     return Statement(
-        f"{sql} and combination in ({wanted})", [*parameters, scope.organization, *let_through.parameters]
+        f"{sql} and combination in ({wanted})", [*parameters, scope.organization, *filters.parameters]
     )

@@ -1,44 +1,40 @@
 """The events behind a number, a page at a time, from any store that answers SQL."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 from meterboard.domain.cursor import Cursor
-from meterboard.domain.period import micros
 from meterboard.domain.query import DimensionName, Scope
 from meterboard.usage import events_sql as sql
-from meterboard.usage.sql import Statement
-from meterboard.usage.store import Listed, Listing
+from meterboard.usage.dialect import Statement
+from meterboard.usage.store import EventRow, Listing
 
 FIRST_LOOK = 3_600_000_000
 """Microseconds that are searched for a page at first: an hour."""
 WIDER = 12
 """How many times as much is searched each time that it did not fill the page: 12 hours, 6 days, everything."""
-Ask = Callable[[Statement], list[tuple[Any, ...]]]
+Ask = Callable[[Statement], Sequence[Sequence[Any]]]
 
 
 def listing(
     ask: Ask,
     scope: Scope,
-    watermark: datetime,
     dimensions: Sequence[DimensionName],
     limit: int,
     cursor: Cursor | None,
 ) -> Listing:
     """Returns what `meterboard.usage.store.Snapshot.events` does, of any store that answers SQL."""
-    return _Events(ask, scope, micros(watermark), dimensions).listing(limit, cursor)
+    return _Events(ask, scope, dimensions).listing(limit, cursor)
 
 
 class _Events:
     """The events of one scope. A place among them is a time and how many of that time lie before it."""
 
-    def __init__(self, ask: Ask, scope: Scope, watermark: int, dimensions: Sequence[DimensionName]) -> None:
+    def __init__(self, ask: Ask, scope: Scope, dimensions: Sequence[DimensionName]) -> None:
         self._ask = ask
         self._scope = scope
-        self._watermark = watermark
         self._dimensions = dimensions
-        self._since, self._until = sql.covered(scope, watermark)
+        self._since, self._until = sql.covered(scope)
 
     def listing(self, limit: int, cursor: Cursor | None) -> Listing:
         start = self._start(limit, cursor)
@@ -68,31 +64,29 @@ class _Events:
         of_all = min(here, cursor.passed) if first == cursor.time else self._count(first)
         return first, of_all - sum(time == first for time in times[:-1])
 
-    def _older(self, time: int, passed: int, limit: int) -> list[Listed]:
+    def _older(self, time: int, passed: int, limit: int) -> list[EventRow]:
         until = min(time + 1, self._until)
-        rows: list[tuple[Any, ...]] = []
+        rows: Sequence[Sequence[Any]] = []
         for span in _widening(until - self._since):
             stretch = sql.Stretch(until - span, until)
-            rows = self._ask(
-                sql.page(self._scope, stretch, self._watermark, self._dimensions, limit=limit, offset=passed)
-            )
+            rows = self._ask(sql.page(self._scope, stretch, self._dimensions, limit=limit, offset=passed))
             if len(rows) == limit:
                 break
-        return [_listed(row) for row in rows]
+        return [_event_row(row) for row in rows]
 
     def _newer(self, time: int, passed: int, limit: int) -> list[int]:
         since = max(time, self._since)
-        rows: list[tuple[Any, ...]] = []
+        rows: Sequence[Sequence[Any]] = []
         for span in _widening(self._until - since):
             stretch = sql.Stretch(since, since + span)
-            rows = self._ask(sql.newer(self._scope, stretch, self._watermark, limit=limit, offset=passed))
+            rows = self._ask(sql.newer(self._scope, stretch, limit=limit, offset=passed))
             if len(rows) == limit:
                 break
-        return [moment for (moment,) in rows]
+        return [int(moment) for (moment,) in rows]
 
     def _count(self, time: int) -> int:
         stretch = sql.Stretch(max(time, self._since), min(time + 1, self._until))
-        ((count,),) = self._ask(sql.count(self._scope, stretch, self._watermark))
+        ((count,),) = self._ask(sql.count(self._scope, stretch))
         return int(count)
 
 
@@ -106,6 +100,6 @@ def _widening(most: int) -> Iterator[int]:
         yield most
 
 
-def _listed(row: tuple[Any, ...]) -> Listed:
+def _event_row(row: Sequence[Any]) -> EventRow:
     time, *values, credits, charged, estimated, records, reason = row
-    return Listed(time, tuple(values), credits, charged, bool(estimated), records, reason)
+    return EventRow(time, tuple(values), credits, charged, bool(estimated), records, reason)

@@ -1,5 +1,5 @@
 """
-The usage store's contract: events, the 15-minute rollup, the watermark.
+The usage store's contract: events, the statistics by 15 minutes and by day, the watermark.
 
 One writer, any number of readers. A reader works on a snapshot: everything it reads is of one moment.
 All times are aware UTC. The same test suite, `tests/contract`, runs against every store.
@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from meterboard.domain.cursor import Cursor
-from meterboard.domain.event import CallBatch, EventBatch
 from meterboard.domain.query import Breakdown, DimensionName, Order, Scope
+from meterboard.usage.batch import Batch
 
 
 class Usage(NamedTuple):
@@ -24,7 +24,7 @@ class Usage(NamedTuple):
     credits: int
 
 
-class Named(Struct, frozen=True):
+class TopValues(Struct, frozen=True):
     """
     The values of a column that have the most calls, those with more first; `count` is how many it has in all.
 
@@ -44,23 +44,23 @@ class Totals(NamedTuple):
     charged: int
 
 
-class Bucket(NamedTuple):
-    """The usage of a stretch of time; `refused` are those of its calls that were (status 429)."""
+class Amount(NamedTuple):
+    """Calls and their credits; `refused` are those of the calls that were (status 429)."""
 
     calls: int
     credits: int
     refused: int
 
 
-class Sums(NamedTuple):
+class BreakdownSums(NamedTuple):
     """
-    Usage by the places that its values have among those named of each column.
+    Amounts by the index that a value has among the top values of each column.
 
-    All other values of a column are one, whose place is behind the last.
+    All other values of a column are one, whose index is behind the last.
     """
 
-    columns: Sequence[Named]
-    usage: dict[tuple[int, ...], Bucket]
+    columns: Sequence[TopValues]
+    amounts: dict[tuple[int, ...], Amount]
 
 
 class Group(NamedTuple):
@@ -85,7 +85,7 @@ class Groups(Struct, frozen=True):
     total: Usage
 
 
-class Listed(NamedTuple):
+class EventRow(NamedTuple):
     """
     An event as it is kept. `time` in microseconds since 1970 UTC, `values` those of all dimensions, `records` -1 where
     nothing says how many, `reason` empty where it was not kept.
@@ -103,14 +103,14 @@ class Listed(NamedTuple):
 class Listing(NamedTuple):
     """A page of events, newest first, and the places before and behind it; None: there is nothing there."""
 
-    rows: list[Listed]
+    rows: list[EventRow]
     newer: Cursor | None
     older: Cursor | None
 
 
-class Section(NamedTuple):
+class GroupSummary(NamedTuple):
     """
-    A value of the default column with the sums of all its combinations, and how many those are.
+    A value of the column that a table is grouped by, with the sums of all its combinations, and how many those are.
 
     `distinct` and `first` are of each other column, in order: how many values occur with it, and the first by name.
     """
@@ -125,17 +125,17 @@ class Section(NamedTuple):
     first: tuple[str, ...]
 
 
-class Sections(Struct, frozen=True):
-    """A page of sections; the other numbers are of all sections, on whatever page."""
+class GroupSummaries(Struct, frozen=True):
+    """A page of summaries; the other numbers are of all, on whatever page."""
 
-    rows: list[Section]
+    rows: list[GroupSummary]
     count: int
     combinations: int
     integration_tasks: int
     total: Usage
 
 
-class Connected(Struct, frozen=True):
+class RelatedValues(Struct, frozen=True):
     """The values of a column, most calls first, as many as were asked for; `count` is of all, `total` their sums."""
 
     rows: list[tuple[str, Usage]]
@@ -154,7 +154,11 @@ class Difference(NamedTuple):
 
 
 class Snapshot(Protocol):
-    """The usage of one moment."""
+    """
+    The usage of one moment. Every question is of a scope, whose watermark is this one's or an earlier one.
+
+    `meterboard.usage.snapshot.SqlSnapshot` answers all of them for a store that reads SQL.
+    """
 
     @property
     def watermark(self) -> datetime:
@@ -162,7 +166,7 @@ class Snapshot(Protocol):
         ...
 
     def total(self, scope: Scope) -> Totals:
-        """Sums over the rollup."""
+        """Returns the sums of everything in the scope."""
         ...
 
     def groups(
@@ -178,14 +182,14 @@ class Snapshot(Protocol):
         in_full: bool = False,
     ) -> Groups:
         """
-        The combinations of `columns` that occurred, with their sums; `tasks_only` leaves out direct calls.
+        Returns the combinations of `columns` that occurred, with their sums; `tasks_only` leaves out direct calls.
 
         `in_full`: every page will be asked for, so the answer is worked out once and kept on disk if it is long.
         `search`: those alone whose first name has it within, whatever the case.
         """
         ...
 
-    def sections(
+    def summaries(
         self,
         scope: Scope,
         columns: Sequence[DimensionName],
@@ -194,36 +198,36 @@ class Snapshot(Protocol):
         limit: int | None,
         offset: int,
         in_full: bool = False,
-    ) -> Sections:
+    ) -> GroupSummaries:
         """
-        The values of the first of `columns`, each for all its combinations.
+        Returns the values of the first of `columns`, each for all its combinations.
 
         In order by another column, those come first that occur with the fewest values of it.
         """
         ...
 
-    def within(
+    def top_rows_per_group(
         self, scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order], limit: int
     ) -> list[Group]:
-        """The combinations of `columns`, of each value of the first the first `limit`."""
+        """Returns the combinations of `columns`: of each value of the first column the first `limit`."""
         ...
 
-    def connected(
+    def related_values(
         self, scope: Scope, columns: Sequence[DimensionName], *, limit: int
-    ) -> dict[DimensionName, Connected]:
-        """The values of each of `columns`, each column for itself."""
+    ) -> dict[DimensionName, RelatedValues]:
+        """Returns the values of each of `columns`, most calls first, `limit` of each."""
         ...
 
     def last_tasks(self, scope: Scope, tasks: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        """The number of the last bucket with an integration task, of each function and module of `tasks`."""
+        """Returns the number of the last bucket with an integration task, of each function and module of `tasks`."""
         ...
 
     def estimated(self, scope: Scope) -> int:
-        """How many calls have an estimated price."""
+        """Returns how many calls have an estimated price."""
         ...
 
     def callers_named(self, scope: Scope, callers: Sequence[tuple[str, str]]) -> list[Group]:
-        """Those of `callers` that there are, each given by name and kind, in no order."""
+        """Returns those of `callers` that there are, each given by name and kind, in no order."""
         ...
 
     def callers(
@@ -235,7 +239,7 @@ class Snapshot(Protocol):
         offset: int = 0,
         in_full: bool = False,
     ) -> Groups:
-        """Applications and functions together: values are (name, kind). An integration task is its function's."""
+        """Returns applications and functions together, as (name, kind). An integration task is its function's."""
         ...
 
     def sums(
@@ -246,9 +250,9 @@ class Snapshot(Protocol):
         limit: int = 0,
         grain: int | None = None,
         tasks_only: bool = False,
-    ) -> Sums:
+    ) -> BreakdownSums:
         """
-        Sums of what there is any of, by the `limit` values of each column that have the most calls.
+        Returns the sums by the `limit` values of each column that have the most calls; what has no calls is left out.
 
         With `grain` the keys begin with a bucket number: of the first of each `grain` buckets, counted from the
         period's first. `tasks_only` names what has an integration task alone; direct calls are among the others.
@@ -257,43 +261,41 @@ class Snapshot(Protocol):
 
     def events(self, scope: Scope, *, limit: int, cursor: Cursor | None = None) -> Listing:
         """
-        The events behind the sums of a scope: exactly those that the rollup counts, newest first.
+        Returns the events behind the sums of a scope: exactly those that the rollup counts, newest first.
 
-        Whoever goes on from cursor to cursor meets each event that was there at the start, and still is, once, whatever
-        is added, refreshed, merged or forgotten meanwhile.
+        From cursor to cursor each event that was there at the start, and still is, is met once, whatever is added,
+        refreshed, compacted or deleted meanwhile.
         """
         ...
 
     def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
-        """Calls and charged credits of the events themselves whose time is in (after, until], refreshed or not."""
+        """Returns calls and charged credits of the events whose time is in (after, until], refreshed or not."""
         ...
 
     def window_buckets(self, organization: int, *, after: datetime, until: datetime) -> dict[int, Usage]:
-        """As `window`, by bucket number."""
+        """Returns the same as `window`, by bucket number."""
         ...
 
     def difference(self, organization: int) -> Difference:
-        """Recompute the statistics from the events and compare, bucket by bucket and combination by combination."""
+        """Recomputes the statistics from the events, and compares them by bucket and combination."""
         ...
 
 
 class UsageStore(Protocol):
-    """Everything that is written is durable when the call returns. Writing calls come from one thread."""
+    """
+    Everything that is written is durable when the call returns.
 
-    def latest(self) -> datetime:
-        """The latest receipt or watermark stored; no later one may be earlier than this."""
+    Writing calls come from one thread, but for `snapshot` and `interrupt`, which any thread may call. How a store lays its
+    data out, gives memory back or shortens its log is its own business, which it does in `maintain`.
+    """
+
+    def warm_up(self) -> None:
+        """Gets ready for `append`, which else does so when it is first called: seconds, at ten million events."""
         ...
 
-    def receipt_hours(self) -> list[datetime]:
-        """The beginnings of the hours in which the stored events were received, in order."""
-        ...
-
-    def expect_events(self) -> None:
-        """Get ready for `append`, which else does so when it is first called: seconds, at ten million events."""
-
-    def append(self, batch: EventBatch, *, received_at: datetime) -> list[bool]:
+    def append(self, batch: Batch, *, received_at: datetime) -> list[bool]:
         """
-        Store the events of a batch whose ids are new; one flag per event says which were.
+        Stores the events of a batch whose ids are new. Returns which were, one flag per event.
 
         `received_at` is later than in every call before, so that a watermark means the same to every panel and a batch that
         failed can be found by it. An event that is more than MAX_AHEAD later than its receipt is stored with that time.
@@ -302,48 +304,36 @@ class UsageStore(Protocol):
         """
         ...
 
-    def append_calls(self, batch: CallBatch, *, received_at: datetime) -> list[bool]:
-        """`append` for calls of which many are alike: the same promises at a fraction of the work."""
-        ...
-
     def refresh(self, watermark: datetime) -> None:
-        """Bring the rollup up to the watermark in one transaction, at a cost in proportion to what is new."""
-        ...
-
-    def take_back_watermark(self, moment: datetime) -> bool:
         """
-        Move a watermark that is later than `moment` back to it, unless an event was received or happened since.
+        Brings the statistics up to the watermark, all of them or none, at a cost in proportion to what is new.
 
-        Statistics cover the same events as before. Returns whether it was moved.
+        An earlier watermark than the last changes nothing.
         """
         ...
 
-    def forget(self, before: datetime) -> int:
-        """Delete the events and statistics of the buckets before `before`; answers how many events went."""
+    def delete_before(self, moment: datetime) -> int:
+        """Deletes the events and statistics of the buckets before the one of `moment`. Returns how many events went."""
         ...
 
-    def merge(self) -> bool:
+    def maintain(self) -> bool:
         """
-        Join the pieces that refreshes have left in one of the days that they added to; is there another such day?
+        Does a step of housekeeping, which is short and changes no answer. Returns whether there is more to do.
 
-        Changes no answer.
+        Called each minute, and until there is nothing more to do.
         """
         ...
 
-    def tidy(self) -> None:
-        """Fold the store's log into its file when it has grown long. Changes no answer."""
+    def last_timestamp(self) -> datetime:
+        """Returns the latest receipt or watermark stored; no later one may be earlier than this."""
         ...
 
-    def checkpoint(self) -> None:
-        """Fold the log into the file now, so that the space of what was deleted is used again."""
-        ...
-
-    def rest(self) -> None:
-        """Give back memory that nobody uses at the moment. Changes no answer."""
+    def receipt_hours(self) -> list[datetime]:
+        """Returns the beginnings of the hours in which the stored events were received, in order."""
         ...
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """A consistent view, to be closed soon: it holds back the reuse of deleted space."""
+        """Returns a view of one moment, to be closed soon: it may hold back the reuse of deleted space."""
         ...
 
     def interrupt(self, thread: int) -> None:
@@ -351,5 +341,5 @@ class UsageStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Leave the store whole and free."""
+        """Leaves the store whole and free."""
         ...

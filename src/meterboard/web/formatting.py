@@ -16,7 +16,7 @@ PERIODS = {
     "yesterday": "Yesterday",
     "last_30_days": "Last 30 days",
 }
-UNITS = {"quarter_hour": "quarter of an hour", "hour": "hour", "day": "day"}
+UNITS = {"quarter_hour": "15 minutes", "hour": "hour", "day": "day"}
 NOTICES = {"over": ("over the allowance",), "close": ("close to the allowance",)}
 CLOSE = 80
 """Per cent of the allowance from which on it is "close": the first of the original's notices."""
@@ -94,7 +94,7 @@ def month_of(moment: date) -> str:
 
 
 def quarter_of(moment: datetime) -> str:
-    """Returns 24 Nov 2026, 10:45 to 11:00: the quarter of an hour that starts at `moment`."""
+    """Returns 24 Nov 2026, 10:45 to 11:00: the 15 minutes from `moment`."""
     times = {"date": date_of(moment), "start": time_of(moment), "end": time_of(moment + BUCKET)}
     return _("%(date)s, %(start)s to %(end)s") % times
 

@@ -39,7 +39,13 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-UNFORESEEN = "Meterboard failed to make this page. The server's log says why. Try again, or go another way."
+UNFORESEEN = "Meterboard could not show this page. The server's log says why. Try again or go back."
+TITLES = {
+    HTTPStatus.FORBIDDEN: "Not allowed",
+    HTTPStatus.NOT_FOUND: "Not found",
+    HTTPStatus.REQUEST_TIMEOUT: "Request timed out",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Service unavailable",
+}
 YEAR_SECONDS = 31_536_000
 COMPRESSED = DefineMiddleware(
     CompressionMiddleware,
@@ -113,15 +119,15 @@ def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[str]
 
 
 def _title(status: HTTPStatus) -> str:
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return "Not now"
-    return "This can't be shown" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "This went wrong"
+    return TITLES.get(status, "Bad request" if status < 500 else "Something went wrong")
 
 
 def on_missing_page(request: Request[Any, Any, Any], error: HTTPException) -> Response[str]:
     """There is no such page."""
-    message = f"There is no page at {request.url.path}." if error.status_code == 404 else error.detail
-    return _told(error.status_code, page("error.html", title="Nothing here", message=message))
+    is_missing = error.status_code == 404
+    message = f"There is no page at {request.url.path}." if is_missing else error.detail
+    title = "Page not found" if is_missing else "Bad request"
+    return _told(error.status_code, page("error.html", title=title, message=message))
 
 
 def _told(status: int, response: Response[str]) -> Response[str]:

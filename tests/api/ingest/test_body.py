@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Event, current_thread
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ from meterboard.domain.event import MAX_BODY_BYTES, UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.errors import Overloaded, TooLarge, TooSlow
 from meterboard.formats.json_events import Sent
+from meterboard.service.ingest.intake import Ingest
 from meterboard.services import Services
 from tests.server import Server, command_here
 
@@ -207,7 +209,7 @@ def test_who_may_only_read_is_refused_before_the_body(
 
 
 def test_the_names_of_a_provider_s_events_are_looked_up_once_and_not_in_the_loop(
-    services: Services, acme: Organization, monkeypatch: pytest.MonkeyPatch
+    services: Services, acme: Organization
 ) -> None:
     secret = services.accounts.keys.create(None, name="provider", scope="ingest")
     looked_up: list[tuple[int, str]] = []
@@ -217,8 +219,15 @@ def test_the_names_of_a_provider_s_events_are_looked_up_once_and_not_in_the_loop
         looked_up.append((len(names), current_thread().name))
         return look_up(names)
 
-    monkeypatch.setattr(services.ingest, "_organizations", watched)
-    app = EventsApp(services.access, services.ingest, Bodies())
+    ingest = Ingest(
+        services.meter,
+        services.clock,
+        retention=timedelta(days=30),
+        schedule=services.schedules.of,
+        organizations=watched,
+        dimensions=services.dimensions,
+    )
+    app = EventsApp(services.access, ingest, Bodies())
     names = ["acme", *(f"nobody {number}" for number in range(2_000)), "x" * 9_000]
     body = b"\n".join(b'{"organization": "%s"}' % name.encode() for name in names)
     sent: list[Any] = []

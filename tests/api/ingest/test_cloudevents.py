@@ -74,7 +74,7 @@ def test_the_event_s_own_id_and_time_win(server: Server) -> None:
         ({"id": ""}, 'id is "": a CloudEvent needs it'),
         ({"source": None}, "source is null"),
         ({"data": "text"}, 'data is "text": expected a usage event'),
-        ({"data": {"modul": "Leads"}}, "modul is no field of a usage event"),
+        ({"data": {"modul": "Leads"}}, "unknown field modul"),
         ({"data": {"status": 1}}, "status is 1: expected an HTTP status"),
     ],
 )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import zstandard
 
-from tests.server import Server, command
+from tests.server import Server, command_here
 
 
 def receipt(accepted: int, duplicates: int = 0) -> dict[str, object]:
@@ -131,7 +131,7 @@ def test_without_a_key_nothing_is_taken(server: Server, header: str | None, stat
 
 def test_a_reading_key_may_not_send_nor_a_sending_key_read(server: Server) -> None:
     reading, sending = (
-        command("key", "create", "acme", "--scope", scope, data=server.data).stdout.strip()
+        command_here("key", "create", "acme", "--scope", scope, data=server.data).stdout.strip()
         for scope in ("read", "ingest")
     )
 
@@ -152,7 +152,10 @@ def test_another_organisation_is_refused_without_saying_whether_it_exists(server
 
 def test_a_provider_s_key_sends_for_every_organisation_and_reads_nothing(server: Server) -> None:
     provider = Server(server.data)
-    provider.url, provider.key = server.url, command("key", "create", "*", data=server.data).stdout.strip()
+    provider.url, provider.key = (
+        server.url,
+        command_here("key", "create", "*", data=server.data).stdout.strip(),
+    )
     before = used(server)
 
     answer = provider.post(json=[{"organization": "acme"}, {}, {"organization": "nobody"}]).json()

@@ -25,7 +25,7 @@ from meterboard.domain.event import MAX_EVENTS
 from meterboard.domain.organization import Organization
 from meterboard.services import Services
 from tests.formats.test_spans import request
-from tests.server import Server, command
+from tests.server import Server, command_here
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
@@ -224,7 +224,7 @@ def test_a_body_that_can_t_be_read_is_a_status_of_grpc(
 
 
 def test_who_may_not_send_hears_so_in_the_same_encoding(server: Server) -> None:
-    reader = command("key", "create", "acme", "--scope", "read", data=server.data).stdout.strip()
+    reader = command_here("key", "create", "acme", "--scope", "read", data=server.data).stdout.strip()
     for header, status in (("", 401), ("Bearer nobody", 401), (f"Bearer {reader}", 403)):
         answer = send(server, spans(span(1)), JSON, Authorization=header)
         assert (answer.status_code, answer.headers["content-type"]) == (status, JSON)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.server import Server, command
+from tests.server import Server, command_here
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +85,8 @@ def test_used_credits_come_back_in_the_next_24_hours(server: Server) -> None:
 def test_shadow_tasks_are_in_statistics_but_not_charged(server: Server) -> None:
     task = {"function": "Assign", "module": "Leads", "credits": 11}
     assert cost(server, **task) == 11
-    changed = command("org", "update", "acme", "--shadow-tasks", data=server.data)
-    assert "counted in statistics, but not charged" in changed.stdout
+    changed = command_here("org", "update", "acme", "--no-charge-tasks", data=server.data)
+    assert "not charged, only counted in statistics" in changed.stdout
     wait_until_keys_are_asked_for_again(server)
 
     assert cost(server, **task) == 0
@@ -95,14 +95,14 @@ def test_shadow_tasks_are_in_statistics_but_not_charged(server: Server) -> None:
     left = [server.get(f"/v1/{question}").json() for question in ("credits", "statistics/summary")]
     assert left[0]["unused"] == left[1]["credits_unused"]
     assert server.get("/v1/verify").json()["difference"] == 0
-    command("org", "update", "acme", "--charge-tasks", data=server.data)
+    command_here("org", "update", "acme", "--charge-tasks", data=server.data)
     wait_until_keys_are_asked_for_again(server)
     assert cost(server, **task) == 11
 
 
 def wait_until_keys_are_asked_for_again(server: Server) -> None:
     """A new key is not remembered yet, so that nobody has to wait for the old one to be forgotten."""
-    server.key = command("key", "create", "acme", data=server.data).stdout.strip()
+    server.key = command_here("key", "create", "acme", data=server.data).stdout.strip()
 
 
 def test_an_own_schedule_prices_what_comes_after(server: Server, tmp_path: Any) -> None:
@@ -113,13 +113,13 @@ def test_an_own_schedule_prices_what_comes_after(server: Server, tmp_path: Any) 
         'price = [\n  { module = "maps", credits = 40 },\n  { credits = 2 },\n]\n'
     )
     before = used(server)
-    assert "priced by own" in command("schedule", "use", "acme", str(own), data=server.data).stdout
+    assert "priced by own" in command_here("schedule", "use", "acme", str(own), data=server.data).stdout
     wait_until_keys_are_asked_for_again(server)
 
     assert used(server) == before
     assert cost(server, request=request("GET", "/v1/maps/tile/77")) == 40
     assert cost(server, request=request("GET", "/v1/routes")) == 2
-    command("schedule", "use", "acme", "zoho-crm", data=server.data)
+    command_here("schedule", "use", "acme", "zoho-crm", data=server.data)
     wait_until_keys_are_asked_for_again(server)
     assert cost(server, request=request("GET", "/crm/v8/Leads")) == 1
 

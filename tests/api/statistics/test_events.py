@@ -9,7 +9,7 @@ import httpx
 import pyarrow.parquet
 import pytest
 
-from tests.server import Server, command
+from tests.server import Server, command_here
 
 EVENTS = [
     {
@@ -29,7 +29,7 @@ EVENTS = [
 
 @pytest.fixture(scope="module", autouse=True)
 def filled(server: Server) -> None:
-    used = command("schedule", "use", "acme", "zoho-crm", data=server.data)
+    used = command_here("schedule", "use", "acme", "zoho-crm", data=server.data)
     assert used.returncode == 0, used.stderr
     for minute, event in enumerate(EVENTS):  # the last one is the newest
         answer = server.post(json=[event])
@@ -88,7 +88,7 @@ def test_each_says_why_it_cost_that(server: Server) -> None:
 def test_a_later_price_list_changes_no_reason(server: Server) -> None:
     before = ask(server)["events"]
     for schedule in ("one-per-call", "zoho-crm"):
-        assert command("schedule", "use", "acme", schedule, data=server.data).returncode == 0
+        assert command_here("schedule", "use", "acme", schedule, data=server.data).returncode == 0
         assert ask(server)["events"] == before
 
 
@@ -151,7 +151,7 @@ def test_a_wrong_parameter_is_named_with_its_value(server: Server, question: str
 
 
 def test_who_may_only_send_may_not_list(server: Server) -> None:
-    key = command("key", "create", "acme", "--scope", "ingest", data=server.data).stdout.strip()
+    key = command_here("key", "create", "acme", "--scope", "ingest", data=server.data).stdout.strip()
 
     for headers, status in (({}, 401), ({"Authorization": f"Bearer {key}"}, 403)):
         answer = httpx.get(f"{server.url}/v1/events", headers=headers)
@@ -159,8 +159,8 @@ def test_who_may_only_send_may_not_list(server: Server) -> None:
 
 
 def test_another_organisation_lists_nothing_of_this_one(server: Server) -> None:
-    assert command("org", "create", "globex", data=server.data).returncode == 0
-    key = command("key", "create", "globex", data=server.data).stdout.strip()
+    assert command_here("org", "create", "globex", data=server.data).returncode == 0
+    key = command_here("key", "create", "globex", data=server.data).stdout.strip()
     for question in ("", "?application=Sync", "?application!=Desk"):
         answer = httpx.get(f"{server.url}/v1/events{question}", headers={"Authorization": f"Bearer {key}"})
         assert answer.json()["events"] == []

@@ -9,7 +9,7 @@ import httpx
 import pyarrow.parquet
 import pytest
 
-from tests.server import Server, command
+from tests.server import Server, command_here
 
 EVENTS = [
     {"application": "Sync", "user": "maria", "ip": "::ffff:10.0.0.1", "module": "Leads", "credits": 2},
@@ -195,9 +195,9 @@ LARGEST = "with a - before it for the largest first."
         ),
         (
             "table?columns=user,user",
-            f"columns is 'user,user': use some of {COLUMNS}, each once, with commas between.",
+            f"columns is 'user,user': use some of {COLUMNS}, comma-separated, each once.",
         ),
-        ("table?columns=", f"columns is '': use some of {COLUMNS}, each once, with commas between."),
+        ("table?columns=", f"columns is '': use some of {COLUMNS}, comma-separated, each once."),
         (
             "table?sort=-module",
             "sort is '-module': there is no column 'module'. "
@@ -209,7 +209,7 @@ LARGEST = "with a - before it for the largest first."
         ("related?limit=0", "limit is '0': expected a whole number from 1 to 10,000."),
         (
             "related?columns=caller",
-            f"columns is 'caller': use some of {COLUMNS}, each once, with commas between.",
+            f"columns is 'caller': use some of {COLUMNS}, comma-separated, each once.",
         ),
         ("values", f"column is missing: expected one of {COLUMNS}."),
         ("values?column=sort", f"column is 'sort': expected one of {COLUMNS}."),
@@ -248,9 +248,12 @@ def test_an_unknown_parameter_is_refused(server: Server, question: str, name: st
 
 
 def test_another_organisation_s_key_sees_nothing_of_this_one(server: Server) -> None:
-    assert command("org", "create", "globex", data=server.data).returncode == 0
+    assert command_here("org", "create", "globex", data=server.data).returncode == 0
     other = Server(server.data)
-    other.url, other.key = server.url, command("key", "create", "globex", data=server.data).stdout.strip()
+    other.url, other.key = (
+        server.url,
+        command_here("key", "create", "globex", data=server.data).stdout.strip(),
+    )
 
     for question in QUESTIONS.values():
         text = other.get(f"/v1/statistics/{question}").text
@@ -263,7 +266,7 @@ def test_another_organisation_s_key_sees_nothing_of_this_one(server: Server) -> 
 def test_verify_proves_the_numbers(server: Server) -> None:
     assert tuple(server.get("/v1/verify").json()[name] for name in ("events", "difference")) == (6, 0)
 
-    checked = command("verify", data=server.data)
+    checked = command_here("verify", data=server.data)
 
     assert checked.returncode == 0, checked.stderr
     clock = r"\d\d:\d\d \+0530"  # each organisation's own zone is told

@@ -49,7 +49,7 @@ def row(
 
 @pytest.fixture
 def caller(request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
-    """Whoever calls the API; the application's name tells the test's calls from all others."""
+    """A caller of the API. The application's name distinguishes the test's calls from all others."""
     limits = httpx.Limits(max_keepalive_connections=0)  # a server may close one after a failure
     with httpx.Client(headers={"X-Application": request.node.name}, timeout=10, limits=limits) as client:
         yield client
@@ -138,7 +138,7 @@ def test_a_callable_that_fails_costs_its_field_and_nothing_else(
     meterboard: Server, meter: Meter, caller: httpx.Client, api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(call: object) -> str:
-        raise LookupError("nobody is signed in")
+        raise LookupError("not signed in")
 
     with served(api, meter, user=fails) as url:
         assert caller.get(f"{url}/crm/v8/Leads/5").status_code == 200
@@ -166,7 +166,7 @@ def test_names_that_fail_leave_the_call_to_the_schedule(
 
 
 @EVERY
-def test_headers_of_proxies_are_not_believed_by_default(
+def test_headers_of_proxies_are_not_trusted_by_default(
     meter: Meter, meterboard: Server, caller: httpx.Client, api: Api
 ) -> None:
     with served(api, meter) as url:
@@ -181,7 +181,7 @@ def test_headers_of_proxies_are_not_believed_by_default(
 
 
 @EVERY
-def test_a_trusted_proxy_is_believed(
+def test_the_header_of_a_trusted_proxy_is_used(
     meter: Meter, meterboard: Server, caller: httpx.Client, api: Api
 ) -> None:
     headers = {"X-Forwarded-For": "6.6.6.6, 203.0.113.7, 10.1.2.3", "Forwarded": "for=6.6.6.6"}
@@ -201,8 +201,8 @@ def test_a_wrong_option_fails_at_the_start(meter: Meter) -> None:
         ({"proxy_header": "X-Real-IP"}, ValueError, "proxy_header is 'X-Real-IP'"),
         ({"trusted_proxies": ["everyone"]}, ValueError, "not appear to be an IPv4 or IPv6 network"),
     ]
-    for wrong, error, said in options:
-        with pytest.raises(error, match=said):
+    for wrong, error, message in options:
+        with pytest.raises(error, match=message):
             MeterMiddleware(lambda *_: [], meter, **wrong)
 
 
@@ -222,7 +222,7 @@ def test_paths_that_no_text_can_hold_are_counted_too(
     assert "u" * 10_000 in {row["user"] for row in usage(meterboard, caller.headers["X-Application"])}
 
 
-def test_whoever_has_a_whole_answer_was_counted(meter: Meter) -> None:
+def test_a_call_with_a_complete_response_was_counted(meter: Meter) -> None:
     """A process that is killed before the server closes the answer loses no call."""
 
     def api(environ: Any, start_response: Any) -> Iterable[bytes]:

@@ -31,11 +31,11 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def send(message: Any) -> None:
-    """Nobody listens."""
+    """Ignores the response."""
 
 
 async def receive() -> Any:
-    """Nobody asks anything more."""
+    """Receives nothing."""
 
 
 def called(middleware: MeterMiddleware) -> Coroutine[Any, Any, None]:
@@ -114,7 +114,7 @@ def test_not_many_wait_however_busy_a_loop_is(meter: Meter, spool: Path) -> None
     assert meter.stats.recorded == 6_001 == kept(spool)
 
 
-def test_whoever_asks_before_the_turn_ends_finds_them_recorded(meter: Meter) -> None:
+def test_stats_before_the_turn_ends_include_pending_calls(meter: Meter) -> None:
     middleware = known_route(meter)
 
     async def turn() -> int:

@@ -176,8 +176,8 @@ def test_a_format_of_ones_own_is_read_as_the_server_was_told_to_write_it(form: s
     ("form", "said"),
     [
         ("apache", "There is no format 'apache'"),
-        ("$remote_addr $status", "says no time"),
-        ("[$time_local] $remote_addr$status", "Nothing stands before $status"),
+        ("$remote_addr $status", "has no time"),
+        ("[$time_local] $remote_addr$status", "Text is missing before $status"),
         ("100%", "has no variables"),
     ],
 )
@@ -219,7 +219,7 @@ class TestFieldMapping:
 
     @pytest.mark.parametrize("option", ["ip", "address=x", "ip="])
     def test_a_mapping_that_names_no_field_is_refused(self, option: str) -> None:
-        with pytest.raises(InvalidParameter, match="is not understood"):
+        with pytest.raises(InvalidParameter, match="is invalid"):
             mapping_of(option)
 
 
@@ -259,7 +259,7 @@ class TestTables:
 
 @pytest.mark.parametrize("form", [name for name in NAMES if name != "parquet"])
 @given(data=st.binary() | st.text().map(str.encode))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_no_bytes_make_any_format_raise(form: str, data: bytes) -> None:
     reading = read_all(data, form)
 
@@ -270,7 +270,7 @@ def test_no_bytes_make_any_format_raise(form: str, data: bytes) -> None:
 @given(
     damages=st.lists(st.tuples(st.integers(0, 600), st.integers(0, 8), st.binary(max_size=12)), max_size=4)
 )
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_no_damage_to_a_good_line_makes_it_raise(form: str, damages: list[tuple[int, int, bytes]]) -> None:
     line = LINES[form].encode()
     for at, length, instead in damages:

@@ -99,7 +99,7 @@ lines = st.builds(
 
 @pytest.mark.parametrize("schedule", ["one-per-call", "zoho-crm", "dated"])
 @given(st.lists(lines, min_size=1, max_size=60), st.integers(200, 2_000))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_calls_of_a_file_cost_what_the_same_events_cost(
     site: Site, schedule: str, texts: list[bytes], size: int
 ) -> None:

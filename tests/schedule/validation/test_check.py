@@ -42,11 +42,11 @@ def plan(row: str) -> str:
     ("text", "said"),
     [
         # patterns
-        (written(version=r"'v(\d+' # here"), "version is no regular expression"),
-        (written(module="'[' # here"), "module is no regular expression"),
-        (written(id="'(' # here"), "id is no regular expression"),
-        (written(id="'a)(b' # here"), "id is no regular expression"),
-        (written(module="'a(?i)' # here"), "module is no regular expression"),
+        (written(version=r"'v(\d+' # here"), "version is not a regular expression"),
+        (written(module="'[' # here"), "module is not a regular expression"),
+        (written(id="'(' # here"), "id is not a regular expression"),
+        (written(id="'a)(b' # here"), "id is not a regular expression"),
+        (written(module="'a(?i)' # here"), "module is not a regular expression"),
         (request('{ path = "/{m:[}", method = "x" }'), "{m:[}"),
         (request('{ path = "/{m:a/b}", method = "x" }'), "the braces in '{m:a'"),
         (request('{ path = "/{m", method = "x" }'), "the braces in '{m'"),

@@ -5,40 +5,26 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from meterboard.clock import FixedClock
-from meterboard.domain.event import Combination, EventBatch, identity
-from meterboard.domain.period import micros
 from meterboard.errors import Overloaded, StoreFailed
-from meterboard.schedule.reason import GIVEN
 from meterboard.service.ingest.meter import Meter
+from meterboard.usage.batch import EventBatch
 from meterboard.usage.duckdb.id_filter import IdFilter
 from meterboard.usage.duckdb.ids import KnownIds
 from meterboard.usage.duckdb.rows import Rows
 from meterboard.usage.duckdb.store import DuckDBStore
 from meterboard.usage.store import UsageStore
-from tests.faults.story import calls
+from tests.batches import batch_of_ids, encoded
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
 SHORT = 30
-
-
-def batch(*ids: str) -> EventBatch:
-    events = EventBatch()
-    for name in ids:
-        events.times.append(micros(NOW))
-        events.ids.append(identity(1, name))
-        events.combinations.append(Combination(1, "desk", "", "Leads", "get", "v8", "", "maria", "200"))
-        events.credits.append(1)
-        events.charged.append(1)
-        events.estimated.append(0)
-        events.records.append(-1)
-        events.reasons.append(GIVEN)
-    return events
+batch = partial(batch_of_ids, NOW)
 
 
 @pytest.fixture
@@ -210,9 +196,9 @@ def test_a_log_that_can_t_be_folded_leaves_an_import_stored(
     def fail() -> None:
         raise StoreFailed("The disk is full")
 
-    monkeypatch.setattr(store, "tidy", fail)
+    monkeypatch.setattr(store, "_checkpoint_if_large", fail)
 
-    assert meter.store(calls("a", "b")).result(SHORT) == [True, True]
+    assert meter.submit(encoded(NOW, "a", "b")).result(SHORT) == [True, True]
 
 
 def test_half_a_filter_of_ids_is_never_used(
@@ -275,9 +261,9 @@ def test_an_import_is_reported_as_a_commit(store: DuckDBStore, clock: FixedClock
         committed=lambda events, seconds: committed.append(events),
         failed=lambda: failures.append(None),
     )
-    assert meter.store(calls("a", "b")).result() == [True, True]
+    assert meter.submit(encoded(NOW, "a", "b")).result() == [True, True]
     store.close()
     with pytest.raises(BaseException, match=r".+"):
-        meter.store(calls("c")).result()
+        meter.submit(encoded(NOW, "c")).result()
     meter.close()
     assert (committed, len(failures)) == ([2], 1)

@@ -11,13 +11,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from meterboard.clock import FixedClock
-from meterboard.domain.event import MAX_AHEAD, NO_ID, Combination, EventBatch, identity
-from meterboard.domain.period import INSTANT, Period, micros
+from meterboard.domain.event import MAX_AHEAD
+from meterboard.domain.period import INSTANT, Period
 from meterboard.domain.query import Scope
-from meterboard.schedule.reason import GIVEN
 from meterboard.service.ingest.meter import Meter
 from meterboard.service.jobs.refresh import Refresh
+from meterboard.usage.batch import EventBatch
 from meterboard.usage.duckdb.store import DuckDBStore
+from tests.batches import batch
 
 START = datetime(2026, 11, 24, 10, 52, 30, tzinfo=UTC)
 EVER = timedelta(days=400)
@@ -39,18 +40,9 @@ actions = st.one_of(
 )
 
 
-def batch(now: datetime, sent: list[tuple[timedelta, int | None]]) -> EventBatch:
-    found = EventBatch()
-    for ago, name in sent:
-        found.times.append(micros(now - ago))
-        found.ids.append(NO_ID if name is None else identity(1, str(name)))
-        found.combinations.append(Combination(1, "desk", "", "Leads", "get", "v8", "", "maria", "200"))
-        found.credits.append(1)
-        found.charged.append(1)
-        found.estimated.append(0)
-        found.records.append(-1)
-        found.reasons.append(GIVEN)
-    return found
+def sent_at(now: datetime, sent: list[tuple[timedelta, int | None]]) -> EventBatch:
+    ids = [None if name is None else str(name) for _, name in sent]
+    return batch(*(now - ago for ago, _ in sent), ids=ids)
 
 
 class History:
@@ -78,7 +70,7 @@ class History:
         self.latest = max(self.latest, self.clock.now())
 
     def send(self, sent: list[tuple[timedelta, int | None]], between: Callable[[], None]) -> None:
-        priced = batch(self.clock.now(), sent)
+        priced = sent_at(self.clock.now(), sent)
         between()
         new = self.meter.submit(priced).result(30)
         for (_, name), is_new in zip(sent, new, strict=True):
@@ -110,7 +102,7 @@ class History:
             found = snapshot.difference(1)
             zone = ZoneInfo("UTC")
             ever = Period("ever", START - EVER, snapshot.watermark, zone, "day", 1)
-            assert snapshot.total(Scope(1, ever, {})).calls == found.events
+            assert snapshot.total(Scope(1, ever, {}, snapshot.watermark)).calls == found.events
         assert found[1:] == (0, 0, 0, 0)
         return found.events
 

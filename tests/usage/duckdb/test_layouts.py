@@ -2,17 +2,18 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
 
-from meterboard.domain.event import Combination, EventBatch, identity
-from meterboard.domain.period import micros
+from meterboard.domain.period import micros, parse_period
+from meterboard.domain.query import Scope
 from meterboard.errors import DataFolderError
 from meterboard.schedule.reason import GIVEN
 from meterboard.usage.duckdb.statements import LAYOUT
 from meterboard.usage.duckdb.store import FILE, DuckDBStore
-from tests.faults.story import calls
+from tests.batches import CALL, batch, encoded
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -35,7 +36,6 @@ insert into layout values (1);
 """
 OTHER_DIGEST = 7
 """Until layout 2 it was of BLAKE2b."""
-DESK = Combination(1, "desk", "", "Leads", "get", "v8", "", "maria", "200")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def old(tmp_path: Path) -> Path:
     with duckdb.connect(str(tmp_path / FILE)) as connection:
         connection.execute(LAYOUT_1)
         connection.execute(
-            "insert into combination values (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [OTHER_DIGEST, *DESK[:-1]]
+            "insert into combination values (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [OTHER_DIGEST, *CALL[:-1]]
         )
         moment = micros(NOW)
         connection.execute("insert into event values (1, ?, ?, 0, 0, 0, 3, 2, 0, -1)", [moment, moment])
@@ -52,23 +52,16 @@ def old(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def one(reason: str) -> EventBatch:
-    batch = EventBatch()
-    batch.times.append(micros(NOW))
-    batch.ids.append(identity(1, "a"))
-    batch.combinations.append(DESK)
-    batch.credits.append(1)
-    batch.charged.append(1)
-    batch.estimated.append(0)
-    batch.records.append(-1)
-    batch.reasons.append(reason)
-    return batch
+def without_refreshes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Until layout 5 rows of statistics did not say which refresh they are of."""
+    for table in ("rollup", "daily"):
+        connection.execute(f"alter table {table} drop column as_of")
 
 
 def test_a_file_of_layout_1_keeps_its_events_and_takes_new_ones(old: Path) -> None:
     for number in range(2):  # the second time there is nothing left to do
         store = DuckDBStore(old)
-        assert store.append(one(GIVEN), received_at=NOW) == [number == 0]
+        assert store.append(batch(NOW, ids=["a"]), received_at=NOW) == [number == 0]
         store.close()
 
     with duckdb.connect(str(old / FILE)) as connection:
@@ -86,18 +79,17 @@ def test_a_file_of_layout_1_keeps_its_events_and_takes_new_ones(old: Path) -> No
 
 def test_a_file_of_layout_2_knows_its_combinations(tmp_path: Path) -> None:
     store = DuckDBStore(tmp_path)
-    store.append(one(GIVEN), received_at=NOW)
+    store.append(batch(NOW, ids=["a"]), received_at=NOW)
     store.close()
     with duckdb.connect(str(tmp_path / FILE)) as connection:
+        without_refreshes(connection)
         connection.execute("update layout set version = 2")
         connection.execute("update combination set digest = ?", [OTHER_DIGEST])
 
     store = DuckDBStore(tmp_path)
-    store._numbers.combinations.clear()  # as when there are more than are kept at hand
-    assert store.append(one(GIVEN), received_at=NOW) == [False]
-    another = one(GIVEN)
-    another.ids[0] = identity(1, "b")
-    assert store.append(another, received_at=NOW) == [True]
+    store._numbers.combinations.clear()  # as when there are more than are cached
+    assert store.append(batch(NOW, ids=["a"]), received_at=NOW) == [False]
+    assert store.append(batch(NOW, ids=["b"]), received_at=NOW) == [True]
     store.close()
 
     with duckdb.connect(str(tmp_path / FILE)) as connection:
@@ -107,20 +99,18 @@ def test_a_file_of_layout_2_knows_its_combinations(tmp_path: Path) -> None:
 
 def test_a_file_of_layout_3_takes_numbers_of_more_than_32_bits(tmp_path: Path) -> None:
     store = DuckDBStore(tmp_path)
-    store.append(one(GIVEN), received_at=NOW)
+    store.append(batch(NOW, ids=["a"]), received_at=NOW)
     store.close()
     with duckdb.connect(str(tmp_path / FILE)) as connection:
         for table in ("event", "combination"):
             connection.execute(f"update {table} set combination = 2147483647")
             connection.execute(f"alter table {table} alter column combination type integer")
+        without_refreshes(connection)
         connection.execute("update layout set version = 3")
 
     store = DuckDBStore(tmp_path)
-    another = one(GIVEN)
-    another.ids[0] = identity(1, "b")
-    another.combinations[0] = DESK._replace(user="arjun")
-    assert store.append(another, received_at=NOW + MINUTE) == [True]
-    assert store.append_calls(calls("c", "d"), received_at=NOW + 2 * MINUTE) == [True, True]
+    assert store.append(batch(NOW, ids=["b"], user="arjun"), received_at=NOW + MINUTE) == [True]
+    assert store.append(encoded(NOW, "c", "d"), received_at=NOW + 2 * MINUTE) == [True, True]
     store.refresh(NOW + 3 * MINUTE)
     with store.snapshot() as snapshot:
         assert snapshot.difference(1) == (4, 0, 0, 0, 0)
@@ -131,12 +121,34 @@ def test_a_file_of_layout_3_takes_numbers_of_more_than_32_bits(tmp_path: Path) -
     assert numbers == [(2**31 - 1,), (2**31,), (2**31 + 1,)]
 
 
+def test_a_file_of_layout_4_keeps_its_statistics_and_goes_on(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path)
+    store.append(batch(NOW, NOW - timedelta(days=2)), received_at=NOW)
+    store.refresh(NOW + MINUTE)
+    store.append(batch(NOW), received_at=NOW + 2 * MINUTE)
+    store.close()
+    with duckdb.connect(str(tmp_path / FILE)) as connection:
+        without_refreshes(connection)
+        connection.execute("update layout set version = 4")
+
+    for calls in (2, 3, 3):
+        store = DuckDBStore(tmp_path)
+        with store.snapshot() as snapshot:
+            period = parse_period("last_30_days", zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
+            assert snapshot.total(Scope(1, period, {}, snapshot.watermark)).calls == calls
+            assert snapshot.difference(1) == (calls, 0, 0, 0, 0)
+        store.refresh(NOW + timedelta(hours=2))
+        while store.maintain():
+            pass
+        store.close()
+
+
 def test_an_import_takes_as_many_numbers_as_it_has_new_combinations(tmp_path: Path) -> None:
     store = DuckDBStore(tmp_path)
     for number in range(3):
         moment = NOW + number * MINUTE
-        assert store.append_calls(calls(f"{number}"), received_at=moment) == [True]
-    assert store.append(one(GIVEN), received_at=NOW + 4 * MINUTE) == [True]
+        assert store.append(encoded(NOW, f"{number}"), received_at=moment) == [True]
+    assert store.append(batch(NOW, ids=["a"]), received_at=NOW + 4 * MINUTE) == [True]
     store.close()
 
     with duckdb.connect(str(tmp_path / FILE)) as connection:

@@ -59,11 +59,10 @@ class Bodies:
         self.held += size
         self._shares[owner] = self._shares.get(owner, 0) + size
         if self.held > MAX_HELD_BYTES - (0 if brief else SMALL_BODY_BYTES):
-            raise Overloaded("Too many large requests are being received. Send this one again in a second.")
+            raise Overloaded("Too many large requests at once. Try again in a second.")
         if self._shares[owner] > MAX_SHARE:
             raise Overloaded(
-                f"Requests of this organisation that are not answered yet have more than {MAX_SHARE:,} bytes. "
-                "Send this one again in a second."
+                f"Pending requests of this organisation exceed {MAX_SHARE:,} bytes. Try again in a second."
             )
 
     def release(self, owner: int | None, size: int) -> None:

@@ -30,7 +30,7 @@ UTC = "UTC"
 _REST = r"([ \t\r].*)?$"
 _QUOTES = r'^(?:(?:[^"\\]|\\.)*"){6}(.*)$'
 """
-A line with six quotes, as the combined format has. What stands behind them says nothing of the call, so the id does not
+A line with six quotes, as the combined format has. What follows them says nothing of the call, so the id does not
 depend on it: a line that is read before its end is written has the same id later. Every other line's id depends on all of
 it. Neither depends on the format that the line is read in.
 """
@@ -120,7 +120,7 @@ _BARE_TIME = re.compile(r"%[<>]?(?:\{(?:begin|end):?\})?t")
 
 class FormatPart(NamedTuple):
     """
-    What stands in front of a variable, the variable's field if it has one, and what its value looks like.
+    The text before a variable, the variable's field if it has one, and what its value looks like.
 
     `time`: which part of the line's time it is, if it is one.
     """
@@ -133,7 +133,7 @@ class FormatPart(NamedTuple):
 
 class Pattern(NamedTuple):
     """
-    A format: its parts, what stands behind the last, and the zone of times without an offset.
+    A format: its parts, the text after the last, and the zone of times without an offset.
 
     `needs_all`: where a part ends can't be known from what follows it alone.
     """
@@ -218,16 +218,16 @@ def read_pattern(text: str, mapping: Mapping[str, str] | None = None, zone: str 
     times = [part.time for part in parts if part.time is not None]
     if not times:
         raise InvalidParameter(
-            "format", f"The format {text!r} says no time: add $time_local, %t or %START_TIME%."
+            "format", f"The format {text!r} has no time: add $time_local, %t or %START_TIME%."
         )
     if not says_a_day(times):
-        raise InvalidParameter("format", f"The format {text!r} says no day: add %Y-%m-%d to its time.")
+        raise InvalidParameter("format", f"The format {text!r} has no date: add %Y-%m-%d to its time.")
     needs_all = any(part.value in (_CLASSES["syslog"], _SPACED_PATH) for part in parts)
     return Pattern(parts, behind, zone, needs_all)
 
 
 def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> tuple[list[FormatPart], str]:
-    """The parts of a format, and what stands behind the last. `chosen`: the fields of variables, by their names."""
+    """The parts of a format, and the text after the last. `chosen`: the fields of variables, by their names."""
     parts: list[FormatPart] = []
     seen = set(chosen.values())
     end = 0
@@ -242,7 +242,7 @@ def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> t
         if parts and not before and last not in _OURS and not (parts[-1].time and parts[-1].time.value):
             if name not in _PATHS:
                 raise InvalidParameter(
-                    "format", f"Nothing stands before {found[0]} that tells where it begins."
+                    "format", f"Text is missing before {found[0]} to mark where it begins."
                 )
             parts[-1] = parts[-1]._replace(value=_HOST)
         last = name

@@ -1,4 +1,4 @@
-"""The usual line of an access log, taken apart at its quotes and spaces: in half the time that an expression takes."""
+"""The usual line of an access log, split at its quotes and spaces: in half the time that an expression takes."""
 
 from collections.abc import Set
 from typing import NamedTuple

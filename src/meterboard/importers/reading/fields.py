@@ -149,7 +149,7 @@ def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> s
 
 
 def _asked(given: Mapping[str, str]) -> str:
-    """The request line, or else the HTTP method and the path that stand by themselves."""
+    """The request line, or else the HTTP method and the path that have fields of their own."""
     line, http, path = (given.get(name, "''") for name in ("request", "http", "path"))
     apart = f"upper({http}) || {quoted(PARTS)} || {path}"
     if "http" not in given and "path" not in given:

@@ -1,7 +1,7 @@
 """
 A stream's lines, many at a time: bounded memory, whatever the stream holds.
 
-The lines of a chunk stay in pieces of memory that DuckDB takes apart itself: a million lines never become a million
+The lines of a chunk stay in pieces of memory that DuckDB splits itself: a million lines never become a million
 objects.
 """
 
@@ -56,7 +56,7 @@ class Lines(NamedTuple):
     raw: bytes = b""
 
     def texts(self) -> list[bytes]:
-        """Each by itself."""
+        """Each alone."""
         return [text for piece in self.pieces for text in piece.text.split(self.separator)]
 
     def originals(self) -> list[bytes]:

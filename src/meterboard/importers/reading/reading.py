@@ -13,14 +13,14 @@ import nanoarrow as na
 from msgspec import Struct
 
 from meterboard.domain.caller.user_agent import application_of
-from meterboard.domain.event import NOT_HTTP, OF_A_LINE, UsageEvent, identity
+from meterboard.domain.event import NOT_HTTP, OF_A_LINE, UsageEvent
 from meterboard.importers.formats.named import Format
 from meterboard.importers.reading import values as words
 from meterboard.importers.reading.fields import OWN, Wanted, own_fields
 from meterboard.importers.reading.lines import GIVEN, Lines, Table
 from meterboard.importers.reading.numbering import LOW, REMEMBERED, Numbering
 from meterboard.schedule.price import FAILED
-from meterboard.service.ingest.calls import Calls, What
+from meterboard.service.ingest.calls import Calls, What, halves_of_id
 
 LEFT_OVER = f"""
 create or replace temp table left_over as
@@ -268,9 +268,8 @@ class _Ids:
             other = {bisect_left(parsed.places, n): self._made(n, texts) for n in parsed.repeated}
         other |= {place: own for place, own in enumerate(parsed.own_ids) if own}
         for place, text in other.items():
-            digest = identity(self._wanted.organization, text)
-            parsed.id_lows[place] = int.from_bytes(digest[:8], "little")
-            parsed.id_highs[place] = int.from_bytes(digest[8:], "little")
+            halves = halves_of_id(self._wanted.organization, text)
+            parsed.id_lows[place], parsed.id_highs[place] = halves
 
     def texts(self) -> list[str]:
         """Ids as they are sent over HTTP."""

@@ -21,7 +21,7 @@ HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "T
 UNKEPT = ("key", "id")
 """Placeholders whose part of a path is never kept."""
 SEPARATORS = ("/", "#")
-"""What stands behind a schedule's name where it is referred to: a plan, a number."""
+"""What follows a schedule's name where it is referred to: a plan, a number."""
 
 MAX_WILDCARDS = 2
 """Parts `**` of a path before its last: each is tried at all 50 parts of a request's path."""
@@ -62,7 +62,7 @@ def _of_file(file: ScheduleFile) -> Iterator[RowFault]:
         yield RowFault("name", f"The name is {name!r}: use 1 to 200 printable characters without / and #.")
     for key, pattern in (("version", file.version), ("module", file.module), ("id", file.id)):
         if wrong := _no_pattern(pattern):
-            yield RowFault(key, f"{key} is no regular expression: {wrong}.")
+            yield RowFault(key, f"{key} is not a regular expression: {wrong}.")
         elif wrong := why_refused(pattern):
             yield RowFault(key, f"{key} can't be used: {wrong}.")
 

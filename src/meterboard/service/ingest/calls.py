@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from meterboard.clock import Clock
 from meterboard.domain.dimensions import Dimensions
-from meterboard.domain.event import UNKNOWN, CallBatch, EventBatch, UsageEvent
+from meterboard.domain.event import UNKNOWN, UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.domain.query import DimensionName
@@ -19,6 +19,7 @@ from meterboard.formats.json_events import Fault
 from meterboard.schedule.credit_schedule import CreditSchedule
 from meterboard.service.ingest.meter import Meter
 from meterboard.service.ingest.pricing import Acceptance, add_priced
+from meterboard.usage.batch import EncodedBatch, EventBatch, id_halves, identity
 
 
 class What(NamedTuple):
@@ -38,7 +39,7 @@ class Calls(Struct, frozen=True):
     All calls of a What are between two changes of prices. `whos` are applications with users and the values of the own
     dimensions that `own_names` names. `what`, `who` and `whence`
     are the places of each call among `whats`, `whos` and `ips`; `times` are microseconds since 1970 UTC, `id_lows` and
-    `id_highs` as in CallBatch; `ids` works out what those are of.
+    `id_highs` as in EncodedBatch; `ids` works out what those are of.
     """
 
     whats: Sequence[What]
@@ -70,6 +71,11 @@ class Calls(Struct, frozen=True):
     def _caller(self, application: str | None, user: str | None, *values: str | None) -> dict[str, Any]:
         said = {name: value for name, value in zip(self.own_names, values, strict=True) if value}
         return {"application": application, "user": user, "dimensions": said or None}
+
+
+def halves_of_id(organization: int, event_id: str) -> tuple[int, int]:
+    """Returns an id as `id_lows` and `id_highs` of Calls have it."""
+    return id_halves(identity(organization, event_id))
 
 
 class Outcome(Struct, frozen=True):
@@ -119,18 +125,18 @@ class CallIntake:
         timely, refusal = self._timely(calls.times)
         own = (calls.what, calls.who, calls.whence, calls.times, calls.id_lows, calls.id_highs)
         what, who, whence, times, lows, highs = (_only(column, timely) for column in own) if refusal else own
-        batch = CallBatch(
-            whats=self._priced(calls.whats),
-            whos=self._whos(calls),
-            ips=[ip or "" for ip in calls.ips],
-            what=what,
-            who=who,
-            whence=whence,
+        batch = EncodedBatch(
+            kinds=self._priced(calls.whats),
+            callers=self._whos(calls),
+            origins=[ip or "" for ip in calls.ips],
+            kind=what,
+            caller=who,
+            origin=whence,
             times=times,
             id_lows=lows,
             id_highs=highs,
         )
-        new = self._meter.store(batch).result() if len(batch) else []
+        new = self._meter.submit(batch).result() if len(batch) else []
         accepted = sum(new)
         return Outcome(accepted, len(new) - accepted, len(calls.times) - len(timely), refusal)
 

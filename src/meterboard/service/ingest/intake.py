@@ -10,7 +10,7 @@ from msgspec import Struct
 from meterboard.clock import Clock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.dimensions import Dimensions
-from meterboard.domain.event import EventBatch, Rejection
+from meterboard.domain.event import Rejection
 from meterboard.domain.organization import Organization
 from meterboard.errors import Forbidden
 from meterboard.formats.json_events import Fault, Sent, shown
@@ -18,6 +18,7 @@ from meterboard.schedule.credit_schedule import CreditSchedule
 from meterboard.service.ingest.calls import CallIntake
 from meterboard.service.ingest.meter import Answer, Meter
 from meterboard.service.ingest.pricing import Acceptance, add_priced
+from meterboard.usage.batch import EventBatch
 
 
 class Receipt(Struct, frozen=True):
@@ -98,7 +99,7 @@ class Ingest:
         Raises: Forbidden: the key may only read, or is of no organisation.
         """
         if key.scope == "read" or key.organization is None:
-            raise Forbidden("Calls are imported with a key of one organisation that may send.")
+            raise Forbidden("An import needs a key of one organisation, of scope ingest or all.")
         schedule = self._schedule(key.organization.schedule)
         return CallIntake(
             self._meter,
@@ -164,7 +165,7 @@ class Ingest:
 def check_may_send(key: ApiKey) -> None:
     """Raises: Forbidden: the key may only read."""
     if key.scope == "read":
-        raise Forbidden("This key may only read. Send events with a key made with --scope ingest or all.")
+        raise Forbidden("This key may only read. Use a key of scope ingest or all.")
 
 
 EVENTS_BETWEEN_LOOKS = 32

@@ -18,9 +18,9 @@ from time import monotonic, sleep
 from typing import Any, NamedTuple, TypeVar
 
 from meterboard.clock import Clock
-from meterboard.domain.event import CallBatch, EventBatch
 from meterboard.domain.period import INSTANT
 from meterboard.errors import MeterboardError, OutcomeUnknown, Overloaded, StoreFailed
+from meterboard.usage.batch import Batch, EncodedBatch, EventBatch
 from meterboard.usage.store import UsageStore
 
 log = logging.getLogger("meterboard.meter")
@@ -76,19 +76,22 @@ class Meter:
         self._jobs: deque[tuple[Callable[[UsageStore], Any], Future[Any]]] = deque()
         self._changed = Condition()
         self._closing = False
-        self._latest = store.latest()
+        self._latest = store.last_timestamp()
         self._clock_was_set_back = False
         self._versions: defaultdict[int, int] = defaultdict(int)
         self._thread = Thread(target=self._work, name="meter", daemon=True)
         self._thread.start()
 
-    def submit(self, batch: EventBatch) -> "Future[Answer]":
+    def submit(self, batch: Batch) -> "Future[Answer]":
         """
         Queue events for the next commit. The answer comes when they are durable: which of them were new.
 
+        An encoded batch is as large as a commit should be, and has one of its own.
         Raises: Overloaded: too many events wait already. StoreFailed (from the future): nothing of the batch counts.
         OutcomeUnknown (from the future): it may count.
         """
+        if isinstance(batch, EncodedBatch):
+            return self.run(lambda _, moment: self._append_alone(batch, moment))
         answer: Future[Answer] = Future()
         self._queue(_Waiting(batch, answer))
         return answer
@@ -108,30 +111,12 @@ class Meter:
             self._refuse_if_closing()
             if self._waiting_events + count > self._most_waiting:
                 raise Overloaded(
-                    f"{self._waiting_events:,} events are waiting to be stored and no more than "
-                    f"{self._most_waiting:,} may wait. Send these again in a second."
+                    f"{self._waiting_events:,} events are waiting to be stored, the limit is "
+                    f"{self._most_waiting:,}. Try again in a second."
                 )
             self._waiting.append(waiting)
             self._waiting_events += count
             self._changed.notify()
-
-    def store(self, calls: CallBatch) -> "Future[Answer]":
-        """Store imported calls in a commit of their own; the answer comes when they are durable: which were new."""
-
-        def append(store: UsageStore, moment: datetime) -> Answer:
-            began = monotonic()
-            try:
-                new = store.append_calls(calls, received_at=moment)
-            except BaseException:
-                self._failed()
-                raise
-            self._committed(len(calls), monotonic() - began)
-            for organization in {combination[0] for combination in calls.whats.combinations}:
-                self._versions[organization] += 1
-            _tidy(store)
-            return new
-
-        return self.run(append)
 
     def run(self, job: Callable[[UsageStore, datetime], T]) -> "Future[T]":
         """
@@ -150,7 +135,7 @@ class Meter:
 
     def _refuse_if_closing(self) -> None:
         if self._closing:
-            raise Overloaded("Meterboard is shutting down. Send the events again in a moment.", retry_after=2)
+            raise Overloaded("Meterboard is shutting down. Try again in a moment.", retry_after=2)
 
     @property
     def waiting(self) -> int:
@@ -217,7 +202,7 @@ class Meter:
         outcome: Answer | MeterboardError
         try:
             together = _joined(group)
-            outcome = self._store.append(together, received_at=self._moment())
+            outcome = self._append(together, self._moment())
         except MeterboardError as error:
             outcome = error
         except BaseException as error:  # noqa: BLE001  # the callers wait for an answer, whatever has happened
@@ -226,8 +211,6 @@ class Meter:
             if isinstance(outcome, MeterboardError):
                 self._failed()
             else:
-                for organization in {combination[0] for combination in together.combinations}:
-                    self._versions[organization] += 1
                 self._committed(len(together), monotonic() - began)
         except Exception:
             log.exception("A commit could not be reported")
@@ -239,6 +222,22 @@ class Meter:
                 Exception
             ):  # those whose answer is lost send again; all later events need this thread
                 _settle(group, OutcomeUnknown(NOT_ANSWERED))
+
+    def _append_alone(self, batch: Batch, moment: datetime) -> Answer:
+        began = monotonic()
+        try:
+            new = self._append(batch, moment)
+        except BaseException:
+            self._failed()
+            raise
+        self._committed(len(batch), monotonic() - began)
+        return new
+
+    def _append(self, batch: Batch, moment: datetime) -> Answer:
+        new = self._store.append(batch, received_at=moment)
+        for organization in batch.organizations:
+            self._versions[organization] += 1
+        return new
 
     def _moment(self) -> datetime:
         """Now, but always later than the moment before, whatever the machine's clock does."""
@@ -256,13 +255,6 @@ class Meter:
             )
         self._latest = max(now, self._latest + INSTANT)
         return self._latest
-
-
-def _tidy(store: UsageStore) -> None:
-    try:
-        store.tidy()
-    except StoreFailed:  # what was stored before is stored all the same
-        log.exception("The log of the usage store could not be folded into its file")
 
 
 def _joined(group: list[_Waiting]) -> EventBatch:

@@ -6,18 +6,16 @@ from meterboard.domain.caller.ip import canonical_ip
 from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.event import (
     MAX_AHEAD,
-    NO_ID,
     UNKNOWN,
     Combination,
-    EventBatch,
     UsageEvent,
-    identity,
 )
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import EPOCH, INSTANT, micros
 from meterboard.formats.json_events import EXPECTED, Fault, shown, unknown_field
 from meterboard.schedule.credit_schedule import CreditSchedule
 from meterboard.schedule.reason import GIVEN
+from meterboard.usage.batch import NO_ID, EventBatch, identity
 
 
 class Acceptance:

@@ -1,4 +1,4 @@
-"""Deleting what is older than the retention, and giving its space back."""
+"""Deleting what is older than the retention, and the store's housekeeping."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -36,21 +36,15 @@ class Retention:
     def enforce(self) -> int:
         """Delete what is older than the retention; returns how many events were deleted."""
         before = self._time.now() - self._keep
-        gone = self._meter.run(lambda store, _: store.forget(before)).result()
-        if gone:
-            self._meter.run(lambda store, _: store.checkpoint()).result()
-            self.rest()
-        return gone
+        deleted = self._meter.run(lambda store, _: store.delete_before(before)).result()
+        if deleted:
+            self.maintain()
+        return deleted
 
-    def merge(self) -> None:
-        """Join the pieces of statistics that frequent refreshes and late events have left."""
-        while self._meter.run(lambda store, _: store.merge()).result():
+    def maintain(self) -> None:
+        """Do the store's housekeeping, a step at a time, so that commits wait for one step at most."""
+        while self._meter.run(lambda store, _: store.maintain()).result():
             pass
-
-    def rest(self) -> None:
-        """Fold the store's log into its file if it has grown long, and release memory while nobody reads."""
-        self._meter.run(lambda store, _: store.tidy()).result()
-        self._meter.run(lambda store, _: store.rest()).result()
 
 
 def confirmed(receipts: Sequence[datetime]) -> datetime | None:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from meterboard.domain.query import MOST_CALLS_FIRST, Breakdown, Order, Scope, name_of, value_of
 from meterboard.service.statistics.answers import BreakdownAnswer, Others, Share, Total
 from meterboard.usage.store import Group, Groups, Snapshot, Usage
@@ -51,7 +53,7 @@ def usage_of(
         found = snapshot.callers_named(scope, [(value_of(row.name), row.kind or "") for row in answer.rows])
     elif answer.rows:
         names = tuple(value_of(row.name) for row in answer.rows)
-        narrowed = Scope(scope.organization, scope.period, {**scope.filters, by: names})
+        narrowed = replace(scope, filters={**scope.filters, by: names})
         found = groups(snapshot, narrowed, by, order=MOST_CALLS_FIRST, limit=None).rows
     return {_key(group.values): Total(group.calls, group.credits) for group in found}
 

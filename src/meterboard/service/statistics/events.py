@@ -9,7 +9,7 @@ from msgspec import Struct
 from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.schedule.reason import Why, explained
-from meterboard.usage.store import Listed, Listing
+from meterboard.usage.store import EventRow, Listing
 
 MOST_EVENTS = 10_000
 """Events of one answer."""
@@ -62,7 +62,7 @@ def events_answer(
     )
 
 
-def _event(row: Listed, dimensions: Dimensions, zone: ZoneInfo) -> Event:
+def _event(row: EventRow, dimensions: Dimensions, zone: ZoneInfo) -> Event:
     values = dict(zip(dimensions.names, row.values, strict=True))
     own = {name: values.pop(name) for name in dimensions.own_names}
     status = int(values["status"]) if values["status"] else None

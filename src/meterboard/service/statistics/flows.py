@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from meterboard.domain.query import DimensionName, Scope, check_answer_length, name_of
+from meterboard.domain.query import DimensionName, Scope, name_of
 from meterboard.errors import InvalidParameter
 from meterboard.service.statistics.answers import FlowColumn, FlowPath, FlowsAnswer, Total
-from meterboard.usage.store import Named, Snapshot
+from meterboard.usage.answer_length import check_answer_length
+from meterboard.usage.store import Snapshot, TopValues
 
 MOST_COLUMNS = 3
 
@@ -47,5 +48,5 @@ def flows(
     )
 
 
-def _name(column: Named, place: int) -> str | None:
+def _name(column: TopValues, place: int) -> str | None:
     return name_of(column.values[place][0]) if place < len(column.values) else None

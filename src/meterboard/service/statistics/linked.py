@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from meterboard.domain.query import MOST_CALLS_FIRST, DimensionName, Order, Scope, name_of
 from meterboard.service.statistics.answers import Total
-from meterboard.usage.store import Group, Section, Snapshot
+from meterboard.usage.store import Group, GroupSummary, Snapshot
 
 
 class Value(Struct, frozen=True):
@@ -82,7 +83,7 @@ def related(
     snapshot: Snapshot, scope: Scope, columns: Sequence[DimensionName], *, as_of: datetime, limit: int
 ) -> RelatedAnswer:
     """The values of each column that occur, each column for itself."""
-    found = snapshot.connected(scope, columns, limit=limit)
+    found = snapshot.related_values(scope, columns, limit=limit)
     return RelatedAnswer(
         as_of,
         [
@@ -106,20 +107,20 @@ def outline(
     in_full: bool = False,
 ) -> Outline:
     """A page of the parts; those named in `opened`, or the only one there is, come with their first `within` rows."""
-    found = snapshot.sections(scope, columns, order=order, limit=limit, offset=offset, in_full=in_full)
+    found = snapshot.summaries(scope, columns, order=order, limit=limit, offset=offset, in_full=in_full)
     open_values = [
-        section.value
-        for section in found.rows
-        if section.combinations > 1 and (found.count == 1 or name_of(section.value) in opened)
+        summary.value
+        for summary in found.rows
+        if summary.combinations > 1 and (found.count == 1 or name_of(summary.value) in opened)
     ]
     rows: dict[str, list[Group]] = {}
     if open_values:
         default = columns[0]
-        narrowed = Scope(scope.organization, scope.period, {**scope.filters, default: tuple(open_values)})
-        for group in snapshot.within(narrowed, columns, order=order, limit=within):
+        narrowed = replace(scope, filters={**scope.filters, default: tuple(open_values)})
+        for group in snapshot.top_rows_per_group(narrowed, columns, order=order, limit=within):
             rows.setdefault(group.values[0], []).append(group)
     return Outline(
-        [_part(section, columns[1:], rows.get(section.value, [])) for section in found.rows],
+        [_part(summary, columns[1:], rows.get(summary.value, [])) for summary in found.rows],
         found.count,
         found.combinations,
         found.integration_tasks,
@@ -127,18 +128,18 @@ def outline(
     )
 
 
-def _part(section: Section, others: Sequence[DimensionName], rows: list[Group]) -> Part:
-    first = zip(others, section.distinct, section.first, strict=True)
+def _part(summary: GroupSummary, others: Sequence[DimensionName], rows: list[Group]) -> Part:
+    first = zip(others, summary.distinct, summary.first, strict=True)
     return Part(
-        name_of(section.value),
+        name_of(summary.value),
         {
-            "calls": section.calls,
-            "credits": section.credits,
-            "integration_tasks": section.integration_tasks,
-            "estimated_calls": section.estimated,
+            "calls": summary.calls,
+            "credits": summary.credits,
+            "integration_tasks": summary.integration_tasks,
+            "estimated_calls": summary.estimated,
         },
-        section.combinations,
-        dict(zip(others, section.distinct, strict=True)),
+        summary.combinations,
+        dict(zip(others, summary.distinct, strict=True)),
         {column: name_of(value) for column, count, value in first if count == 1},
         rows,
     )

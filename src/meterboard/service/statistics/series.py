@@ -5,11 +5,12 @@ from datetime import datetime
 from math import gcd
 
 from meterboard.domain.period import bucket_at_or_after, bucket_number, points
-from meterboard.domain.query import Breakdown, Scope, check_answer_length, name_of
+from meterboard.domain.query import Breakdown, Scope, name_of
 from meterboard.service.statistics.answers import SeriesAnswer, SeriesOthers, SeriesPart, SeriesPoint
-from meterboard.usage.store import Bucket, Named, Snapshot
+from meterboard.usage.answer_length import check_answer_length
+from meterboard.usage.store import Amount, Snapshot, TopValues
 
-NOTHING = Bucket(0, 0, 0)
+NOTHING = Amount(0, 0, 0)
 
 
 def series(
@@ -31,7 +32,7 @@ def series(
     named = found.columns[0] if by else None
     check_answer_length(len(steps) * sum(len(values[0]) for values in named.values) if named else 0)
     by_step = [[NOTHING] * (len(named.values) + 1 if named else 1) for _ in steps]
-    for (bucket, *place), usage in found.usage.items():
+    for (bucket, *place), usage in found.amounts.items():
         row, position = by_step[bisect_right(starts, bucket) - 1], place[0] if place else 0
         row[position] = _added(row[position], usage)
     answered = [_point(step.start, usages, named) for step, usages in zip(steps, by_step, strict=True)]
@@ -43,7 +44,7 @@ def _grain(starts: list[int], end: int) -> int:
     return gcd(*(start - starts[0] for start in starts)) or max(1, end - starts[0])
 
 
-def _point(start: datetime, usages: list[Bucket], named: Named | None) -> SeriesPoint:
+def _point(start: datetime, usages: list[Amount], named: TopValues | None) -> SeriesPoint:
     whole = NOTHING
     for usage in usages:
         whole = _added(whole, usage)
@@ -57,5 +58,5 @@ def _point(start: datetime, usages: list[Bucket], named: Named | None) -> Series
     return SeriesPoint(start, *whole, parts=parts, others=SeriesOthers(*rest))
 
 
-def _added(one: Bucket, other: Bucket) -> Bucket:
-    return Bucket(one.calls + other.calls, one.credits + other.credits, one.refused + other.refused)
+def _added(one: Amount, other: Amount) -> Amount:
+    return Amount(one.calls + other.calls, one.credits + other.credits, one.refused + other.refused)

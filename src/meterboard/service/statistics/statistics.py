@@ -151,7 +151,7 @@ class Reading:
 
     def _scope(self, period: Period, filters: Filters) -> Scope:
         """Where the organisation comes into every question; there is no other way to ask one."""
-        return Scope(self._organization.id, period, filters)
+        return Scope(self._organization.id, period, filters, self._snapshot.watermark)
 
     def summary(self, period: Period, filters: Filters) -> Summary:
         """Totals, and the average calls a day."""

@@ -10,8 +10,8 @@ import duckdb
 from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.query import DimensionName
 from meterboard.errors import DataFolderError, StoreFailed
-from meterboard.usage.duckdb import statements
-from meterboard.usage.duckdb.snapshot import DuckDBSnapshot, first_line, why_not_opened
+from meterboard.usage.duckdb import rollup, statements
+from meterboard.usage.duckdb.snapshot import DuckDBSnapshot, first_line, watermark_of, why_not_opened
 from meterboard.usage.duckdb.statements import Statements
 
 READERS_SECONDS = 5.0
@@ -34,6 +34,31 @@ class Database:
         self.naming = Statements(Dimensions(), ())
         """The statements that name dimensions; see `set_dimensions`."""
         self.connection = self._connect()
+
+    def update_layout(self) -> None:
+        """Brings an older file up to date. Raises: DataFolderError: it was written by a newer version of Meterboard."""
+        found = self.connection.execute("select version from layout").fetchall()
+        if not found:
+            self.connection.execute("insert into layout values (?)", [statements.LAYOUT]).fetchall()
+        elif found == [(statements.LAYOUT,)]:
+            return
+        elif found[0][0] not in statements.FROM_LAYOUT:
+            raise DataFolderError(
+                f"{self.path} was written by another version of Meterboard (layout {found[0][0]}, this one reads "
+                f"{statements.LAYOUT}). Use that version, or move the file away to start again."
+            )
+        else:
+            self._update_from(found[0][0])
+
+    def _update_from(self, version: int) -> None:
+        self.connection.begin()
+        for statement in statements.FROM_LAYOUT[version]:
+            self.connection.execute(statement).fetchall()
+        if version == 1:
+            self.connection.execute(statements.SCHEMA).fetchall()
+            rollup.roll_up(self.connection, self.naming, 0, watermark_of(self.connection))
+        self.connection.commit()
+        self.connection.execute("checkpoint").fetchall()  # what the log holds, memory holds
 
     def set_dimensions(self, dimensions: Dimensions) -> None:
         """
@@ -65,7 +90,7 @@ class Database:
         return bool(self.connection.execute(f"{found} limit 1").fetchall())
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        # A checkpoint stalls the commits behind it, so `tidy` chooses its moment, not DuckDB.
+        # A checkpoint stalls the commits behind it, so the store chooses its moment, not DuckDB.
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": self._memory,
             "checkpoint_threshold": "1TB",

@@ -1,6 +1,7 @@
 """The numbers that stand for combinations of dimensions and for reasons in the table of events."""
 
 from collections.abc import Iterable, Sequence
+from hashlib import md5
 
 import duckdb
 
@@ -41,7 +42,7 @@ class Numbers:
         if self._cached_characters > CACHED_CHARACTERS:
             self.combinations, self._cached_characters = {}, 0
             missing = set(combinations)
-        digests = {combination: combination.digest(self._naming.own_shown) for combination in missing}
+        digests = {combination: digest(combination, self._naming.own_shown) for combination in missing}
         known = self._connection.execute(self._naming.known_combinations, [list(digests.values())]).fetchall()
         self._cache((number, _combination(*values)) for number, *values in known)
         new = sorted(combination for combination in missing if combination not in self.combinations)
@@ -62,8 +63,6 @@ class Numbers:
 
     def _in_columns(self, combination: Combination) -> Sequence[object]:
         """The values of a combination in the order of the table's columns; nothing is said of what is hidden."""
-        if not self._naming.own_in_file:
-            return combination[:-1]
         said = dict(zip(self._naming.own_shown, combination.own, strict=True))
         return (*combination[:-1], *(said.get(name, "") for name in self._naming.own_in_file))
 
@@ -75,8 +74,23 @@ class Numbers:
     def _cache(self, numbered: Iterable[tuple[int, Combination]]) -> None:
         for number, combination in numbered:
             self.combinations[combination] = number
-            self._cached_characters += OVERHEAD + sum(map(len, combination[1:-1]))
-            self._cached_characters += sum(map(len, combination.own))
+            self._cached_characters += OVERHEAD + sum(map(len, (*combination[1:-1], *combination.own)))
+
+
+def digest(combination: Combination, own_names: Sequence[str] = ()) -> int:
+    """
+    Returns 64 bits of MD5 over the values, as DuckDB works it out: equal combinations have equal digests; unequal ones
+    nearly never.
+
+    Own dimensions count by their names, and only where the event says something of them. So a digest stays the same when
+    dimensions are added, removed or named in another order.
+    """
+    values = "\0".join(map(str, combination[:-1]))
+    if own_names:
+        pairs = zip(own_names, combination.own, strict=True)
+        said = sorted((name, value) for name, value in pairs if value)
+        values = "\0".join((values, *(text for pair in said for text in pair)))
+    return int.from_bytes(md5(values.encode(), usedforsecurity=False).digest()[8:], "little")
 
 
 def _combination(organization: int, *values: str) -> Combination:

@@ -8,8 +8,8 @@ from meterboard.usage.duckdb import statements
 from meterboard.usage.duckdb.statements import Statements
 
 AHEAD = MAX_AHEAD // INSTANT
-MOST_PIECES = 1.25
-"""Rows to a step of time and combination, on average, past which merging them is worth the writing."""
+MAX_PIECES = 1.25
+"""Rows to a step of time and combination, on average, past which joining them is worth the writing."""
 
 
 def roll_up(connection: duckdb.DuckDBPyConnection, naming: Statements, since: int, until: int) -> list[int]:
@@ -20,9 +20,9 @@ def roll_up(connection: duckdb.DuckDBPyConnection, naming: Statements, since: in
     """
     execute = connection.execute
     execute(statements.FRESH, {"since": since, "until": until, "ahead": AHEAD}).fetchall()
-    execute(naming.roll_up).fetchall()
-    execute(naming.roll_up_days).fetchall()
-    days = [day for (day,) in execute(statements.TOUCHED_DAYS).fetchall()]
+    execute(naming.roll_up, {"as_of": until}).fetchall()
+    execute(naming.roll_up_days, {"as_of": until}).fetchall()
+    days = [day for (day,) in execute(statements.DAYS_OF_FRESH).fetchall()]
     execute("drop table fresh").fetchall()  # it would be held in memory until the next time
     return days
 
@@ -31,6 +31,13 @@ def set_watermark(connection: duckdb.DuckDBPyConnection, moment: int) -> None:
     """Statistics cover what was received before a moment, in microseconds since 1970 UTC."""
     connection.execute("delete from watermark").fetchall()
     connection.execute("insert into watermark values (?)", [moment]).fetchall()
+
+
+def take_back(connection: duckdb.DuckDBPyConnection, moment: int) -> None:
+    """Move the watermark back to a moment, in microseconds since 1970 UTC, with the statistics of all later refreshes."""
+    for table in ("rollup", "daily"):
+        connection.execute(f"update {table} set as_of = $1 where as_of > $1", [moment]).fetchall()
+    set_watermark(connection, moment)
 
 
 def delete_before(connection: duckdb.DuckDBPyConnection, naming: Statements, bucket: int) -> int:
@@ -46,14 +53,14 @@ def delete_before(connection: duckdb.DuckDBPyConnection, naming: Statements, buc
     return int(gone)
 
 
-def merge(
+def join_pieces(
     connection: duckdb.DuckDBPyConnection, naming: Statements, table: str, step: str, first: int, last: int
 ) -> None:
     """Join the pieces of statistics that refreshes left from a first step to a last."""
     execute, span = connection.execute, [first, last]
     execute(naming.merged.format(table=table, step=step), span).fetchall()
     ((pieces, whole),) = execute(statements.PIECES.format(table=table, step=step), span).fetchall()
-    if pieces > whole * MOST_PIECES:
+    if pieces > whole * MAX_PIECES:
         execute(f"delete from {table} where {step} between ? and ?", span).fetchall()
         execute(f"insert into {table} by name select * from merged").fetchall()
     execute("drop table merged").fetchall()

@@ -5,7 +5,7 @@ See arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html for how 
 """
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -14,6 +14,7 @@ from nanoarrow.c_array import c_array_from_buffers
 from nanoarrow.c_array_stream import CArrayStream
 
 from meterboard.domain.query import DimensionName
+from meterboard.usage.batch import EventBatch
 
 EVENT = {
     "organization": ("i", na.int32()),
@@ -31,26 +32,21 @@ EVENT = {
 """The columns of the table `event`: Python's array type and Arrow's."""
 _CODE, _TEXT = ("i", na.int32()), ("s", na.string())
 CALL = {
-    **dict.fromkeys(("what", "who", "whence"), _CODE),
+    **dict.fromkeys(("kind", "caller", "origin"), _CODE),
     **{name: EVENT[name] for name in ("time", "id_low", "id_high")},
 }
-"""What is a call's own, and where the rest of it is."""
-WHAT = {
-    **dict.fromkeys(("what", "same"), _CODE),
-    **dict.fromkeys(("function", "module", "method", "version", "status"), _TEXT),
-    **{
-        name: EVENT[name] for name in ("organization", "credits", "charged", "estimated", "records", "reason")
-    },
+"""What is a call's own, and the codes of the rest."""
+_KIND_TEXTS = ("function", "module", "method", "version", "status")
+_KIND_NUMBERS = ("organization", "credits", "charged", "estimated", "records", "reason")
+KIND = {
+    **dict.fromkeys(("kind", "first_equal"), _CODE),
+    **dict.fromkeys(_KIND_TEXTS, _TEXT),
+    **{name: EVENT[name] for name in _KIND_NUMBERS},
 }
-"""What calls are and cost; `same` is the first of them with the same values of dimensions."""
-WHO = {"who": _CODE, "same": _CODE, "application": _TEXT, "user": _TEXT}
+"""What calls are and cost; `first_equal` is the first of them with the same values of dimensions."""
+CALLER = {"caller": _CODE, "first_equal": _CODE, "application": _TEXT, "user": _TEXT}
 """Who called; the values of own dimensions stand beside it."""
-WHENCE = {"whence": _CODE, "same": _CODE, "ip": _TEXT}
-
-
-def who_columns(own: Sequence[DimensionName]) -> dict[str, tuple[str, na.Schema]]:
-    """Returns the columns of WHO with those of own dimensions."""
-    return WHO | dict.fromkeys(own, _TEXT)
+ORIGIN = {"origin": _CODE, "first_equal": _CODE, "ip": _TEXT}
 
 
 class Rows:
@@ -71,6 +67,39 @@ class Rows:
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         stream = CArrayStream.from_c_arrays([self._array], self._array.schema, move=False)
         return stream.__arrow_c_stream__(requested_schema)
+
+
+def kind_rows(kinds: EventBatch, reasons: Iterable[int]) -> Rows:
+    """Returns the kinds of an encoded batch with the numbers of their reasons."""
+    combinations = kinds.combinations
+    columns: dict[str, Iterable[Any]] = {
+        **{
+            name: [getattr(values, name) for values in combinations]
+            for name in (*_KIND_TEXTS, "organization")
+        },
+        **{name: getattr(kinds, name) for name in ("credits", "charged", "estimated", "records")},
+        "reason": reasons,
+    }
+    return Rows({"kind": range(len(kinds)), "first_equal": _first_equal(combinations), **columns}, KIND)
+
+
+def caller_rows(callers: Sequence[tuple[str, ...]], own: Sequence[DimensionName]) -> Rows:
+    """Returns the callers of an encoded batch, who have values of these own dimensions."""
+    types = CALLER | dict.fromkeys(own, _TEXT)
+    columns = (range(len(callers)), _first_equal(callers), *zip(*callers, strict=True))
+    return Rows(dict(zip(types, columns, strict=True)), types)
+
+
+def origin_rows(origins: Sequence[str]) -> Rows:
+    """Returns the origins of an encoded batch."""
+    columns = {"origin": range(len(origins)), "first_equal": _first_equal(origins), "ip": origins}
+    return Rows(columns, ORIGIN)
+
+
+def _first_equal(values: Sequence[Hashable]) -> list[int]:
+    """Returns for each value the index of the first that is equal."""
+    first: dict[Hashable, int] = {}
+    return [first.setdefault(value, index) for index, value in enumerate(values)]
 
 
 def _buffers(code: str, column: Iterable[Any]) -> Sequence[Any]:

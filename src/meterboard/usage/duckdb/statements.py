@@ -7,21 +7,34 @@ Times are microseconds since 1970 UTC, buckets and days their numbers since then
 from collections.abc import Sequence
 
 from meterboard.domain.dimensions import BUILT_IN, Dimensions
-from meterboard.usage.sql import column_list
+from meterboard.usage.scope_sql import column_list
 
 _BUILT_IN = [dimension.name for dimension in BUILT_IN]
 # The rollups hold the values themselves: DuckDB keeps each once in a block of rows, so
 # they take less disk than a number for each combination would, and are grouped ten times as fast without a join.
 _DIMENSION_COLUMNS = "".join(f'    "{name}" varchar not null,\n' for name in _BUILT_IN)
 
-LAYOUT = 4
+LAYOUT = 5
 """Goes up whenever the tables below change in a way that older files don't have."""
 DIGEST = f"md5_number_lower(concat_ws(chr(0), organization, {column_list(_BUILT_IN)}{{said}}))"
-"""What `Combination.digest` answers; `said`: what is said of own dimensions, where anything is."""
+"""What `numbers.digest` returns; `said`: what is said of own dimensions, where anything is."""
+FROM_LAYOUT_4 = (
+    *(
+        f"alter table if exists {table} {change}"
+        for table in ("rollup", "daily")
+        for change in ("add column as_of bigint default 0", "alter column as_of drop default")
+    ),
+    "update layout set version = 5",
+)
+"""
+What makes of a file of layout 4 one of today's.
+
+Which refresh a row is of was not kept; all are of one before any watermark to come.
+"""
 FROM_LAYOUT_3 = (
     "alter table combination alter column combination type bigint",
     "alter table event alter column combination type bigint",
-    "update layout set version = 4",
+    *FROM_LAYOUT_4,
 )
 """
 What makes of a file of layout 3 one of today's.
@@ -39,10 +52,12 @@ FROM_LAYOUT_1 = (
     *FROM_LAYOUT_2,
 )
 """
-What makes of a file of layout 1 one of today's, before the statistics are made anew from its events.
+What makes of a file of layout 1 one of today's, before the statistics are made again from its events.
 
 Why its calls cost what they do was not kept.
 """
+
+FROM_LAYOUT = {1: FROM_LAYOUT_1, 2: FROM_LAYOUT_2, 3: FROM_LAYOUT_3, 4: FROM_LAYOUT_4}
 
 SCHEMA = f"""
 create table if not exists layout (version integer not null);
@@ -72,7 +87,8 @@ create table if not exists rollup (
 {_DIMENSION_COLUMNS}    calls bigint not null,
     credits bigint not null,
     estimated bigint not null,
-    charged bigint not null
+    charged bigint not null,
+    as_of bigint not null
 );
 create table if not exists daily (
     organization integer not null,
@@ -80,7 +96,8 @@ create table if not exists daily (
 {_DIMENSION_COLUMNS}    calls bigint not null,
     credits bigint not null,
     estimated bigint not null,
-    charged bigint not null
+    charged bigint not null,
+    as_of bigint not null
 );
 create table if not exists watermark (moment bigint not null);
 """
@@ -110,14 +127,15 @@ semi join (select id_low, id_high from calls where id_low <> 0) using (id_low, i
 """
 ADD_CALLS = """
 insert into event
-select whats.organization, $received, time, id_low, id_high, numbered.combination, credits, charged, estimated, records,
+select kinds.organization, $received, time, id_low, id_high, numbered.combination, credits, charged, estimated, records,
        reason
-from calls join whats using (what) join whos using (who) join whences using (whence)
-join numbered on numbered.what = whats.same and numbered.who = whos.same and numbered.whence = whences.same
+from calls join kinds using (kind) join callers using (caller) join origins using (origin)
+join numbered on numbered.kind = kinds.first_equal and numbered.caller = callers.first_equal
+    and numbered.origin = origins.first_equal
 """
 DELETE_EVENTS_BEFORE = "delete from event where time < ?::bigint * 900000000"
 DELETE_RECEIVED = "delete from event where received_at in (select unnest($1::bigint[]))"
-FORGET_MET = ("drop table met", "drop table numbered")
+DROP_BATCH_COMBINATIONS = ("drop table batch_combinations", "drop table numbered")
 ALL_COMBINATION_COLUMNS = """
 select column_name from duckdb_columns() where table_name = 'combination' order by column_index
 """
@@ -149,7 +167,7 @@ from (
 ) as counted join combination using (combination)
 order by organization, bucket, combination
 """
-TOUCHED_DAYS = "select distinct bucket // 96 from fresh"
+DAYS_OF_FRESH = "select distinct bucket // 96 from fresh"
 PIECES = "select count(*), (select count(*) from merged) from {table} where {step} between ? and ?"
 
 WINDOW = """
@@ -171,25 +189,25 @@ _NEWEST_COMBINATIONS = """
 select combination, organization, {shown} from combination where true{nothing_hidden} order by combination desc limit ?
 """
 # An import's calls: the combinations that they have, those of them that are known, the others with new numbers, and then
-# the calls themselves. `calls`, `whats`, `whos` and `whences` are rows of Python's.
-_MET = """
-create or replace temp table met as
-select what, who, whence, place, organization, {shown}, {digest} as digest
+# the calls themselves. `calls`, `kinds`, `callers` and `origins` are rows of Python's.
+_BATCH_COMBINATIONS = """
+create or replace temp table batch_combinations as
+select kind, caller, origin, index, organization, {shown}, {digest} as digest
 from (
-    select *, row_number() over (order by who, what, whence) - 1 as place from (
-        select distinct whats.same as what, whos.same as who, whences.same as whence
-        from calls join whats using (what) join whos using (who) join whences using (whence)
+    select *, row_number() over (order by caller, kind, origin) - 1 as index from (
+        select distinct kinds.first_equal as kind, callers.first_equal as caller, origins.first_equal as origin
+        from calls join kinds using (kind) join callers using (caller) join origins using (origin)
     )
-) join whats using (what) join whos using (who) join whences using (whence)
+) join kinds using (kind) join callers using (caller) join origins using (origin)
 """
 _NUMBERED = """
 create or replace temp table numbered as
-select met.*, combination is null as is_new,
-       coalesce(combination, $next + row_number() over (partition by combination is null order by place) - 1)
+select batch_combinations.*, combination is null as is_new,
+       coalesce(combination, $next + row_number() over (partition by combination is null order by index) - 1)
            as combination
-from met left join (
+from batch_combinations left join (
     select combination, digest, organization, {shown} from combination
-    where digest in (select digest from met){nothing_hidden}
+    where digest in (select digest from batch_combinations){nothing_hidden}
 ) using (digest, organization, {shown})
 """
 _ADD_COMBINATIONS = """
@@ -198,14 +216,14 @@ select combination, digest, organization, {shown} from numbered where is_new
 """
 # Combinations stand for their values until the last: numbers are grouped and ordered several times as fast as text.
 _ROLL_UP = """
-insert into rollup (organization, bucket, {kept}, calls, credits, estimated, charged)
-select organization, bucket, {kept}, calls, credits, estimated, charged
+insert into rollup (organization, bucket, {kept}, calls, credits, estimated, charged, as_of)
+select organization, bucket, {kept}, calls, credits, estimated, charged, $as_of
 from fresh join (select combination, {kept} from combination) using (combination)
 """
 # A range of days is asked for far more often than it is refreshed, and has a fraction of the rows by day.
 _ROLL_UP_DAYS = """
-insert into daily (organization, day, {kept}, calls, credits, estimated, charged)
-select organization, day, {kept}, calls, credits, estimated, charged
+insert into daily (organization, day, {kept}, calls, credits, estimated, charged, as_of)
+select organization, day, {kept}, calls, credits, estimated, charged, $as_of
 from (
     select organization, bucket // 96 as day, combination, sum(calls) as calls, sum(credits) as credits,
            sum(estimated) as estimated, sum(charged) as charged
@@ -213,15 +231,15 @@ from (
 ) join (select combination, {kept} from combination) using (combination)
 """
 _DAY_OF_BUCKETS = """
-insert into daily (organization, day, {kept}, calls, credits, estimated, charged)
-select organization, bucket // 96 as day, {kept}, sum(calls), sum(credits), sum(estimated), sum(charged)
+insert into daily (organization, day, {kept}, calls, credits, estimated, charged, as_of)
+select organization, bucket // 96 as day, {kept}, sum(calls), sum(credits), sum(estimated), sum(charged), max(as_of)
 from rollup where bucket // 96 = ? group by organization, day, {kept}
 """
 
 _MERGED = """
 create or replace temp table merged as
 select organization, {{step}}, {kept}, sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated,
-       sum(charged) as charged
+       sum(charged) as charged, max(as_of) as as_of
 from {{table}} where {{step}} between ? and ?
 group by organization, {{step}}, {kept} order by organization, {{step}}, {kept}
 """
@@ -244,10 +262,10 @@ with events as (
     from events group by bucket // 96, combination
 ), kept as (
     select 'bucket' as step, bucket as number, hash({kept}) as combination, calls, credits, estimated, charged
-    from rollup where organization = $organization
+    from rollup where organization = $organization and as_of <= $watermark
     union all
     select 'day', day, hash({kept}), calls, credits, estimated, charged
-    from daily where organization = $organization
+    from daily where organization = $organization and as_of <= $watermark
 ), counted as (
     select step, number, combination,
            sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated, sum(charged) as charged
@@ -283,7 +301,7 @@ class Statements:
         }
         self.known_combinations = _KNOWN_COMBINATIONS.format(**texts)
         self.newest_combinations = _NEWEST_COMBINATIONS.format(**texts)
-        self.met = _MET.format(**texts)
+        self.batch_combinations = _BATCH_COMBINATIONS.format(**texts)
         self.numbered = _NUMBERED.format(**texts)
         self.add_combinations = _ADD_COMBINATIONS.format(**texts)
         self.roll_up = _ROLL_UP.format(**texts)

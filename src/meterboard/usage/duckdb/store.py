@@ -7,43 +7,56 @@ disk the store is recovered before anything else is done with it, see `_recover`
 Times are stored as microseconds since 1970 UTC, buckets as their number; no statement knows a time zone.
 """
 
+import logging
 from array import array
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import compress, repeat
 from pathlib import Path
 from struct import Struct
-from typing import Any
 
 import duckdb
 
 from meterboard.domain.dimensions import Dimensions
-from meterboard.domain.event import MAX_AHEAD, CallBatch, EventBatch
+from meterboard.domain.event import MAX_AHEAD
 from meterboard.domain.period import BUCKETS_A_DAY, EPOCH, INSTANT, bucket_number, micros
 from meterboard.errors import DataFolderError, OutcomeUnknown, StoreFailed
+from meterboard.usage.batch import Batch, EncodedBatch, EventBatch
 from meterboard.usage.duckdb import rollup, statements
 from meterboard.usage.duckdb.database import Database
 from meterboard.usage.duckdb.ids import KnownIds
 from meterboard.usage.duckdb.numbers import Numbers
-from meterboard.usage.duckdb.rows import CALL, WHAT, WHENCE, Rows, who_columns
+from meterboard.usage.duckdb.rows import CALL, Rows, caller_rows, kind_rows, origin_rows
 from meterboard.usage.duckdb.snapshot import DuckDBSnapshot, first_line, watermark_of, why_not_opened
 from meterboard.usage.duckdb.statements import Statements
+
+log = logging.getLogger("meterboard.usage")
 
 FILE = "usage.duckdb"
 ONCE, OFTEN = "1MB", "16MB"
 """Blocks that are kept when memory is given back: at start they were read once, at rest they may be asked for again."""
 CHECKPOINT_BYTES = 64_000_000
 """The log is folded into the file when it is longer than this, between commits: about 2 million events."""
+HOUR = 3_600_000_000
+"""Microseconds, after which the pieces of statistics that refreshes have left are joined."""
 _HALVES = Struct("<QI")
 
 
 class DuckDBStore:
     """See `meterboard.usage.store.UsageStore`, whose contract this class keeps."""
 
-    def __init__(self, folder: Path, *, memory: str = "512MB", dimensions: Dimensions | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        memory: str = "512MB",
+        dimensions: Dimensions | None = None,
+        now: datetime | None = None,
+    ) -> None:
         """
-        `dimensions`: those of the installation; without, those built in.
+        `dimensions`: those of the installation; without, those built in. `now`: an earlier start may have had a clock that
+        was ahead; its watermark is moved back to this moment, unless an event was received or happened since.
 
         Raises: DataFolderError: the file is in use by another process, damaged, or can't be written.
         """
@@ -56,17 +69,30 @@ class DuckDBStore:
         """True when the database must be closed and opened again before it can be used."""
         self._refused: list[int] = []
         """The receipts, in microseconds, of batches that failed and may be in the store all the same."""
-        self._touched: set[int] = set()
+        self._dirty_days: set[int] = set()
+        """Days that refreshes of this hour, by the watermark, have left pieces of statistics in."""
+        self._due_days: set[int] = set()
+        """Those of earlier hours: their pieces are to be joined."""
+        self._has_deleted = False
+        """Whether deleted space is to be given back."""
         try:
-            self._check_layout()
-            self._database.set_dimensions(dimensions or Dimensions())
-            self._numbers = self._stored_numbers()
-            self._ids = KnownIds()
-            self._database.allow_reading()
-            self._database.release_memory(ONCE)
+            self._prepare(dimensions or Dimensions(), now)
+        except DataFolderError:
+            self._database.close()
+            raise
         except (duckdb.Error, StoreFailed) as error:
             self._database.close()
             raise DataFolderError(why_not_opened(path, error)) from error
+
+    def _prepare(self, dimensions: Dimensions, now: datetime | None) -> None:
+        self._database.update_layout()
+        self._database.set_dimensions(dimensions)
+        self._numbers = self._stored_numbers()
+        self._ids = KnownIds()
+        if now is not None:
+            self._take_back_watermark(micros(now))
+        self._database.allow_reading()
+        self._database.release_memory(ONCE)
 
     @property
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -79,40 +105,12 @@ class DuckDBStore:
     def _stored_numbers(self) -> Numbers:
         return Numbers(self._connection, self._naming)
 
-    def _check_layout(self) -> None:
-        """Brings an older file up to date. Raises: DataFolderError: it was written by a newer version of Meterboard."""
-        found = self._connection.execute("select version from layout").fetchall()
-        if not found:
-            self._connection.execute("insert into layout values (?)", [statements.LAYOUT]).fetchall()
-        elif found == [(1,)]:
-            self._connection.begin()
-            self._run(statements.FROM_LAYOUT_1)
-            self._connection.execute(statements.SCHEMA).fetchall()
-            rollup.roll_up(self._connection, self._naming, 0, watermark_of(self._connection))
-            self._connection.commit()
-            self.checkpoint()  # what the log holds, memory holds
-        elif found in ([(2,)], [(3,)]):
-            self._connection.begin()
-            self._run(statements.FROM_LAYOUT_2 if found == [(2,)] else statements.FROM_LAYOUT_3)
-            self._connection.commit()
-            self.checkpoint()
-        elif found != [(statements.LAYOUT,)]:
-            self._database.close()
-            raise DataFolderError(
-                f"{self._database.path} was written by another version of Meterboard (layout {found[0][0]}, this one reads "
-                f"{statements.LAYOUT}). Use that version, or move the file away to start anew."
-            )
-
-    def _run(self, steps: Iterable[str]) -> None:
-        for statement in steps:
-            self._connection.execute(statement).fetchall()
-
     def _scalar(self, statement: str) -> int:
         return int(self._connection.execute(statement).fetchall()[0][0])
 
     # -- writing, from one thread ---------------------------------------------------------------------------------
 
-    def latest(self) -> datetime:
+    def last_timestamp(self) -> datetime:
         received = self._scalar("select coalesce(max(received_at), 0) from event")
         return EPOCH + INSTANT * max(received, watermark_of(self._connection))
 
@@ -120,12 +118,24 @@ class DuckDBStore:
         rows = self._connection.execute(statements.RECEIPT_HOURS).fetchall()
         return [EPOCH + timedelta(hours=hour) for (hour,) in rows]
 
-    def expect_events(self) -> None:
+    def warm_up(self) -> None:
         with self._transaction(single=True):
             if self._ids.make_filter(self._connection):
                 self._database.release_memory(ONCE)
 
-    def append(self, batch: EventBatch, *, received_at: datetime) -> list[bool]:
+    def append(self, batch: Batch, *, received_at: datetime) -> list[bool]:
+        if not len(batch):
+            return []
+        if isinstance(batch, EventBatch):
+            return self._append_events(batch, received_at)
+        new = self._append_encoded(batch, received_at)
+        try:
+            self._checkpoint_if_large()
+        except StoreFailed:  # the events are stored all the same
+            log.exception("The log of the usage store could not be written to its file")
+        return new
+
+    def _append_events(self, batch: EventBatch, received_at: datetime) -> list[bool]:
         lows, highs = zip(*_HALVES.iter_unpack(b"".join(batch.ids)), strict=True)
         with self._transaction(single=True):
             new = self._ids.new_events(self._connection, lows, highs)
@@ -157,11 +167,9 @@ class DuckDBStore:
         self._ids.add(new_lows, received_at=received_at)
         return new
 
-    def append_calls(self, batch: CallBatch, *, received_at: datetime) -> list[bool]:
-        if not len(batch):
-            return []
+    def _append_encoded(self, batch: EncodedBatch, received_at: datetime) -> list[bool]:
         lows, highs = batch.id_lows, batch.id_highs
-        own: dict[str, Sequence[int]] = {"what": batch.what, "who": batch.who, "whence": batch.whence}
+        own: dict[str, Sequence[int]] = {"kind": batch.kind, "caller": batch.caller, "origin": batch.origin}
         received = micros(received_at)
         own |= {"time": _at_most(received + rollup.AHEAD, batch.times), "id_low": lows, "id_high": highs}
         calls = Rows(own, CALL)
@@ -173,39 +181,22 @@ class DuckDBStore:
             calls = Rows({name: compress(column, new) for name, column in own.items()}, CALL)
         new_lows = lows if all(new) else list(compress(lows, new))
         with self._transaction(storing=received):
-            whats, whos, whences = self._parts(batch)
-            self._insert_calls(calls, whats, whos, whences, received)
+            kinds = kind_rows(batch.kinds, self._numbers.of_reasons(batch.kinds.reasons))
+            callers = caller_rows(batch.callers, self._naming.own_shown)
+            self._insert_encoded(calls, kinds, callers, origin_rows(batch.origins), received)
         self._ids.add(new_lows, received_at=received_at)
         return new
 
-    def _insert_calls(self, calls: Rows, whats: Rows, whos: Rows, whences: Rows, received: int) -> None:
-        # DuckDB finds `calls`, `whats`, `whos` and `whences` by their names in this frame.
+    def _insert_encoded(self, calls: Rows, kinds: Rows, callers: Rows, origins: Rows, received: int) -> None:
+        # DuckDB finds `calls`, `kinds`, `callers` and `origins` by their names in this frame.
         execute = self._connection.execute
-        execute(self._naming.met).fetchall()
+        execute(self._naming.batch_combinations).fetchall()
         execute(self._naming.numbered, {"next": self._numbers.next}).fetchall()
         ((added,),) = execute(self._naming.add_combinations).fetchall()
         execute(statements.ADD_CALLS, {"received": received}).fetchall()
-        self._run(statements.FORGET_MET)
+        for statement in statements.DROP_BATCH_COMBINATIONS:
+            execute(statement).fetchall()
         self._numbers.next += added
-
-    def _parts(self, batch: CallBatch) -> Iterator[Rows]:
-        """What the calls did, who called and from where."""
-        events, combinations = batch.whats, batch.whats.combinations
-        texts = ("function", "module", "method", "version", "status")
-        whats: dict[str, Iterable[Any]] = {
-            **{name: [getattr(values, name) for values in combinations] for name in texts},
-            "organization": [values.organization for values in combinations],
-            "credits": events.credits,
-            "charged": events.charged,
-            "estimated": events.estimated,
-            "records": events.records,
-            "reason": self._numbers.of_reasons(events.reasons),
-        }
-        yield Rows({"what": range(len(events)), "same": _firsts(combinations), **whats}, WHAT)
-        columns = who_columns(self._naming.own_shown)
-        who = (range(len(batch.whos)), _firsts(batch.whos), *zip(*batch.whos, strict=True))
-        yield Rows(dict(zip(columns, who, strict=True)), columns)
-        yield Rows({"whence": range(len(batch.ips)), "same": _firsts(batch.ips), "ip": batch.ips}, WHENCE)
 
     def _insert(self, rows: Rows) -> None:
         # DuckDB finds `rows` by its name in this frame.
@@ -259,7 +250,7 @@ class DuckDBStore:
         Make the store hold exactly what was acknowledged, and open it again if DuckDB has given it up.
 
         A batch whose commit failed may be in the log, and will be replayed, if the log could not be cut off before it;
-        its events are deleted. After a failure nobody knows what of the log is on the disk, whatever a read shows, and
+        its events are deleted. After a failure it is not known what of the log is on the disk, whatever a read shows, and
         the next commit may be appended to half an entry. So everything is written to the file, and another log begun.
         Raises: StoreFailed: it is not possible yet. It is tried again before whatever is asked of the store next, and
         meanwhile the store can be read if it can be opened.
@@ -295,61 +286,82 @@ class DuckDBStore:
         until = micros(watermark)
         with self._transaction():
             since = watermark_of(self._connection)
-            if since < until:
-                self._touched.update(rollup.roll_up(self._connection, self._naming, since, until))
-                rollup.set_watermark(self._connection, until)
-
-    def take_back_watermark(self, moment: datetime) -> bool:
-        until = micros(moment)
-        if watermark_of(self._connection) <= until or self._scalar(statements.LATEST) >= until:
-            return False
-        with self._transaction():
+            if since >= until:
+                return
+            days = rollup.roll_up(self._connection, self._naming, since, until)
             rollup.set_watermark(self._connection, until)
-        return True
+        self._dirty_days.update(days)
+        if until // HOUR > since // HOUR:
+            self._due_days |= self._dirty_days
+            self._dirty_days = set()
 
-    def forget(self, before: datetime) -> int:
-        bucket = bucket_number(before)
+    def _take_back_watermark(self, moment: int) -> None:
+        """
+        Move a watermark that is later than `moment` back to it, unless an event was received or happened since.
+
+        Statistics cover the same events as before.
+        """
+        if watermark_of(self._connection) <= moment or self._scalar(statements.LATEST) >= moment:
+            return
         with self._transaction():
-            gone = rollup.delete_before(self._connection, self._naming, bucket)
-            if not gone:
+            rollup.take_back(self._connection, moment)
+
+    def delete_before(self, moment: datetime) -> int:
+        bucket = bucket_number(moment)
+        with self._transaction():
+            deleted = rollup.delete_before(self._connection, self._naming, bucket)
+            if not deleted:
                 return 0
             self._numbers = self._stored_numbers()
-            self._touched = {day for day in self._touched if day >= bucket // BUCKETS_A_DAY}
+        first = bucket // BUCKETS_A_DAY
+        self._dirty_days = {day for day in self._dirty_days if day >= first}
+        self._due_days = {day for day in self._due_days if day >= first}
+        self._has_deleted = True
         # An event may be kept whose receipt is a little older than its time.
-        self._ids.forget(before - MAX_AHEAD)
-        return gone
+        self._ids.forget(moment - MAX_AHEAD)
+        return deleted
 
-    def merge(self) -> bool:
-        if not self._touched:
-            return False
-        day = next(iter(self._touched))
+    def maintain(self) -> bool:
+        if self._due_days:
+            self._compact_one_day(min(self._due_days))
+            return True
+        if self._has_deleted:
+            self._has_deleted = not self.checkpoint()
+        else:
+            self._checkpoint_if_large()
+        with self._transaction(single=True):
+            self._database.release_memory(OFTEN)
+        return False
+
+    def _compact_one_day(self, day: int) -> None:
+        """Join the pieces of statistics that refreshes left in a day."""
         first = day * BUCKETS_A_DAY
         with self._transaction():
-            rollup.merge(self._connection, self._naming, "rollup", "bucket", first, first + BUCKETS_A_DAY - 1)
-            rollup.merge(self._connection, self._naming, "daily", "day", day, day)
-        self._touched.remove(day)
-        return bool(self._touched)
+            for table, step, span in (
+                ("rollup", "bucket", (first, first + BUCKETS_A_DAY - 1)),
+                ("daily", "day", (day, day)),
+            ):
+                rollup.join_pieces(self._connection, self._naming, table, step, *span)
+        self._due_days.remove(day)
 
-    def tidy(self) -> None:
+    def _checkpoint_if_large(self) -> None:
         path = self._database.path
-        log = path.with_name(path.name + ".wal")
-        if log.exists() and log.stat().st_size > CHECKPOINT_BYTES:
+        log_file = path.with_name(path.name + ".wal")
+        if log_file.exists() and log_file.stat().st_size > CHECKPOINT_BYTES:
             self.checkpoint()
 
-    def checkpoint(self) -> None:
+    def checkpoint(self) -> bool:
+        """Writes the log to the file, so that space of what was deleted is used again; False: a read was in the way."""
         self._ensure_sound()
         try:
             self._connection.execute("checkpoint").fetchall()
         except duckdb.TransactionException:
-            return  # a reader is at work: the next turn will do
+            return False
         except duckdb.Error as error:
             self._given_up = True
             self._recover()
             raise _not_written(error) from error
-
-    def rest(self) -> None:
-        with self._transaction(single=True):
-            self._database.release_memory(OFTEN)
+        return True
 
     def close(self) -> None:
         with suppress(duckdb.Error, StoreFailed):
@@ -379,9 +391,3 @@ def _at_most(newest: int, times: Sequence[int]) -> Sequence[int]:
     if max(times) <= newest:
         return times
     return array("q", (min(time, newest) for time in times))
-
-
-def _firsts(values: Sequence[Hashable]) -> list[int]:
-    """The place of the first that is equal, for each."""
-    first: dict[Hashable, int] = {}
-    return [first.setdefault(value, place) for place, value in enumerate(values)]

@@ -5,94 +5,90 @@ import { AriaComponent, GridComponent, TooltipComponent } from "echarts/componen
 import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { doughnut } from "./charts/doughnut.js";
-import { isPrinting, patterned, setPrinting, whenContrastChanges } from "./charts/drawing.js";
-import { offerPictures } from "./charts/picture.js";
+import { isPrinting, onContrastChange, setPrinting, usesPatterns } from "./charts/drawing.js";
+import { showImageButtons } from "./charts/export-image.js";
 import { sankey } from "./charts/sankey.js";
 import { time } from "./charts/time.js";
 import { zoomByDragging } from "./charts/zoom.js";
 
 use([BarChart, PieChart, SankeyChart, AriaComponent, GridComponent, TooltipComponent, SVGRenderer]);
 
-const still = matchMedia("(prefers-reduced-motion: reduce)");
-const drawings = { doughnut, time, sankey };
-const drawn = new Map();
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+const optionsOf = { doughnut, time, sankey };
+const charts = new Map(); // element -> chart
 
-function draw(place) {
-  const data = JSON.parse(place.querySelector("script").textContent);
-  const chart = drawn.get(place) ?? open(place);
-  const option = drawings[place.dataset.chart](data, place.clientWidth);
-  const general = {
-    animation: !still.matches && !isPrinting(),
+function render(element) {
+  const data = JSON.parse(element.querySelector("script").textContent);
+  const chart = charts.get(element) ?? create(element);
+  const options = optionsOf[element.dataset.chart](data, element.clientWidth);
+  const common = {
+    animation: !reducedMotion.matches && !isPrinting(),
     animationDuration: 120,
     animationDurationUpdate: 120,
     textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
     // The page says what the graph shows, and the list beside it says the same: the picture itself stays silent.
-    aria: { enabled: true, label: { enabled: false }, decal: { show: patterned() } },
+    aria: { enabled: true, label: { enabled: false }, decal: { show: usesPatterns() } },
   };
-  chart.setOption({ ...general, ...option }, { replaceMerge: ["series"] });
+  chart.setOption({ ...common, ...options }, { replaceMerge: ["series"] });
 }
 
-function open(place) {
+function create(element) {
   const canvas = document.createElement("div");
   canvas.className = "canvas";
-  place.append(canvas);
+  element.append(canvas);
   const chart = init(canvas, null, { renderer: "svg" });
-  if (place.dataset.chart === "time") {
-    leadFromColumns(chart);
-    zoomByDragging(chart, () => chart.getOption().series[0].data.map(({ step }) => step), follow);
-  } else chart.on("click", ({ data: mark }) => follow(mark?.url));
+  if (element.dataset.chart === "time") {
+    linkColumns(chart);
+    zoomByDragging(chart, () => chart.getOption().series[0].data.map(({ step }) => step), navigate);
+  } else chart.on("click", ({ data: mark }) => navigate(mark?.url));
   // What has left the page, or is not shown, has no size: there is nothing to draw.
   new ResizeObserver(() => canvas.clientWidth && chart.resize({ silent: true })).observe(canvas);
-  drawn.set(place, chart);
+  charts.set(element, chart);
   return chart;
 }
 
-// The whole column of a step is its door, so that a low bar is as easy to hit as a high one.
-function leadFromColumns(chart) {
+// The whole column of a step is its link, so that a low bar is as easy to hit as a high one.
+function linkColumns(chart) {
   const urlAt = ({ offsetX, offsetY }) => {
     if (!chart.containPixel("grid", [offsetX, offsetY])) return "";
     const [index] = chart.convertFromPixel("grid", [offsetX, offsetY]);
     return chart.getOption().series[0].data[index]?.url ?? "";
   };
-  chart.getZr().on("click", (event) => follow(urlAt(event)));
+  chart.getZr().on("click", (event) => navigate(urlAt(event)));
   chart.getZr().on("mousemove", (event) => chart.getZr().setCursorStyle(urlAt(event) ? "pointer" : "default"));
 }
 
-// A click on a mark is a click on a link, so that it changes the page in place as links do.
-function follow(url) {
+// navigation.js changes the page in place; without it, the page loads.
+function navigate(url) {
   if (!url) return;
-  const link = document.createElement("a");
-  link.href = url;
-  link.hidden = true;
-  document.getElementById("content").append(link);
-  window.htmx?.process(link);
-  link.click();
+  const event = new CustomEvent("meterboard:navigate", { detail: { url }, cancelable: true });
+  if (document.dispatchEvent(event)) location.assign(url);
 }
 
-function drawAll() {
-  for (const [place, chart] of drawn) {
-    if (place.isConnected) continue;
+function renderAll() {
+  for (const [element, chart] of charts) {
+    if (element.isConnected) continue;
     chart.dispose();
-    drawn.delete(place);
+    charts.delete(element);
   }
-  for (const place of document.querySelectorAll("[data-chart]")) draw(place);
-  offerPictures();
+  for (const element of document.querySelectorAll("[data-chart]")) render(element);
+  showImageButtons();
 }
 
-function print(on) {
+function renderForPrint(on) {
   setPrinting(on);
   document.documentElement.classList.toggle("printing", on); // light colours, whatever the screen has
-  drawAll();
+  renderAll();
   // Paper has another width than the screen: the drawing scales to it.
-  for (const chart of drawn.values()) {
+  for (const chart of charts.values()) {
     chart.getDom().querySelector("svg").setAttribute("viewBox", `0 0 ${chart.getWidth()} ${chart.getHeight()}`);
   }
 }
 
-document.addEventListener("htmx:afterSettle", drawAll);
-document.addEventListener("meterboard:theme", drawAll);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-whenContrastChanges(drawAll);
-addEventListener("beforeprint", () => print(true));
-addEventListener("afterprint", () => print(false));
-drawAll();
+document.addEventListener("htmx:afterSettle", renderAll);
+document.addEventListener("meterboard:theme", renderAll);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", renderAll);
+onContrastChange(renderAll);
+addEventListener("beforeprint", () => renderForPrint(true));
+addEventListener("afterprint", () => renderForPrint(false));
+renderAll();

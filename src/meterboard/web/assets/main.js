@@ -1,7 +1,7 @@
-// What every page needs: changing in place, the theme, small comforts of the forms, the live counter.
-import { changeInPlace } from "./inplace.js";
-import { keepLinked } from "./linked.js";
-import { keepCounting } from "./live.js";
+// What every page needs: navigation, the theme, forms that submit themselves, dialogs, the live counter.
+import { refreshLiveCounter } from "./live-counter.js";
+import { startNavigation } from "./navigation.js";
+import { refreshRelatedValues } from "./related-values.js";
 import "./sorting.js";
 
 const root = document.documentElement;
@@ -22,22 +22,22 @@ function switchTheme() {
   try {
     localStorage.setItem(THEME, root.dataset.theme);
   } catch {
-    // not remembered, then
+    // the browser allows no storage
   }
   showTheme();
   document.dispatchEvent(new Event("meterboard:theme"));
 }
 
-function copy(button, text, otherwise) {
+function copy(button, text, failure) {
   navigator.clipboard.writeText(text).then(
     () => (button.textContent = "Copied"),
-    () => (button.textContent = otherwise),
+    () => (button.textContent = failure),
   );
 }
 
-function closePopovers(but) {
+function closePopovers(except) {
   for (const open of document.querySelectorAll("details.popover[open]")) {
-    if (!open.contains(but)) open.open = false;
+    if (!open.contains(except)) open.open = false;
   }
 }
 
@@ -62,7 +62,7 @@ document.addEventListener("change", ({ target }) => {
   if (target.matches("[data-submit]") && target.value && target.checkValidity()) target.form.requestSubmit();
 });
 
-// What was asked for in a dialog is shown in it; a link in it, or a click beside it, leaves it.
+// A dialog opens when its content has come; a link in it, or a click beside it, closes it.
 document.addEventListener("htmx:afterSwap", ({ target }) => {
   if (target.matches("dialog")) target.showModal();
 });
@@ -73,9 +73,9 @@ document.addEventListener("click", ({ target }) => {
 
 darkByDefault.addEventListener("change", showTheme);
 
-changeInPlace(() => {
+startNavigation(() => {
   showTheme();
   for (const button of document.querySelectorAll("[data-copy], [data-copy-link]")) button.hidden = !navigator.clipboard;
-  keepCounting();
-  keepLinked();
+  refreshLiveCounter();
+  refreshRelatedValues();
 });

@@ -6,6 +6,6 @@
     const theme = localStorage.getItem("meterboard-theme");
     if (theme === "light" || theme === "dark") root.dataset.theme = theme;
   } catch {
-    // a browser may keep its storage to itself
+    // the browser allows no storage
   }
 })();

@@ -34,7 +34,7 @@ def nothing(
         return None
     month = (_("Show the last 30 days"), address.change(period="last_30_days"))
     if address.has_filters:
-        ways = [(_("Show it without filters"), address.unfiltered()), month]
+        ways = [(_("Show without filters"), address.unfiltered()), month]
         return Nothing(_("No calls in this period with these filters."), ways)
     if counted and not summary.average_over_days:
         text = _("The first calls are counted above. They show here from %(time)s on.")
@@ -50,7 +50,7 @@ def _why_empty(reading: Reading, period: Period, summary: Summary) -> str:
     }
     start, end = summary.period.start, summary.period.end
     if start >= end:
-        if start > summary.next_refresh:
+        if start >= summary.next_refresh:
             return _("%(period)s has not begun yet.") % values
         return _("%(period)s began after the last refresh. Its calls show from %(time)s on.") % values
     if (end - INSTANT).date() < reading.first_day:

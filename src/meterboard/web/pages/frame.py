@@ -92,10 +92,10 @@ def _shares(address: Address, summary: Summary) -> list[tuple[str, str]]:
     if address.period not in words.PERIODS:
         return [(told, address.change(period=address.period))]
     start, end = bucket_at_or_after(summary.period.start), bucket_at_or_after(summary.period.end)
-    links = [(f"{told}, whenever it is opened", address.change(period=address.period))]
+    links = [(f"Relative link: {told}", address.change(period=address.period))]
     if start < end:
         zone = summary.period.start.tzinfo
         assert isinstance(zone, ZoneInfo)
         name = range_name(start, end, zone)
-        links.append((f"{words.period_name(name)}, as it is now", address.change(period=name)))
+        links.append((f"Fixed link: {words.period_name(name)}", address.change(period=name)))
     return links

@@ -1,16 +1,16 @@
-// The doughnut of who called.
-import { colour, figures, one, short, text, token, tooltip } from "./drawing.js";
+// The doughnut of applications and functions.
+import { formatShort, nameColour, pluralized, textBox, tokenColour, tooltipStyle, usageLines } from "./drawing.js";
 
 // The total, in the middle. One slice carries it, or it would be drawn once for each.
-function middle(total) {
+function totalLabel(total) {
   return {
     show: true,
     position: "center",
     silent: true,
-    formatter: `{total|${short(total)}}\n{unit|${one("calls", total)}}`,
+    formatter: `{total|${formatShort(total)}}\n{unit|${pluralized("calls", total)}}`,
     rich: {
-      total: { fontSize: 20, fontWeight: 600, color: token("--n9"), lineHeight: 26 },
-      unit: { fontSize: 12, color: token("--n6") },
+      total: { fontSize: 20, fontWeight: 600, color: tokenColour("--n9"), lineHeight: 26 },
+      unit: { fontSize: 12, color: tokenColour("--n6") },
     },
   };
 }
@@ -18,9 +18,9 @@ function middle(total) {
 export function doughnut({ total, rows }) {
   return {
     tooltip: {
-      ...tooltip(),
+      ...tooltipStyle(),
       trigger: "item",
-      formatter: ({ data }) => text(data.name, ...figures(data.value, data.credits)),
+      formatter: ({ data }) => textBox(data.name, ...usageLines(data.value, data.credits)),
     },
     series: [
       {
@@ -30,15 +30,15 @@ export function doughnut({ total, rows }) {
         minAngle: 2,
         label: { show: false },
         emphasis: { scale: false, itemStyle: { opacity: 0.85 } },
-        itemStyle: { borderColor: token("--n0"), borderWidth: 1.5 },
+        itemStyle: { borderColor: tokenColour("--n0"), borderWidth: 1.5 },
         data: rows.map((row, index) => ({
           name: row.name,
           value: row.calls,
           credits: row.credits,
           url: row.url,
           cursor: "pointer",
-          label: index ? { show: false } : middle(total),
-          itemStyle: { color: colour(row.colour) },
+          label: index ? { show: false } : totalLabel(total),
+          itemStyle: { color: nameColour(row.colour) },
         })),
       },
     ],

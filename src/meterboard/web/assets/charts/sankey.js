@@ -1,33 +1,33 @@
 // How names are connected: a column of nodes for each column chosen, and between them what they have in common.
-import { colour, exact, figures, text, token, tooltip } from "./drawing.js";
+import { formatNumber, nameColour, textBox, tokenColour, tooltipStyle, usageLines } from "./drawing.js";
 
-const NARROW = 640;
-const shortened = (name, longest) => (name.length > longest ? `${name.slice(0, longest - 1)}…` : name);
+const NARROW = 640; // pixels
+const truncated = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
 export function sankey({ measure, columns, links }, width) {
   const wide = width > NARROW;
   const last = columns.length - 1;
   const nodes = columns.flatMap((column, depth) =>
-    column.nodes.map((node, place) => ({
-      name: `${depth}/${place}`, // the same value may stand in two columns
+    column.nodes.map((node, index) => ({
+      name: `${depth}/${index}`, // the same value may stand in two columns
       depth,
-      of: node,
+      node,
       url: node.url,
       cursor: "pointer",
-      itemStyle: { color: colour(node.colour), borderWidth: 0 },
+      itemStyle: { color: nameColour(node.colour), borderWidth: 0 },
       label: { position: depth === last ? "left" : "right" },
     })),
   );
-  const named = Object.fromEntries(nodes.map((node) => [node.name, node.of.name]));
+  const names = Object.fromEntries(nodes.map(({ name, node }) => [name, node.name]));
   return {
     animation: false, // it would uncover the picture from left to right, and leave its edge covered for a while
     tooltip: {
-      ...tooltip(),
+      ...tooltipStyle(),
       trigger: "item",
       formatter: ({ dataType, data }) =>
         dataType === "node"
-          ? text(data.of.name, ...figures(data.of.calls, data.of.credits))
-          : text(`${named[data.source]} → ${named[data.target]}`, ...figures(data.calls, data.credits)),
+          ? textBox(data.node.name, ...usageLines(data.node.calls, data.node.credits))
+          : textBox(`${names[data.source]} → ${names[data.target]}`, ...usageLines(data.calls, data.credits)),
     },
     series: [
       {
@@ -44,11 +44,13 @@ export function sankey({ measure, columns, links }, width) {
         emphasis: { focus: "adjacency" },
         lineStyle: { color: "source", opacity: 0.28, curveness: 0.5 },
         label: {
-          color: token("--n9"),
+          color: tokenColour("--n9"),
           fontSize: wide ? 12 : 11,
           formatter: ({ data }) =>
-            wide ? `${shortened(data.of.name, 28)}  ${exact(data.of[measure])}` : shortened(data.of.name, 13),
-          textBorderColor: token("--n0"),
+            wide
+              ? `${truncated(data.node.name, 28)}  ${formatNumber(data.node[measure])}`
+              : truncated(data.node.name, 13),
+          textBorderColor: tokenColour("--n0"),
           textBorderWidth: 3,
         },
         data: nodes,

@@ -1,5 +1,15 @@
-// Calls or credits over time, stacked by who or what they came from; refused calls on top.
-import { colour, exact, figures, one, patterned, short, text, token, tooltip } from "./drawing.js";
+// Calls or credits over time, stacked by a dimension; refused calls on top.
+import {
+  formatNumber,
+  formatShort,
+  nameColour,
+  pluralized,
+  textBox,
+  tokenColour,
+  tooltipStyle,
+  usageLines,
+  usesPatterns,
+} from "./drawing.js";
 
 const HATCHED = {
   symbol: "rect",
@@ -9,63 +19,66 @@ const HATCHED = {
   color: "rgba(255,255,255,.75)",
 };
 const PLAIN = { symbol: "none" };
-const PLACE = { calls: 0, credits: 1 };
-const REFUSED = 2;
+const MEASURE_INDEX = { calls: 0, credits: 1 };
+const REFUSED_INDEX = 2;
 
 export function time({ measure, steps, parts }) {
-  const axis = { color: token("--n6"), fontSize: 12 };
+  const axis = { color: tokenColour("--n6"), fontSize: 12 };
   return {
     grid: { left: 4, right: 4, top: 12, bottom: 4, containLabel: true },
     tooltip: {
-      ...tooltip(),
+      ...tooltipStyle(),
       trigger: "axis",
-      axisPointer: { type: "shadow", shadowStyle: { color: token("--n6"), opacity: 0.08 } },
-      formatter: ([{ data }]) => text(...said(data.step, parts, measure)),
+      axisPointer: { type: "shadow", shadowStyle: { color: tokenColour("--n6"), opacity: 0.08 } },
+      formatter: ([{ data }]) => textBox(...tooltipLines(data.step, parts, measure)),
     },
     xAxis: {
       type: "category",
       data: steps.map((step) => step.label),
       axisTick: { show: false },
-      axisLine: { lineStyle: { color: token("--n4") } },
+      axisLine: { lineStyle: { color: tokenColour("--n4") } },
       axisLabel: { ...axis, hideOverlap: true },
     },
     yAxis: {
       type: "value",
       minInterval: 1,
       splitNumber: 4,
-      splitLine: { lineStyle: { color: token("--n3") } },
-      axisLabel: { ...axis, formatter: (value) => (value ? `${short(value)} ${one(measure, value)}` : "0") },
+      splitLine: { lineStyle: { color: tokenColour("--n3") } },
+      axisLabel: {
+        ...axis,
+        formatter: (value) => (value ? `${formatShort(value)} ${pluralized(measure, value)}` : "0"),
+      },
     },
-    series: stacked(measure, steps, parts),
+    series: stackedSeries(measure, steps, parts),
   };
 }
 
-function said(step, parts, measure) {
+function tooltipLines(step, parts, measure) {
   return [
     step.long_label,
-    ...figures(step.calls, step.credits),
-    ...(step.refused ? [`${exact(step.refused)} of them refused`] : []),
+    ...usageLines(step.calls, step.credits),
+    ...(step.refused ? [`${formatNumber(step.refused)} of them refused`] : []),
     ...parts
-      .map((part, index) => [part.name, step.parts[index][PLACE[measure]]])
+      .map((part, index) => [part.name, step.parts[index][MEASURE_INDEX[measure]]])
       .filter(([, value]) => value)
-      .map(([name, value]) => `${name.slice(0, 60)}: ${exact(value)}`),
+      .map(([name, value]) => `${name.slice(0, 60)}: ${formatNumber(value)}`),
   ];
 }
 
-function stacked(measure, steps, parts) {
+function stackedSeries(measure, steps, parts) {
   const refused = (step) => (measure === "calls" ? step.refused : 0);
-  const of = (index) => (step) =>
-    step.parts[index][PLACE[measure]] - (measure === "calls" ? step.parts[index][REFUSED] : 0);
-  const made = parts.length
-    ? parts.map((part, index) => bars(style(colour(part.colour)), steps, of(index), part.name))
-    : [bars(style(token("--mark")), steps, (step) => step[measure] - refused(step))];
+  const accepted = (index) => (step) =>
+    step.parts[index][MEASURE_INDEX[measure]] - (measure === "calls" ? step.parts[index][REFUSED_INDEX] : 0);
+  const series = parts.length
+    ? parts.map((part, index) => barSeries(barStyle(nameColour(part.colour)), steps, accepted(index), part.name))
+    : [barSeries(barStyle(tokenColour("--mark")), steps, (step) => step[measure] - refused(step))];
   // Refused calls stand on top of the others and are hatched, so that colour alone says nothing.
-  return [...made, bars({ color: token("--grey"), decal: HATCHED }, steps, refused)];
+  return [...series, barSeries({ color: tokenColour("--grey"), decal: HATCHED }, steps, refused)];
 }
 
-const style = (color) => (patterned() ? { color } : { color, decal: PLAIN });
+const barStyle = (color) => (usesPatterns() ? { color } : { color, decal: PLAIN });
 
-function bars(itemStyle, steps, height, name = "") {
+function barSeries(itemStyle, steps, height, name = "") {
   return {
     type: "bar",
     name,

@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterboard.domain.dimensions import Dimensions, parse_dimensions
-from meterboard.domain.event import NO_ID, CallBatch, Combination, EventBatch, identity
 from meterboard.domain.period import micros, parse_period
 from meterboard.domain.query import MOST_CALLS_FIRST, Scope
-from meterboard.schedule.reason import GIVEN
+from meterboard.usage.batch import EncodedBatch, EventBatch
+from meterboard.usage.duckdb.numbers import digest
 from meterboard.usage.duckdb.store import DuckDBStore
 from meterboard.usage.store import Difference
+from tests.batches import CALL, batch, joined
 
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -44,42 +45,26 @@ step = st.one_of(
     st.tuples(st.just("import"), st.lists(call, min_size=1, max_size=4)),
     st.tuples(st.just("refresh"), st.none()),
     st.tuples(st.just("restart"), st.sampled_from(CONFIGURED)),
-    st.tuples(st.just("merge"), st.none()),
+    st.tuples(st.just("maintain"), st.none()),
 )
 
 
-def combination(user: str, own: tuple[str, ...]) -> Combination:
-    return Combination(ACME, "desk", "", "Leads", "get", "v8", "", user, "200", own)
+def events(calls: Sequence[tuple[str, tuple[str, ...]]]) -> EventBatch:
+    return joined(*(batch(NOW, user=user, own=own) for user, own in calls))
 
 
-def events(calls: Sequence[tuple[str, tuple[str, ...]]], *, ids: Sequence[bytes] | None = None) -> EventBatch:
-    batch = EventBatch()
-    for place, (user, own) in enumerate(calls):
-        batch.times.append(micros(NOW))
-        batch.ids.append(ids[place] if ids else NO_ID)
-        batch.combinations.append(combination(user, own))
-        batch.credits.append(1)
-        batch.charged.append(1)
-        batch.estimated.append(0)
-        batch.records.append(-1)
-        batch.reasons.append(GIVEN)
-    return batch
-
-
-def imported(calls: Sequence[tuple[str, tuple[str, ...]]]) -> CallBatch:
-    whats = events([("", ("",) * len(calls[0][1]))])
-    whats.combinations = [combination("", calls[0][1])._replace(application="", own=("",) * len(calls[0][1]))]
+def imported(calls: Sequence[tuple[str, tuple[str, ...]]]) -> EncodedBatch:
     count = len(calls)
-    return CallBatch(
-        whats,
-        [("desk", user, *own) for user, own in calls],
-        [""],
-        array("i", [0] * count),
-        array("i", range(count)),
-        array("i", [0] * count),
-        array("q", [micros(NOW)] * count),
-        array("Q", [0] * count),
-        array("I", [0] * count),
+    return EncodedBatch(
+        kinds=batch(NOW, application="", user="", own=("",) * len(calls[0][1])),
+        callers=[("desk", user, *own) for user, own in calls],
+        origins=[""],
+        kind=array("i", [0] * count),
+        caller=array("i", range(count)),
+        origin=array("i", [0] * count),
+        times=array("q", [micros(NOW)] * count),
+        id_lows=array("Q", [0] * count),
+        id_highs=array("I", [0] * count),
     )
 
 
@@ -104,7 +89,7 @@ class History:
         values = [(user, self.dimensions.own_values(own)) for user, own in known]
         self.moment += MINUTE
         if alike:
-            new = self.store.append_calls(imported(values), received_at=self.moment)
+            new = self.store.append(imported(values), received_at=self.moment)
         else:
             new = self.store.append(events(values), received_at=self.moment)
         assert new == [True] * len(calls)
@@ -114,20 +99,26 @@ class History:
         self.moment += MINUTE
         self.store.refresh(self.moment)
 
+    def maintain(self) -> None:
+        self.moment += timedelta(hours=1)
+        self.refresh()
+        while self.store.maintain():
+            pass
+
     def check(self) -> None:
         self.refresh()
         names = self.dimensions.own_names
         wanted = Counter((user, *(own.get(name, "") for name in names)) for user, own in self.sent)
         with self.store.snapshot() as snapshot:
             period = parse_period("last_30_days", zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
-            scope = Scope(ACME, period, {})
+            scope = Scope(ACME, period, {}, snapshot.watermark)
             found = snapshot.groups(scope, ("user", *names), order=MOST_CALLS_FIRST, limit=None)
             assert {group.values: group.calls for group in found.rows} == wanted
             listed = [(row.values[6], *row.values[8:]) for row in snapshot.events(scope, limit=1_000).rows]
             assert Counter(listed) == wanted
             for name in names:
                 production = {"environment": ("production",)} if name == "environment" else {name: ("",)}
-                chosen = snapshot.total(Scope(ACME, period, production))
+                chosen = snapshot.total(Scope(ACME, period, production, snapshot.watermark))
                 assert chosen.calls == sum(own.get(name, "") in production[name] for _, own in self.sent)
             assert snapshot.difference(ACME) == Difference(len(self.sent), 0, 0, 0, 0)
 
@@ -144,8 +135,8 @@ def test_whatever_is_added_and_removed_every_call_keeps_what_it_said(steps: list
             elif kind == "restart":
                 history.restart(str(value))
                 history.check()
-            elif kind == "merge":
-                history.store.merge()
+            elif kind == "maintain":
+                history.maintain()
             else:
                 history.refresh()
         history.check()
@@ -183,9 +174,7 @@ def test_other_settings_give_no_combination_another_number(history: History) -> 
     history.take([("arjun", {"environment": "test"})], alike=True)
     history.take([("arjun", {"environment": "test"})], alike=False)
     assert numbers(history) == after
-    assert Combination(*combination("maria", ())).digest() == combination("maria", ("", "")).digest(
-        ("a", "b")
-    )
+    assert digest(CALL) == digest(CALL._replace(own=("", "")), ("a", "b"))
 
 
 def test_what_is_hidden_is_kept_apart_from_what_was_not_said(history: History) -> None:
@@ -201,10 +190,9 @@ def test_what_is_hidden_is_kept_apart_from_what_was_not_said(history: History) -
 
 def test_an_event_counts_once_however_its_dimensions_changed(history: History) -> None:
     history.restart("environment")
-    ids = [identity(ACME, "a")]
-    assert history.store.append(events([("maria", ("test",))], ids=ids), received_at=NOW) == [True]
+    assert history.store.append(batch(NOW, ids=["a"], own=("test",)), received_at=NOW) == [True]
     history.restart("")
-    assert history.store.append(events([("maria", ())], ids=ids), received_at=NOW + MINUTE) == [False]
+    assert history.store.append(batch(NOW, ids=["a"]), received_at=NOW + MINUTE) == [False]
 
 
 def columns(history: History) -> list[str]:
@@ -223,33 +211,50 @@ def test_a_column_goes_when_nothing_is_kept_of_it(history: History) -> None:
     assert "region" not in columns(history)
 
     history.take([("maria", {})], alike=False)
-    history.store.forget(NOW + timedelta(days=2))
+    history.store.delete_before(NOW + timedelta(days=2))
     history.restart("")
     assert "environment" not in columns(history)
 
 
 # What is a word of SQL, or what the statements call something of their own.
 @pytest.mark.parametrize(
-    "name", ["group", "select", "count_user", "place_0", "grouped", "joined", "kept", "fresh", "met", "moved"]
+    "name",
+    [
+        "group",
+        "select",
+        "count_user",
+        "grouped",
+        "summed",
+        "ranked",
+        "numbered",
+        "kept",
+        "fresh",
+        "met",
+        "moved",
+        "edges",
+    ],
 )
 def test_a_dimension_may_have_any_name_that_is_not_reserved(history: History, name: str) -> None:
     history.restart(name)
     history.take([("maria", {name: "a"}), ("arjun", {name: "b"}), ("maria", {})], alike=False)
     history.take([("maria", {name: "a"})], alike=True)
     history.check()
-    history.store.merge()
+    history.maintain()
     names = (name, "user")
     with history.store.snapshot() as snapshot:
         period = parse_period("last_30_days", zone=ZoneInfo("UTC"), now=NOW, as_of=snapshot.watermark)
-        scope = Scope(ACME, period, {f"{name}!": ("b",)})
+        scope = Scope(ACME, period, {f"{name}!": ("b",)}, snapshot.watermark)
         for columns in (names, names[::-1]):
             order = [*MOST_CALLS_FIRST]
             assert snapshot.groups(scope, columns, order=order, limit=5).total.calls == 3
-            assert snapshot.sections(scope, columns, order=order, limit=5, offset=0).total.calls == 3
-            assert sum(row.calls for row in snapshot.within(scope, columns, order=order, limit=5)) == 3
+            assert snapshot.summaries(scope, columns, order=order, limit=5, offset=0).total.calls == 3
+            assert (
+                sum(row.calls for row in snapshot.top_rows_per_group(scope, columns, order=order, limit=5))
+                == 3
+            )
             for grain in (None, 4, 96):
                 found = snapshot.sums(scope, columns, limit=5, grain=grain)
-                assert sum(bucket.calls for bucket in found.usage.values()) == 3
-        assert snapshot.connected(scope, names, limit=5)[name].rows == [("a", (2, 2)), ("", (1, 1))]
+                assert sum(bucket.calls for bucket in found.amounts.values()) == 3
+        assert snapshot.related_values(scope, names, limit=5)[name].rows == [("a", (2, 2)), ("", (1, 1))]
         searched = snapshot.groups(scope, names, order=MOST_CALLS_FIRST, limit=5, search="A")
         assert [row.values for row in searched.rows] == [("a", "maria")]
