@@ -94,6 +94,10 @@ def test_requests_made_from_the_description_are_answered_as_described(
     assert "15 passed" in done.stdout
 
 
+def test_the_description_has_two_addresses(server: Server, document: Any) -> None:
+    assert server.get("/schema/openapi.json").json() == document
+
+
 def test_the_description_is_valid(document: Any) -> None:
     assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
 
