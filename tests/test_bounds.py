@@ -59,7 +59,7 @@ BOUNDS: dict[str, tuple[float, ...]] = {
     "pace of a body": (PACE.bytes_per_second, PACE.grace_seconds, PACE.most_seconds),
     "bodies that are expanded and read in threads": (1, workers.WORKERS, 1, body.BRIEF_BYTES),
     "sign-in form": (MAX_FORM_BYTES, sending.FORM_SECONDS),
-    "sign-ins and sign-outs that wait": (access.MOST_SIGN_INS,),
+    "sign-ins and sign-outs that wait": (access.MAX_SIGN_INS,),
     "events that wait for a commit": (Settings().queue_events,),
     "text of an event, path included": (event.MAX_TEXT,),
     "HTTP method, id, address of an event": (
@@ -73,12 +73,19 @@ BOUNDS: dict[str, tuple[float, ...]] = {
     "a connection that sends no request": (listener.SILENT_SECONDS,),
     "address and headers of a request": (listener.MAX_HEADER_BYTES,),
     "live counters": (live.MAX_STREAMS_PER_SESSION, live.MAX_STREAMS),
-    "reads of one organisation": (reads.MOST_RUNNING_EACH, reads.MOST_WAITING_EACH, reads.MOST_RUNNING),
+    "reads of one organisation": (
+        reads.MAX_RUNNING_PER_ORGANIZATION,
+        reads.MAX_WAITING_PER_ORGANIZATION,
+        reads.MAX_RUNNING,
+    ),
     "a read whose caller has left": (reads.INTERRUPT_SECONDS,),
     "rows of an answer in JSON; events of an answer": (statistics.MOST_ROWS, events.MOST_EVENTS),
     "names that a series or flows tell apart": (statistics.MOST_PARTS,),
     "text of all names in an answer in JSON": (MAX_ANSWER_CHARACTERS,),
-    "exports as CSV or Parquet that are written or sent": (export.MOST_FILES_EACH, export.MOST_FILES),
+    "exports as CSV or Parquet that are written or sent": (
+        export.MAX_FILES_PER_ORGANIZATION,
+        export.MAX_FILES,
+    ),
     "rows of an export in memory": (export.PAGE_ROWS,),
     "memory of a Parquet file that is written": (int(export.PARQUET_MEMORY.removesuffix("MB")),),
     "a caller who does not receive an answer": (
@@ -88,9 +95,9 @@ BOUNDS: dict[str, tuple[float, ...]] = {
         sending.MAX_UNSENT_BYTES,
     ),
     "keys and sessions that are remembered": (
-        access.MOST_REMEMBERED,
-        access.LONGEST_SECRET,
-        access.REMEMBERED_SECONDS,
+        access.CACHE_SIZE,
+        access.MAX_SECRET_LENGTH,
+        access.CACHE_SECONDS,
     ),
     "classified requests that a schedule remembers": (shapes.MAX_CACHED_BYTES, shapes.MAX_CACHED_PATH),
     "prices that a schedule remembers": (price.MAX_CACHED_PRICES, price.MAX_CACHED_TARIFFS),

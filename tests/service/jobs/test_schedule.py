@@ -13,7 +13,7 @@ from meterboard.clock import FixedClock
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import EPOCH
 from meterboard.errors import Unauthenticated
-from meterboard.service.access import REMEMBERED_SECONDS, Access
+from meterboard.service.access import CACHE_SECONDS, Access
 from meterboard.service.jobs.schedule import Job, run_jobs
 
 
@@ -156,7 +156,7 @@ def test_a_session_is_remembered_for_seconds_and_forgotten_at_once_when_it_ends(
     async def main() -> None:
         nonlocal now
         await access.viewer("s")
-        now += REMEMBERED_SECONDS - 1
+        now += CACHE_SECONDS - 1
         await access.viewer("s")
         assert len(asked) == 1
         now += 1

@@ -13,7 +13,7 @@ import nanoarrow as na
 from msgspec import Struct
 
 from meterboard.domain.caller.user_agent import application_of
-from meterboard.domain.event import NOT_HTTP, OF_A_LINE, UsageEvent
+from meterboard.domain.event import LINE_ID_PREFIX, NOT_HTTP, UsageEvent
 from meterboard.importers.formats.named import Format
 from meterboard.importers.reading import values as words
 from meterboard.importers.reading.fields import OWN, Wanted, own_fields
@@ -281,7 +281,7 @@ class _Ids:
         rest = self._parsed.rest.get(n)
         line = texts[n][:-rest] if rest else texts[n]
         digest = md5(line, usedforsecurity=False).hexdigest()
-        return f"{OF_A_LINE}{self._wanted.source}-{digest}-{self._parsed.repeated.get(n, 0)}"
+        return f"{LINE_ID_PREFIX}{self._wanted.source}-{digest}-{self._parsed.repeated.get(n, 0)}"
 
 
 _STATUS = {str(status): status for status in range(100, 600)}
