@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from meterboard.domain.dimensions import Dimensions
-from meterboard.domain.event import MAX_CREDITS, MAX_RECORDS, LINE_ID_PREFIX
+from meterboard.domain.event import LINE_ID_PREFIX, MAX_CREDITS, MAX_RECORDS
 from meterboard.errors import InvalidParameter
 
 FIELDS = (
@@ -138,9 +138,7 @@ def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> s
     if "id" in given:
         readable += f" and length({value['id']}) <= {MOST_OF_ID}"
     own = "if(rest = '', line, left(line, length(line) - length(rest)))"
-    digest = (
-        f"md5_number({quoted(f'{wanted.organization}:{LINE_ID_PREFIX}{wanted.source}-')} || md5({own}) || '-0')"
-    )
+    digest = f"md5_number({quoted(f'{wanted.organization}:{LINE_ID_PREFIX}{wanted.source}-')} || md5({own}) || '-0')"
     period = " + ".join(f"(moment >= {change})::integer" for change in wanted.changes) or "0"
     return (
         f"select n, if({readable}, moment, null) as time, {value['id']} as id, {digest} as digest, {period} as period, rest, is_open, "
