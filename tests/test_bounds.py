@@ -80,7 +80,7 @@ BOUNDS: dict[str, tuple[float, ...]] = {
     ),
     "a read whose caller has left": (reads.INTERRUPT_SECONDS,),
     "rows of an answer in JSON; events of an answer": (statistics.MOST_ROWS, events.MOST_EVENTS),
-    "names that a series or flows tell apart": (statistics.MOST_PARTS,),
+    "names that a series or flows list": (statistics.MOST_PARTS,),
     "text of all names in an answer in JSON": (MAX_ANSWER_CHARACTERS,),
     "exports as CSV or Parquet that are written or sent": (
         export.MAX_FILES_PER_ORGANIZATION,

@@ -104,13 +104,13 @@ class Services:
         self.meter = Meter(
             store,
             clock,
-            most_waiting=settings.queue_events,
+            max_waiting=settings.queue_events,
             committed=self.health.committed,
             failed=self.health.commit_failed,
         )
         self.health.watch(
             waiting=lambda: self.meter.waiting,
-            most_waiting=settings.queue_events,
+            max_waiting=settings.queue_events,
             watermark=self._watermark,
         )
         self.refresh = Refresh(self.meter, clock, settings.refresh_interval)

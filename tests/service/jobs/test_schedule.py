@@ -92,7 +92,7 @@ def test_a_run_that_crosses_the_next_due_moment_is_followed_by_its_turn_at_once(
 
     assert turns.run() == ["00:15", "00:30", "00:45"]
     assert turns.began[1] == START + timedelta(minutes=32)
-    assert "The job 'work' was due at 2026-11-24 00:30:00+00:00 and begins at 2026-11-24 00:32" in caplog.text
+    assert "The job 'work' was due at 2026-11-24 00:30:00+00:00 and starts at 2026-11-24 00:32" in caplog.text
 
 
 def test_the_latest_of_several_missed_turns_stands_for_all() -> None:
@@ -129,7 +129,7 @@ def test_a_job_that_fails_runs_again(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         assert turns.run() == ["00:15", "00:30", "00:45"]
 
-    assert "The job 'work' that was due at 2026-11-24 00:15:00+00:00 failed" in caplog.text
+    assert "The job 'work' due at 2026-11-24 00:15:00+00:00 failed" in caplog.text
     assert "not this time" in caplog.text
 
 

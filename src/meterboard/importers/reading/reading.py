@@ -20,7 +20,7 @@ from meterboard.importers.reading.fields import OWN, Wanted, own_fields
 from meterboard.importers.reading.lines import GIVEN, Lines, Table
 from meterboard.importers.reading.numbering import LOW, REMEMBERED, Numbering
 from meterboard.schedule.price import FAILED
-from meterboard.service.ingest.calls import Calls, What, halves_of_id
+from meterboard.service.ingest.calls import CallKind, Calls, halves_of_id
 
 LEFT_OVER = f"""
 create or replace temp table left_over as
@@ -156,12 +156,12 @@ class Reader:
         ids = _Ids(parsed, self._wanted)
         ids.correct()
         calls = Calls(
-            whats=[What(self._event(row), row[-2]) for row in parsed.whats],
-            whos=[self._caller(row) for row in parsed.whos],
-            ips=[words.address(self._said("whences", row).get("ip", "")) for row in parsed.whences],
-            what=parsed.what,
-            who=parsed.who,
-            whence=parsed.whence,
+            kinds=[CallKind(self._event(row), row[-2]) for row in parsed.whats],
+            callers=[self._caller(row) for row in parsed.whos],
+            origins=[words.address(self._said("whences", row).get("ip", "")) for row in parsed.whences],
+            kind=parsed.what,
+            caller=parsed.who,
+            origin=parsed.whence,
             times=parsed.times,
             id_lows=parsed.id_lows,
             id_highs=parsed.id_highs,
