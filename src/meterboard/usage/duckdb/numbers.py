@@ -63,6 +63,8 @@ class Numbers:
 
     def _in_columns(self, combination: Combination) -> Sequence[object]:
         """Returns the values of a combination in the order of the table's columns; hidden dimensions are empty."""
+        if not self._naming.own_in_file:
+            return combination[:-1]
         given = dict(zip(self._naming.own_shown, combination.own, strict=True))
         return (*combination[:-1], *(given.get(name, "") for name in self._naming.own_in_file))
 
@@ -74,7 +76,8 @@ class Numbers:
     def _cache(self, numbered: Iterable[tuple[int, Combination]]) -> None:
         for number, combination in numbered:
             self.combinations[combination] = number
-            self._cached_characters += OVERHEAD + sum(map(len, (*combination[1:-1], *combination.own)))
+            self._cached_characters += OVERHEAD + sum(map(len, combination[1:-1]))
+            self._cached_characters += sum(map(len, combination.own))
 
 
 def digest(combination: Combination, own_names: Sequence[str] = ()) -> int:
