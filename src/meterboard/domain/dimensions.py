@@ -125,7 +125,7 @@ class Dimensions:
         if wrong or len(set(columns)) < len(columns):
             raise InvalidParameter(
                 "columns",
-                f"columns is {text!r}: use some of {', '.join(self.names)}, each once, with commas between.",
+                f"columns is {text!r}: use some of {', '.join(self.names)}, comma-separated, each once.",
             )
         return columns
 

@@ -42,7 +42,7 @@ Limit = Annotated[
     Parameter(ge=1, le=MOST_ROWS, description="Rows at most. Default: 10,000; all in CSV and Parquet."),
 ]
 Offset = Annotated[int, Parameter(ge=0, le=MOST_PAGES, description="Rows to pass over.")]
-LARGEST_FIRST = "Columns with commas between, a - before one for the largest first."
+LARGEST_FIRST = "Columns, comma-separated, a - before one for the largest first."
 BreakdownSort = Annotated[
     str,
     Parameter(
@@ -56,9 +56,9 @@ Sort = Annotated[
 ]
 Columns = Annotated[
     str,
-    Parameter(description="Columns with commas between, each once; the first is the default column."),
+    Parameter(description="Columns, comma-separated, each once; the first is the default column."),
 ]
-FlowColumns = Annotated[str, Parameter(description="Two or three columns with commas between, each once.")]
+FlowColumns = Annotated[str, Parameter(description="Two or three columns, comma-separated, each once.")]
 Page = Annotated[int, Parameter(ge=1, le=MOST_PAGES)]
 PageSize = Annotated[
     int | None, Parameter(ge=1, le=MOST_ROWS, description="Default: 50; all in CSV and Parquet.")
