@@ -17,7 +17,7 @@ def colours_of(reading: Reading, by: Breakdown) -> Mapping[Name, int]:
 
     The eight most used of the retained days never share one. Kept until the statistics move, which is when they change.
     """
-    return reading.kept(f"colours by {by}", lambda: _coloured(reading, by))
+    return reading.cached(f"colours by {by}", lambda: _coloured(reading, by))
 
 
 def _coloured(reading: Reading, by: Breakdown) -> dict[Name, int]:

@@ -103,7 +103,7 @@ def _series(reading: Reading, period: Period, filters: Filters, by: Breakdown | 
     """What everybody sees first is worked out once until the statistics move."""
     if filters or period.name not in NAMED_PERIODS:
         return reading.series(period, filters, by, limit=PARTS)
-    return reading.kept(
+    return reading.cached(
         f"series of {period.name} from {period.start} by {by}",
         lambda: reading.series(period, filters, by, limit=PARTS),
     )

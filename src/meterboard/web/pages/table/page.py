@@ -104,21 +104,21 @@ def _rows(
     reading: Reading, period: Period, filters: Filters, asked: TableParams, address: Address
 ) -> TableRows:
     if asked.is_grouped:
-        outline = reading.outline(
+        found = reading.grouped_table(
             period,
             filters,
             columns=asked.columns,
             order=asked.order,
             page=asked.page,
             page_size=asked.page_size,
-            opened=asked.opened,
-            within=WITHIN,
+            open_groups=asked.opened,
+            rows_per_group=WITHIN,
         )
         return TableRows(
-            grouped(outline, address, asked.columns),
-            outline.count,
-            outline.combinations,
-            has_tasks=outline.integration_tasks > 0,
+            grouped(found, address, asked.columns),
+            found.count,
+            found.combinations,
+            has_tasks=found.integration_tasks > 0,
         )
     answer = reading.table(
         period,

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from meterboard.domain.query import NOT, DimensionName, name_of, value_of
 from meterboard.service.statistics.answers import TableAnswer
-from meterboard.service.statistics.linked import Outline, Part
+from meterboard.service.statistics.related import GroupedTable, TableGroup
 from meterboard.web.formatting import number
 from meterboard.web.page_state import Address
 
@@ -61,12 +61,12 @@ def flat(answer: TableAnswer, address: Address, columns: Sequence[DimensionName]
     return rows
 
 
-def grouped(outline: Outline, address: Address, columns: Sequence[DimensionName]) -> list[Line]:
+def grouped(table: GroupedTable, address: Address, columns: Sequence[DimensionName]) -> list[Line]:
     """A row for each value of the default column, and behind those that are open their combinations."""
     lines: list[Line] = []
-    calls = outline.total.calls
-    for part in outline.parts:
-        lines.append(_group(part, address, columns, calls, alone=outline.count == 1))
+    calls = table.total.calls
+    for part in table.groups:
+        lines.append(_group(part, address, columns, calls, alone=table.count == 1))
         for at, row in enumerate(part.rows, 1):
             names = {column: name_of(value) for column, value in zip(columns, row.values, strict=True)}
             sums = {
@@ -82,7 +82,7 @@ def grouped(outline: Outline, address: Address, columns: Sequence[DimensionName]
 
 
 def _group(
-    part: Part, address: Address, columns: Sequence[DimensionName], calls: int, *, alone: bool
+    part: TableGroup, address: Address, columns: Sequence[DimensionName], calls: int, *, alone: bool
 ) -> Line:
     default, *others = columns
     value = value_of(part.name)
@@ -127,7 +127,7 @@ def _value(column: str, name: str, address: Address, *, repeated: bool = False) 
     return Cell(column, name, "", address.change(open=None, **{column: value_of(name)}), repeated)
 
 
-def _all_of(part: Part, address: Address, default: str) -> tuple[str, str]:
+def _all_of(part: TableGroup, address: Address, default: str) -> tuple[str, str]:
     url = address.change(rows="flat", open=None, **{default: value_of(part.name)})
     return url, f"all {number(part.combinations)} combinations of {part.name}"
 
