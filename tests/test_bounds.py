@@ -23,8 +23,7 @@ from meterboard.schedule import path_cache as shapes
 from meterboard.schedule.validation import check as schedule_check
 from meterboard.schedule.validation import expressions
 from meterboard.service import access, export, reads
-from meterboard.service.statistics import cache as kept
-from meterboard.service.statistics import events
+from meterboard.service.statistics import cache, events
 from meterboard.settings import Settings
 from meterboard.usage.answer_length import MAX_ANSWER_CHARACTERS
 from meterboard.web import live
@@ -79,7 +78,7 @@ BOUNDS: dict[str, tuple[float, ...]] = {
         reads.MAX_RUNNING,
     ),
     "a read whose caller has left": (reads.INTERRUPT_SECONDS,),
-    "rows of an answer in JSON; events of an answer": (statistics.MOST_ROWS, events.MOST_EVENTS),
+    "rows of an answer in JSON; events of an answer": (statistics.MOST_ROWS, events.MAX_LISTED_EVENTS),
     "names that a series or flows list": (statistics.MOST_PARTS,),
     "text of all names in an answer in JSON": (MAX_ANSWER_CHARACTERS,),
     "exports as CSV or Parquet that are written or sent": (
@@ -101,7 +100,7 @@ BOUNDS: dict[str, tuple[float, ...]] = {
     ),
     "classified requests that a schedule remembers": (shapes.MAX_CACHED_BYTES, shapes.MAX_CACHED_PATH),
     "prices that a schedule remembers": (price.MAX_CACHED_PRICES, price.MAX_CACHED_TARIFFS),
-    "answers of the dashboard that are remembered": (kept.MOST_KEPT_BYTES,),
+    "answers of the dashboard that are remembered": (cache.CACHE_BYTES,),
     "parameters of an address that a price can depend on": (price.MAX_PARAMETERS,),
     "parts of a path that are classified": (classify.MOST_SEGMENTS, classify.MAX_PART),
     "a schedule's expression": (expressions.MAX_OPEN_REPEATS, expressions.MAX_CHOICES),

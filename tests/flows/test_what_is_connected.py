@@ -139,15 +139,15 @@ def test_sections_carry_the_sums_of_all_their_combinations(
         expected = within(reading, model, text, chosen)
         counted = by(expected, default)
         opened = data.draw(st.sets(st.sampled_from([*counted, "nobody"]), max_size=3), label="open")
-        answer = reading.outline(
+        answer = reading.grouped_table(
             reading.period(text),
             chosen,
             columns=columns,
             order=parse_order(sort, allowed=(*columns, *MEASURES)),
             page=page,
             page_size=2,
-            opened=opened,
-            within=2,
+            open_groups=opened,
+            rows_per_group=2,
         )
 
     groups: dict[str, dict[tuple[str, ...], list[int]]] = {}
@@ -172,12 +172,12 @@ def test_sections_carry_the_sums_of_all_their_combinations(
         return (-number if sort.startswith("-") else number), name
 
     wanted = sorted(counted, key=rank, reverse=sort == f"-{default}")
-    assert [part.name for part in answer.parts] == wanted[2 * page - 2 : 2 * page]
+    assert [part.name for part in answer.groups] == wanted[2 * page - 2 : 2 * page]
     assert answer.count == len(counted)
     assert answer.combinations == sum(len(group) for group in groups.values())
     assert answer.integration_tasks == sum(bool(call.values["function"]) for call in expected)
     assert (answer.total.calls, answer.total.credits) == (len(expected), sum(c.credits for c in expected))
-    for part in answer.parts:
+    for part in answer.groups:
         group = groups[part.name]
         assert part.combinations == len(group)
         assert tuple(part.sums[measure] for measure in MEASURES) == tuple(

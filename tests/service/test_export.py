@@ -20,7 +20,7 @@ from meterboard.errors import AnswerTooLong, Overloaded
 from meterboard.service import export
 from meterboard.service.export import FOLDER, MAX_FILES_PER_ORGANIZATION, Exports, FileFormat, write_in_full
 from meterboard.service.statistics.answers import TableAnswer
-from meterboard.service.statistics.events import MOST_EVENTS
+from meterboard.service.statistics.events import MAX_LISTED_EVENTS
 from meterboard.service.table_data import Paged
 from meterboard.services import Services
 from tests.batches import batch, joined
@@ -219,7 +219,7 @@ def test_an_answer_in_memory_has_a_limit_of_text(services: Services, acme: Organ
         columns = Dimensions().parse_columns("application,module,method,user")
         questions: list[Callable[[], object]] = [
             lambda: reading.table(month, FILTERS, columns=columns, page_size=JSON_ROWS),
-            lambda: reading.events(month, FILTERS, limit=MOST_EVENTS),
+            lambda: reading.events(month, FILTERS, limit=MAX_LISTED_EVENTS),
             lambda: reading.flows(month, FILTERS, columns[:3], limit=600),
             lambda: reading.series(month, FILTERS, "user", limit=600),
         ]

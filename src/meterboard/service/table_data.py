@@ -15,7 +15,7 @@ from meterboard.service.statistics.answers import (
     TasksAnswer,
 )
 from meterboard.service.statistics.events import Event, EventsAnswer
-from meterboard.service.statistics.linked import RelatedAnswer, ValuesAnswer
+from meterboard.service.statistics.related import RelatedAnswer, ValuesAnswer
 
 Value = str | int | float | datetime | None
 Statistic = (

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from meterboard.service.statistics.cache import Kept
+from meterboard.service.statistics.cache import StatisticsCache
 
 AT = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)
 
 
 def test_an_answer_is_worked_out_once_until_the_statistics_move() -> None:
-    kept, numbers = Kept(), count()
+    kept, numbers = StatisticsCache(), count()
     first = [kept.get(1, AT, "days", lambda: next(numbers)) for _ in range(3)]
     moved = kept.get(1, AT + timedelta(minutes=15), "days", lambda: next(numbers))
     other = kept.get(2, AT, "days", lambda: next(numbers))
@@ -18,7 +18,7 @@ def test_an_answer_is_worked_out_once_until_the_statistics_move() -> None:
 
 def test_what_was_used_least_recently_makes_room() -> None:
     """Other organisations' answers, and those in use, stay."""
-    kept, made = Kept(most_bytes=3_000), list[str]()
+    kept, made = StatisticsCache(max_bytes=3_000), list[str]()
 
     def get(name: str) -> None:
         def make() -> bytes:
@@ -33,6 +33,6 @@ def test_what_was_used_least_recently_makes_room() -> None:
 
 
 def test_an_answer_that_is_larger_than_the_bound_is_not_kept() -> None:
-    kept, numbers = Kept(most_bytes=1_000), count()
+    kept, numbers = StatisticsCache(max_bytes=1_000), count()
     answers = [kept.get(1, AT, "days", lambda: [next(numbers)] * 2_000)[0] for _ in range(2)]
     assert answers == [0, 1]

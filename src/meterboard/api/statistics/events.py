@@ -12,7 +12,7 @@ from meterboard.api.statistics.statistics import Asked, described, only
 from meterboard.domain.cursor import parse_cursor
 from meterboard.domain.organization import Organization
 from meterboard.service.reads import shared
-from meterboard.service.statistics.events import MOST_EVENTS, EventsAnswer
+from meterboard.service.statistics.events import MAX_LISTED_EVENTS, EventsAnswer
 from meterboard.service.statistics.statistics import Statistics
 
 EVENTS = 50
@@ -20,7 +20,9 @@ EVENTS = 50
 
 Limit = Annotated[
     int | None,
-    Parameter(ge=1, le=MOST_EVENTS, description="Events at most. Default: 50; 10,000 in CSV and Parquet."),
+    Parameter(
+        ge=1, le=MAX_LISTED_EVENTS, description="Events at most. Default: 50; 10,000 in CSV and Parquet."
+    ),
 ]
 CursorText = Annotated[
     str | None,
@@ -53,7 +55,7 @@ def events(
     """
     only(request, asked, "limit", "cursor")
     place = None if cursor is None else parse_cursor(cursor)
-    size = limit or (EVENTS if format == "json" else MOST_EVENTS)
+    size = limit or (EVENTS if format == "json" else MAX_LISTED_EVENTS)
     with statistics.read(organization) as reading:
         answer = reading.events(reading.period(asked.period), asked.filters, limit=size, cursor=place)
     response = respond(answer, format=format, name="calls", own=asked.dimensions.own_names)

@@ -9,7 +9,7 @@ from meterboard.api.statistics.responses import Format, respond
 from meterboard.api.statistics.statistics import MOST_ROWS, Asked, Columns, described, name_in, only
 from meterboard.domain.organization import Organization
 from meterboard.service.reads import shared
-from meterboard.service.statistics.linked import RelatedAnswer, ValuesAnswer
+from meterboard.service.statistics.related import RelatedAnswer, ValuesAnswer
 from meterboard.service.statistics.statistics import Statistics
 
 RELATED = 200

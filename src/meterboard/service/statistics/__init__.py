@@ -1,1 +1,1 @@
-"""Questions about an organisation's usage, and their answers."""
+"""Queries of an organisation's usage, and their results."""

@@ -1,4 +1,4 @@
-"""What the statistics answer: the one set of shapes behind the JSON, the CSV, the pages and the OpenAPI document."""
+"""The results of statistics: the types behind JSON, CSV, the pages and the OpenAPI document."""
 
 from datetime import date, datetime
 
@@ -8,7 +8,7 @@ from meterboard.domain.period import Unit
 
 
 class Window(Struct, frozen=True):
-    """The rolling window: after `start`, up to and with `end`."""
+    """The rolling window: after `start`, until `end` inclusive."""
 
     start: datetime
     end: datetime
@@ -26,7 +26,7 @@ class Credits(Struct, frozen=True):
 
 
 class ReturnPoint(Struct, frozen=True):
-    """Credits that come back from `start` to before the next point's start, since their calls are 24 hours old then."""
+    """Credits that are free again between `start` and the next point's start, when their calls are 24 hours old."""
 
     start: datetime
     calls: int
@@ -34,7 +34,7 @@ class ReturnPoint(Struct, frozen=True):
 
 
 class Returns(Struct, frozen=True):
-    """When what was used comes back: the next 24 hours by the hour, empty ones included. The points add up to `used`."""
+    """When used credits are free again: the next 24 hours by the hour, including empty ones. The points add up to `used`."""
 
     organization: str
     window: Window
@@ -43,7 +43,7 @@ class Returns(Struct, frozen=True):
 
 
 class PeriodAnswer(Struct, frozen=True):
-    """The time that an answer covers: [start, end) with the organisation's offset."""
+    """The time that a result covers: [start, end) with the organisation's offset."""
 
     name: str
     start: datetime
@@ -53,9 +53,9 @@ class PeriodAnswer(Struct, frozen=True):
 
 class Previous(Struct, frozen=True):
     """
-    The period of the same length before the one asked about.
+    The previous period: that of the same length before.
 
-    `complete`: all of it is still kept. Else there is nothing to compare with, since part of its usage is deleted.
+    `complete` is whether all of its usage is still stored. If not, there is nothing to compare with.
     """
 
     period: PeriodAnswer
@@ -63,7 +63,7 @@ class Previous(Struct, frozen=True):
 
 
 class PreviousSummary(Previous, frozen=True):
-    """Totals of the period before; None when it is not complete."""
+    """Totals of the previous period. None: it is not complete."""
 
     calls: int | None
     credits_used: int | None
@@ -73,7 +73,7 @@ class Summary(Struct, frozen=True, omit_defaults=True):
     """
     Totals of a period. `credits_allowed` and `credits_unused` are None when unlimited.
 
-    `previous` is there when it was asked to compare.
+    `previous` is only present in a comparison.
     """
 
     as_of: datetime
@@ -96,7 +96,7 @@ class DayOfCalls(Struct, frozen=True):
 
 
 class Total(Struct, frozen=True):
-    """Calls and credits of everything asked about."""
+    """The sums of calls and credits."""
 
     calls: int
     credits: int
@@ -104,9 +104,9 @@ class Total(Struct, frozen=True):
 
 class Share(Struct, frozen=True, omit_defaults=True):
     """
-    One name of a breakdown. `share` is calls / total calls; `kind` is set by `caller` alone.
+    One name of a breakdown. `share` is calls / total calls; `kind` is only set in a breakdown by `caller`.
 
-    `previous` is the name's usage in the period before, when it was asked to compare and all of that is kept.
+    `previous` is the name's usage in the previous period. It is only present in a comparison with a complete period.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Share(Struct, frozen=True, omit_defaults=True):
 
 
 class Others(Struct, frozen=True):
-    """The names that are not among the rows, added up."""
+    """The sums of the names that have no row."""
 
     names: int
     calls: int
@@ -126,7 +126,7 @@ class Others(Struct, frozen=True):
 
 
 class BreakdownAnswer(Struct, frozen=True, omit_defaults=True):
-    """Usage by one dimension, most calls first unless asked otherwise. rows + others = total."""
+    """Usage by one dimension, most calls first unless sorted otherwise. rows + others = total."""
 
     as_of: datetime
     by: str
@@ -137,7 +137,7 @@ class BreakdownAnswer(Struct, frozen=True, omit_defaults=True):
 
 
 class SeriesPart(Struct, frozen=True, omit_defaults=True):
-    """What one name had in a step of time. `kind` is set by `caller` alone."""
+    """The usage of one name in a step of time. `kind` is only set in a series by `caller`."""
 
     name: str
     kind: str | None
@@ -147,7 +147,7 @@ class SeriesPart(Struct, frozen=True, omit_defaults=True):
 
 
 class SeriesOthers(Struct, frozen=True, omit_defaults=True):
-    """What all names had in a step of time that are not among its parts."""
+    """The usage of all other names in a step of time."""
 
     calls: int
     credits: int
@@ -156,9 +156,9 @@ class SeriesOthers(Struct, frozen=True, omit_defaults=True):
 
 class SeriesPoint(Struct, frozen=True, omit_defaults=True):
     """
-    The usage of one step of time, from `start` to the next point's start; `refused` where calls were (status 429).
+    The usage of one step of time, from `start` to the next point's start. `refused` counts calls with status 429.
 
-    `parts` and `others` are there when it was asked `by` something; they add up to the point.
+    `parts` and `others` are only present in a series `by` a dimension; they add up to the point.
     """
 
     start: datetime
@@ -170,7 +170,7 @@ class SeriesPoint(Struct, frozen=True, omit_defaults=True):
 
 
 class SeriesAnswer(Struct, frozen=True, omit_defaults=True):
-    """Usage over time, every step of the period in order, empty ones included; the same parts in each of them."""
+    """Usage over time: every step of the period in order, including empty ones, each with the same parts."""
 
     as_of: datetime
     unit: Unit
@@ -179,7 +179,7 @@ class SeriesAnswer(Struct, frozen=True, omit_defaults=True):
 
 
 class FlowColumn(Struct, frozen=True):
-    """A column of the flows: the most used names, most calls first, and how many others there are."""
+    """A column of flows: the most used names, most calls first, and the number of others."""
 
     by: str
     names: list[str]
@@ -187,7 +187,7 @@ class FlowColumn(Struct, frozen=True):
 
 
 class FlowPath(Struct, frozen=True):
-    """The usage that one name of each column has in common, in the order of the columns; None: any of the others."""
+    """The usage that one name of each column shares, in the order of the columns. None stands for the others."""
 
     names: list[str | None]
     calls: int
@@ -195,7 +195,7 @@ class FlowPath(Struct, frozen=True):
 
 
 class FlowsAnswer(Struct, frozen=True):
-    """How the columns' names are connected, most calls first. The paths add up to the total."""
+    """The usage that names of the columns share, most calls first. The paths add up to the total."""
 
     as_of: datetime
     columns: list[FlowColumn]
@@ -205,11 +205,11 @@ class FlowsAnswer(Struct, frozen=True):
 
 class TableAnswer(Struct, frozen=True, omit_defaults=True):
     """
-    The combinations that occurred: each row an object of the columns, `calls`, `credits`, `integration_tasks`.
+    The combinations that occurred: each row has the columns, `calls`, `credits` and `integration_tasks`.
 
-    A row some of whose calls have an estimated price says of how many, as `estimated_calls`. With `rows=grouped` a row
-    is a value of the first column with its `combinations`; of each other column it says how many values occur with it,
-    such as `ip_count`, and the value where that is one. `counts` are the names of these.
+    A row with estimated prices has their number as `estimated_calls`. With `rows=grouped` a row is a value of the first
+    column, with the number of its `combinations`. For each other column it has the number of values, such as `ip_count`,
+    and the value if there is only one. `counts` are the names of these members.
     """
 
     as_of: datetime
@@ -226,7 +226,7 @@ class TaskRow(Struct, frozen=True):
     """
     The integration tasks of one function in one module.
 
-    `last_use` is the start of the quarter of an hour in which the last of them ran, with the organisation's offset.
+    `last_use` is the start of the 15 minutes in which the last of them ran, with the organisation's offset.
     """
 
     function: str
@@ -237,7 +237,7 @@ class TaskRow(Struct, frozen=True):
 
 
 class TaskTotal(Struct, frozen=True):
-    """Integration tasks and their credits, added up."""
+    """The sums of integration tasks and of their credits."""
 
     tasks: int
     credits: int

@@ -20,7 +20,7 @@ def groups(
     offset: int = 0,
     in_full: bool = False,
 ) -> Groups:
-    """The names of a dimension with their usage; `function` counts integration tasks alone."""
+    """Returns the names of a dimension with their usage. `function` counts only integration tasks."""
     if by == "caller":
         return snapshot.callers(scope, order=order, limit=limit, offset=offset, in_full=in_full)
     order = [Order(by, key.descending) if key.column == "name" else key for key in order]
@@ -31,7 +31,7 @@ def groups(
 
 
 def breakdown(found: Groups, by: Breakdown, *, as_of: datetime) -> BreakdownAnswer:
-    """The answer that has these names."""
+    """Returns the result with these names."""
     calls = sum(row.calls for row in found.rows)
     credits = sum(row.credits for row in found.rows)
     total = found.total
@@ -47,7 +47,7 @@ def breakdown(found: Groups, by: Breakdown, *, as_of: datetime) -> BreakdownAnsw
 def usage_of(
     snapshot: Snapshot, scope: Scope, answer: BreakdownAnswer
 ) -> dict[tuple[str, str | None], Total]:
-    """What the names of an answer used in another scope, by name and kind."""
+    """Returns the usage of a result's names in another scope, by name and kind."""
     by, found = answer.by, list[Group]()
     if by == "caller":
         found = snapshot.callers_named(scope, [(value_of(row.name), row.kind or "") for row in answer.rows])

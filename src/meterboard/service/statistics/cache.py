@@ -1,4 +1,4 @@
-"""Answers that every page needs, kept until an organisation's statistics move."""
+"""A cache of results that every page needs. They are valid until an organisation's statistics are refreshed."""
 
 import pickle
 from collections.abc import Callable
@@ -11,35 +11,35 @@ from cachetools import LRUCache
 
 T = TypeVar("T")
 
-MOST_KEPT_BYTES = 30_000_000
-"""Of all organisations together, as they would be pickled; in memory they are about three times that."""
+CACHE_BYTES = 30_000_000
+"""The pickled size of the results of all organisations. In memory they take about three times as much."""
 
 
-class Kept:
-    """Answers by organisation and name, of which the least recently used go first. Safe to call from any thread."""
+class StatisticsCache:
+    """A cache of results by organisation and name. Evicts the least recently used. Safe to call from any thread."""
 
-    def __init__(self, most_bytes: int = MOST_KEPT_BYTES) -> None:
+    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self._lock = Lock()
-        self._answers: LRUCache[tuple[int, str], _Answer] = LRUCache(
-            most_bytes, getsizeof=lambda answer: answer.size
+        self._entries: LRUCache[tuple[int, str], _Entry] = LRUCache(
+            max_bytes, getsizeof=lambda entry: entry.size
         )
 
-    def get(self, organization: int, watermark: datetime, name: str, make: Callable[[], T]) -> T:
-        """Returns what `make` returns, worked out once for an organisation at a watermark."""
+    def get(self, organization: int, watermark: datetime, name: str, compute: Callable[[], T]) -> T:
+        """Returns the result of `compute`, which is called once for an organisation at a watermark."""
         key = organization, name
         with self._lock:
-            known = self._answers.get(key)
-        if known is not None and known.watermark == watermark:
-            value: T = known.value
+            cached = self._entries.get(key)
+        if cached is not None and cached.watermark == watermark:
+            value: T = cached.value
             return value
-        made = make()
-        answer = _Answer(watermark, made, len(pickle.dumps(made)) + len(name))
-        with self._lock, suppress(ValueError):  # larger than all of the cache
-            self._answers[key] = answer
-        return made
+        computed = compute()
+        entry = _Entry(watermark, computed, len(pickle.dumps(computed)) + len(name))
+        with self._lock, suppress(ValueError):  # larger than the whole cache
+            self._entries[key] = entry
+        return computed
 
 
-class _Answer(NamedTuple):
+class _Entry(NamedTuple):
     watermark: datetime
     value: Any
     size: int

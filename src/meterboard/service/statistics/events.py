@@ -1,4 +1,4 @@
-"""The events behind a number, each with why it cost what it did."""
+"""Lists of events, each with the reason for its price."""
 
 from datetime import datetime
 from typing import Any
@@ -11,17 +11,16 @@ from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.schedule.reason import Why, explained
 from meterboard.usage.store import EventRow, Listing
 
-MOST_EVENTS = 10_000
-"""Events of one answer."""
+MAX_LISTED_EVENTS = 10_000
+"""Events of one result."""
 
 
 class Event(Struct, frozen=True):
     """
-    One call. What its event did not say is None.
+    One call. Values that its event didn't have are None.
 
-    `dimensions` are the installation's own: what the event said of them.
-    `charged` are the credits that count against the allowance. `why` is None where the event was accepted by an earlier
-    version of Meterboard, which did not keep it.
+    `dimensions` are its values of the installation's own dimensions. `charged` are the credits that count against the
+    allowance. `why` is None if the event was accepted by an earlier version of Meterboard, which didn't record it.
     """
 
     time: datetime
@@ -42,7 +41,7 @@ class Event(Struct, frozen=True):
 
 
 class EventsAnswer(Struct, frozen=True):
-    """Events, newest first. `next` is the cursor of those that follow, `previous` of those before; None: there are none."""
+    """Events, newest first. `next` and `previous` are the cursors of the pages after and before. None: there is none."""
 
     as_of: datetime
     events: list[Event]
@@ -53,7 +52,7 @@ class EventsAnswer(Struct, frozen=True):
 def events_answer(
     listing: Listing, dimensions: Dimensions, *, as_of: datetime, zone: ZoneInfo
 ) -> EventsAnswer:
-    """A page of events as people and programs read it, times in `zone`."""
+    """Returns a page of events as the API and the pages show it, with times in `zone`."""
     return EventsAnswer(
         as_of,
         [_event(row, dimensions, zone) for row in listing.rows],
@@ -72,9 +71,9 @@ def _event(row: EventRow, dimensions: Dimensions, zone: ZoneInfo) -> Event:
         why = explained(
             row.reason, records=records, status=status, credits=row.credits, estimated=row.estimated
         )
-    said: dict[str, Any] = {name: value or None for name, value in values.items()}
+    fields: dict[str, Any] = {name: value or None for name, value in values.items()}
     return Event(
-        **said | {"status": status},
+        **fields | {"status": status},
         time=(EPOCH + row.time * INSTANT).astimezone(zone),
         dimensions={name: value for name, value in own.items() if value},
         records=records,

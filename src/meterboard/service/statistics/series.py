@@ -1,4 +1,4 @@
-"""Usage over time: every step of a period, and in each how much came from the names that are told apart."""
+"""Usage over time: every step of a period, with the usage of the most used names in each."""
 
 from bisect import bisect_right
 from datetime import datetime
@@ -17,7 +17,9 @@ def series(
     snapshot: Snapshot, scope: Scope, *, as_of: datetime, by: Breakdown | None = None, limit: int = 0
 ) -> SeriesAnswer:
     """
-    The steps in order, empty ones included; `by`: with the usage of its `limit` most used names, and of the others.
+    Returns the steps in order, including empty ones.
+
+    With `by`, each step has the usage of the `limit` most used names, and of the others.
 
     Raises: AnswerTooLong.
     """
@@ -32,22 +34,22 @@ def series(
     named = found.columns[0] if by else None
     check_answer_length(len(steps) * sum(len(values[0]) for values in named.values) if named else 0)
     by_step = [[NOTHING] * (len(named.values) + 1 if named else 1) for _ in steps]
-    for (bucket, *place), usage in found.amounts.items():
-        row, position = by_step[bisect_right(starts, bucket) - 1], place[0] if place else 0
-        row[position] = _added(row[position], usage)
-    answered = [_point(step.start, usages, named) for step, usages in zip(steps, by_step, strict=True)]
-    return SeriesAnswer(as_of, scope.period.unit, answered, by=by)
+    for (bucket, *indexes), usage in found.amounts.items():
+        row, index = by_step[bisect_right(starts, bucket) - 1], indexes[0] if indexes else 0
+        row[index] = _sum(row[index], usage)
+    result = [_point(step.start, usages, named) for step, usages in zip(steps, by_step, strict=True)]
+    return SeriesAnswer(as_of, scope.period.unit, result, by=by)
 
 
 def _grain(starts: list[int], end: int) -> int:
-    """The most buckets that can be counted together so that every step is whole ones of them, but for the last."""
+    """Returns the largest number of buckets that every step except the last is a multiple of."""
     return gcd(*(start - starts[0] for start in starts)) or max(1, end - starts[0])
 
 
 def _point(start: datetime, usages: list[Amount], named: TopValues | None) -> SeriesPoint:
     whole = NOTHING
     for usage in usages:
-        whole = _added(whole, usage)
+        whole = _sum(whole, usage)
     if named is None:
         return SeriesPoint(start, *whole)
     *usages, rest = usages
@@ -58,5 +60,5 @@ def _point(start: datetime, usages: list[Amount], named: TopValues | None) -> Se
     return SeriesPoint(start, *whole, parts=parts, others=SeriesOthers(*rest))
 
 
-def _added(one: Amount, other: Amount) -> Amount:
+def _sum(one: Amount, other: Amount) -> Amount:
     return Amount(one.calls + other.calls, one.credits + other.credits, one.refused + other.refused)

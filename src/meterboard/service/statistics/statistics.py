@@ -1,4 +1,4 @@
-"""Answering questions about an organisation's usage. Every read of statistics goes through `Statistics.read`."""
+"""Queries of an organisation's usage. Every read of statistics goes through `Statistics.read`."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,19 +37,19 @@ from meterboard.service.statistics.answers import (
     Total,
 )
 from meterboard.service.statistics.breakdown import breakdown, groups, usage_of
-from meterboard.service.statistics.cache import Kept
+from meterboard.service.statistics.cache import StatisticsCache
 from meterboard.service.statistics.events import EventsAnswer, events_answer
 from meterboard.service.statistics.flows import flows
-from meterboard.service.statistics.linked import (
-    Outline,
+from meterboard.service.statistics.related import (
+    GroupedTable,
     RelatedAnswer,
     ValuesAnswer,
-    outline,
+    grouped_table,
     related,
     values,
 )
 from meterboard.service.statistics.series import series
-from meterboard.service.statistics.tables import by_combinations, by_parts
+from meterboard.service.statistics.tables import by_combinations, by_groups
 from meterboard.service.statistics.tasks import tasks
 from meterboard.usage.store import Snapshot, UsageStore
 
@@ -57,7 +57,7 @@ T = TypeVar("T")
 
 
 class Statistics:
-    """The statistics of every organisation, one at a time."""
+    """The statistics of all organisations. Each read is scoped to one of them."""
 
     def __init__(
         self,
@@ -75,16 +75,16 @@ class Statistics:
         self._retention = retention
         self._allowances = allowances
         self._dimensions = dimensions
-        self._kept = Kept()
+        self._cache = StatisticsCache()
 
     @contextmanager
     def read(self, organization: Organization) -> Iterator["Reading"]:
-        """One organisation's statistics at one watermark: all answers of a reading agree with each other."""
+        """Opens one organisation's statistics at one watermark, so that all results of a reading agree."""
         self._refresh.before_read()
         with self._store.snapshot() as snapshot:
             now = self._clock.now()
             delay = self._refresh.delay(now, snapshot.watermark)
-            # The watermark may be ahead of the clock by the microseconds that keep receipts apart.
+            # The watermark may be ahead of the clock by the microseconds by which times of receipt differ.
             set_back = delay is not None and delay.kind == "clock"
             next_refresh = self._refresh.next_after(now if set_back else max(now, snapshot.watermark))
             yield Reading(
@@ -97,7 +97,7 @@ class Statistics:
                 retention=self._retention,
                 allowances=self._allowances(organization.id),
                 dimensions=self._dimensions,
-                kept=self._kept,
+                cache=self._cache,
             )
 
 
@@ -116,9 +116,9 @@ class Reading:
         retention: timedelta,
         allowances: Sequence[Allowance],
         dimensions: Dimensions,
-        kept: Kept,
+        cache: StatisticsCache,
     ) -> None:
-        self._kept = kept
+        self._cache = cache
         self._snapshot = snapshot
         self._organization = organization
         self._now = now
@@ -131,33 +131,33 @@ class Reading:
         self.delay = replace(delay, due=delay.due.astimezone(organization.zone)) if delay else None
         self.today = now.astimezone(organization.zone).date()
         self.first_day = (now - retention).astimezone(organization.zone).date()
-        # A day earlier than the retention: what retention has not deleted yet is still in every answer.
+        # A day earlier than the retention: results include usage that is not deleted yet.
         oldest = (snapshot.watermark - retention - DAY).astimezone(organization.zone).date()
         self._first = midnight(max(oldest, EARLIEST), organization.zone)
 
     def period(self, text: str) -> Period:
         """
-        The period of that name or date, as far as its usage may be kept. Raises: InvalidParameter: there is none.
+        Returns the period that `text` names, from the retention on. Raises: InvalidParameter: `text` is not a period.
 
-        Without that bound an answer about centuries would be as long as the centuries.
+        Without that bound, the series of a period of centuries would have a step for each of their days.
         """
         as_of = self._snapshot.watermark
         period = parse_period(text, zone=self._organization.zone, now=self._now, as_of=as_of)
         return period.within(self._first, max(DAY, as_of - self._first))
 
-    def kept(self, name: str, make: Callable[[], T]) -> T:
-        """What `make` says, worked out once for an organisation until its statistics move."""
-        return self._kept.get(self._organization.id, self._snapshot.watermark, name, make)
+    def cached(self, name: str, compute: Callable[[], T]) -> T:
+        """Returns the result of `compute`, which is called once for an organisation until the next refresh."""
+        return self._cache.get(self._organization.id, self._snapshot.watermark, name, compute)
 
     def _scope(self, period: Period, filters: Filters) -> Scope:
-        """Where the organisation comes into every question; there is no other way to ask one."""
+        """Returns the scope of a query. Every query is scoped to the organisation here."""
         return Scope(self._organization.id, period, filters, self._snapshot.watermark)
 
     def summary(self, period: Period, filters: Filters) -> Summary:
-        """Totals, and the average calls a day."""
+        """Returns totals and the average calls per day."""
         total = self._snapshot.total(self._scope(period, filters))
-        # What is left is left for everybody, whoever is asked about.
-        everything = self._snapshot.total(self._scope(period, {})) if filters else total
+        # Unused credits are those of the whole organisation, with any filters.
+        unfiltered = self._snapshot.total(self._scope(period, {})) if filters else total
         allowed = allowed_in(self._allowances, period)
         if period.unit == "day" or period.days > 1:
             calls, days = total.calls, period.days
@@ -167,22 +167,22 @@ class Reading:
         return Summary(
             as_of=self.as_of,
             next_refresh=self.next_refresh,
-            period=self._told(period),
+            period=self._to_result(period),
             calls=total.calls,
             credits_used=total.credits,
             credits_allowed=allowed,
-            credits_unused=None if allowed is None else max(0, allowed - everything.charged),
+            credits_unused=None if allowed is None else max(0, allowed - unfiltered.charged),
             average_calls_per_day=calls / days if days else 0.0,
             average_over_days=days,
         )
 
-    def _told(self, period: Period) -> PeriodAnswer:
+    def _to_result(self, period: Period) -> PeriodAnswer:
         zone = self._organization.zone
         return PeriodAnswer(period.name, period.start.astimezone(zone), period.end.astimezone(zone), zone.key)
 
     def days(self, filters: Filters) -> list[DayOfCalls]:
-        """The retained days of the organisation's calendar, the oldest first, with their calls."""
-        return self.kept("days", lambda: self._days({})) if not filters else self._days(filters)
+        """Returns the retained days of the organisation's calendar, oldest first, with their calls."""
+        return self.cached("days", lambda: self._days({})) if not filters else self._days(filters)
 
     def _days(self, filters: Filters) -> list[DayOfCalls]:
         retained = Period(
@@ -193,23 +193,23 @@ class Reading:
         ]
 
     def before(self, period: Period) -> Previous:
-        """The period of the same length before one, and whether all of it is still kept."""
+        """Returns the previous period, and whether all of its usage is still stored."""
         previous = period.previous()
-        return Previous(self._told(previous), self._is_kept(previous))
+        return Previous(self._to_result(previous), self._is_retained(previous))
 
-    def _is_kept(self, period: Period) -> bool:
+    def _is_retained(self, period: Period) -> bool:
         return period.start >= self._now - self._retention
 
     def summary_before(self, period: Period, filters: Filters) -> PreviousSummary:
-        """Totals of the period before, to compare with."""
+        """Returns totals of the previous period, to compare with."""
         previous = period.previous()
-        if not self._is_kept(previous):
-            return PreviousSummary(self._told(previous), False, None, None)
+        if not self._is_retained(previous):
+            return PreviousSummary(self._to_result(previous), False, None, None)
         total = self._snapshot.total(self._scope(previous, filters))
-        return PreviousSummary(self._told(previous), True, total.calls, total.credits)
+        return PreviousSummary(self._to_result(previous), True, total.calls, total.credits)
 
     def compared(self, answer: BreakdownAnswer, period: Period, filters: Filters) -> BreakdownAnswer:
-        """A breakdown with what each of its names had in the period before, if all of that is kept."""
+        """Returns a breakdown with the usage of its names in the previous period, if that is complete."""
         previous = period.previous()
         before = self.before(period)
         if not before.complete:
@@ -229,7 +229,7 @@ class Reading:
         order: Sequence[Order] = MOST_CALLS_FIRST,
         in_full: bool = False,
     ) -> BreakdownAnswer:
-        """Usage by one dimension, or by caller. `function` counts integration tasks alone."""
+        """Returns usage by one dimension, or by caller. `function` counts only integration tasks."""
         scope = self._scope(period, filters)
         found = groups(self._snapshot, scope, by, order=order, limit=limit, offset=offset, in_full=in_full)
         return breakdown(found, by, as_of=self.as_of)
@@ -237,13 +237,13 @@ class Reading:
     def series(
         self, period: Period, filters: Filters, by: Breakdown | None = None, *, limit: int = 5
     ) -> SeriesAnswer:
-        """Usage over time; `by`: with that of the `limit` names with the most calls, and of the others."""
+        """Returns usage over time. With `by`, each step has that of the `limit` most used names and of the others."""
         return series(self._snapshot, self._scope(period, filters), as_of=self.as_of, by=by, limit=limit)
 
     def flows(
         self, period: Period, filters: Filters, columns: Sequence[DimensionName], *, limit: int
     ) -> FlowsAnswer:
-        """How the `limit` most used names of each column are connected with each other, all others as one."""
+        """Returns the usage that the `limit` most used names of each column share, with all others as one."""
         return flows(self._snapshot, self._scope(period, filters), columns, as_of=self.as_of, limit=limit)
 
     def table(
@@ -257,7 +257,7 @@ class Reading:
         page_size: int | None = 50,
         in_full: bool = False,
     ) -> TableAnswer:
-        """The combinations of `columns` that occurred; `page` counts from 1, `page_size` None is all on one."""
+        """Returns the combinations of `columns` that occurred. `page` counts from 1; `page_size` None: all on one page."""
         offset = 0 if page_size is None else (page - 1) * page_size
         found = self._snapshot.groups(
             self._scope(period, filters),
@@ -280,20 +280,20 @@ class Reading:
         page_size: int | None = 50,
         in_full: bool = False,
     ) -> TableAnswer:
-        """`table` by its first column: a row for each of its values."""
-        found = self.outline(
+        """Returns `table` grouped by its first column: a row for each of its values."""
+        found = self.grouped_table(
             period, filters, columns=columns, order=order, page=page, page_size=page_size, in_full=in_full
         )
-        return by_parts(found, columns, as_of=self.as_of, page=page, page_size=page_size)
+        return by_groups(found, columns, as_of=self.as_of, page=page, page_size=page_size)
 
     def events(
         self, period: Period, filters: Filters, *, limit: int, cursor: Cursor | None = None
     ) -> EventsAnswer:
-        """The events behind a number, newest first; `cursor` goes on where another answer says."""
+        """Returns the events that match, newest first, from `cursor` on."""
         listing = self._snapshot.events(self._scope(period, filters), limit=limit, cursor=cursor)
         return events_answer(listing, self._dimensions, as_of=self.as_of, zone=self._organization.zone)
 
-    def outline(
+    def grouped_table(
         self,
         period: Period,
         filters: Filters,
@@ -302,40 +302,44 @@ class Reading:
         order: Sequence[Order] = MOST_CALLS_FIRST,
         page: int = 1,
         page_size: int | None = 50,
-        opened: Collection[str] = (),
-        within: int = 50,
+        open_groups: Collection[str] = (),
+        rows_per_group: int = 50,
         in_full: bool = False,
-    ) -> Outline:
-        """The table by its first column; `opened` names the parts that come with their first `within` combinations."""
-        return outline(
+    ) -> GroupedTable:
+        """
+        Returns the table grouped by its first column.
+
+        The groups named in `open_groups` have their first `rows_per_group` combinations.
+        """
+        return grouped_table(
             self._snapshot,
             self._scope(period, filters),
             columns,
             order=order,
             limit=page_size,
             offset=(page - 1) * (page_size or 0),
-            opened=opened,
-            within=within,
+            open_groups=open_groups,
+            rows_per_group=rows_per_group,
             in_full=in_full,
         )
 
     def related(
         self, period: Period, filters: Filters, columns: Sequence[DimensionName], *, limit: int
     ) -> RelatedAnswer:
-        """The values of each column that the filters let through, most calls first, `limit` of each."""
+        """Returns the `limit` values of each column with the most calls in the filtered usage."""
         scope = self._scope(period, filters)
         return related(self._snapshot, scope, columns, as_of=self.as_of, limit=limit)
 
     def values(
         self, period: Period, filters: Filters, column: DimensionName, *, search: str = "", limit: int
     ) -> ValuesAnswer:
-        """The values of a column to choose from: under the filters of the other columns, most calls first."""
+        """Returns the values of a column, most calls first, under the filters of the other columns."""
         others = {name: values for name, values in filters.items() if name.removesuffix(NOT) != column}
         scope = self._scope(period, others)
         return values(self._snapshot, scope, column, as_of=self.as_of, search=search, limit=limit)
 
     def has_estimates(self, period: Period, filters: Filters) -> bool:
-        """Whether the price of any call is an estimate."""
+        """Returns whether the price of any call is an estimate."""
         return self._snapshot.estimated(self._scope(period, filters)) > 0
 
     def integration_tasks(
@@ -347,7 +351,7 @@ class Reading:
         offset: int = 0,
         in_full: bool = False,
     ) -> TasksAnswer:
-        """Integration tasks per function and module, and when the last one ran."""
+        """Returns integration tasks per function and module, and when the last one ran."""
         return tasks(
             self._snapshot,
             self._scope(period, filters),

@@ -1,4 +1,4 @@
-"""The table's rows: each combination that occurred, or each value of the first column."""
+"""The rows of the table: each combination that occurred, or each value of the first column."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 from meterboard.domain.dimensions import COUNT_SUFFIX
 from meterboard.domain.query import DimensionName, name_of
 from meterboard.service.statistics.answers import TableAnswer, Total
-from meterboard.service.statistics.linked import Outline
+from meterboard.service.statistics.related import GroupedTable
 from meterboard.usage.store import Group, Groups
 
 Row = dict[str, str | int | None]
@@ -15,25 +15,30 @@ Row = dict[str, str | int | None]
 def by_combinations(
     found: Groups, columns: Sequence[DimensionName], *, as_of: datetime, page: int, page_size: int | None
 ) -> TableAnswer:
-    """A page of combinations; `page_size` None: all of them."""
+    """Returns a page of combinations. `page_size` None: all of them."""
     rows = [_row(columns, group) for group in found.rows]
     size = len(rows) if page_size is None else page_size
     return TableAnswer(as_of, list(columns), rows, page, size, found.count, Total(*found.total))
 
 
-def by_parts(
-    found: Outline, columns: Sequence[DimensionName], *, as_of: datetime, page: int, page_size: int | None
+def by_groups(
+    found: GroupedTable,
+    columns: Sequence[DimensionName],
+    *,
+    as_of: datetime,
+    page: int,
+    page_size: int | None,
 ) -> TableAnswer:
-    """A page of the values of the first column; `page_size` None: all of them."""
-    default, *others = columns
+    """Returns a page of the values of the first column. `page_size` None: all of them."""
+    first, *others = columns
     rows: list[Row] = []
-    for part in found.parts:
-        row: Row = {default: part.name}
-        row |= {column: part.only.get(column) for column in others}
-        row |= {f"{column}{COUNT_SUFFIX}": part.distinct[column] for column in others}
-        row |= {"combinations": part.combinations}
+    for group in found.groups:
+        row: Row = {first: group.name}
+        row |= {column: group.only.get(column) for column in others}
+        row |= {f"{column}{COUNT_SUFFIX}": group.distinct[column] for column in others}
+        row |= {"combinations": group.combinations}
         rows.append(
-            row | {name: value for name, value in part.sums.items() if value or name != "estimated_calls"}
+            row | {name: value for name, value in group.sums.items() if value or name != "estimated_calls"}
         )
     counts = [*(f"{column}{COUNT_SUFFIX}" for column in others), "combinations"]
     size = len(rows) if page_size is None else page_size

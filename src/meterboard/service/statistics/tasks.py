@@ -1,4 +1,4 @@
-"""What integration tasks cost, by function and module."""
+"""Integration tasks and their credits, by function and module."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ def tasks(
     offset: int,
     in_full: bool,
 ) -> TasksAnswer:
-    """Most tasks first, each with when the last one ran."""
+    """Returns functions and modules, most tasks first, and when the last task of each ran."""
     found = snapshot.groups(
         scope,
         ["function", "module"],

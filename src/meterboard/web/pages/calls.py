@@ -9,7 +9,7 @@ from meterboard.domain.cursor import parse_cursor
 from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.query import DimensionName
 from meterboard.service.reads import shared
-from meterboard.service.statistics.events import MOST_EVENTS, Event
+from meterboard.service.statistics.events import MAX_LISTED_EVENTS, Event
 from meterboard.service.statistics.statistics import Statistics
 from meterboard.web import formatting
 from meterboard.web.pages.empty_states import empty_state
@@ -43,7 +43,7 @@ def calls(
             "empty": empty_state(reading, period, summary, state),
         }
     columns = [*FIRST, *(name for name in dimensions.names if name not in (*FIRST, *CALLERS))]
-    in_file = min(summary.calls, MOST_EVENTS)
+    in_file = min(summary.calls, MAX_LISTED_EVENTS)
     return page(
         "calls.html",
         **values,
@@ -54,7 +54,7 @@ def calls(
         newest=state.change(),
         newer=state.change(cursor=answer.previous) if answer.previous else "",
         older=state.change(cursor=answer.next) if answer.next else "",
-        files={label: state.export_calls(form, MOST_EVENTS) for form, label in FILES.items()},
+        files={label: state.export_calls(form, MAX_LISTED_EVENTS) for form, label in FILES.items()},
         in_file=formatting.plural(in_file, "call"),
         is_whole=in_file == summary.calls,
         day_of=formatting.day_of,

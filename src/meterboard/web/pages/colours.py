@@ -18,7 +18,7 @@ def colours_of(reading: Reading, by: Breakdown) -> Mapping[Name, int]:
     The eight most used names of the retained days have different colours. The result is cached until the next
     refresh, the only time at which they change.
     """
-    return reading.kept(f"colours by {by}", lambda: _assign_colours(reading, by))
+    return reading.cached(f"colours by {by}", lambda: _assign_colours(reading, by))
 
 
 def _assign_colours(reading: Reading, by: Breakdown) -> dict[Name, int]:

@@ -33,8 +33,10 @@ def grouped_lines(
     """The rows of the grouped table of those calls, the most used first."""
     record(services, acme, *CALLS)
     with services.statistics.read(acme) as reading:
-        outline = reading.outline(reading.period("today"), {}, columns=COLUMNS, opened=opened, within=within)
-        return grouped(outline, PageState("/table", given, Dimensions()), COLUMNS)
+        table = reading.grouped_table(
+            reading.period("today"), {}, columns=COLUMNS, open_groups=opened, rows_per_group=within
+        )
+        return grouped(table, PageState("/table", given, Dimensions()), COLUMNS)
 
 
 def test_a_group_has_its_sums_and_its_share_of_all_calls(services: Services, acme: Organization) -> None:

@@ -100,7 +100,7 @@ def _series(reading: Reading, period: Period, filters: Filters, by: Breakdown | 
     """Returns the series, which is cached until the next refresh if it is unfiltered and of a named period."""
     if filters or period.name not in NAMED_PERIODS:
         return reading.series(period, filters, by, limit=PARTS)
-    return reading.kept(
+    return reading.cached(
         f"series of {period.name} from {period.start} by {by}",
         lambda: reading.series(period, filters, by, limit=PARTS),
     )

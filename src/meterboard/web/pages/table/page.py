@@ -104,21 +104,21 @@ def _rows(
     reading: Reading, period: Period, filters: Filters, params: TableParams, state: PageState
 ) -> TableRows:
     if params.is_grouped:
-        outline = reading.outline(
+        found = reading.grouped_table(
             period,
             filters,
             columns=params.columns,
             order=params.order,
             page=params.page,
             page_size=params.page_size,
-            opened=params.opened,
-            within=WITHIN,
+            open_groups=params.opened,
+            rows_per_group=WITHIN,
         )
         return TableRows(
-            grouped(outline, state, params.columns),
-            outline.count,
-            outline.combinations,
-            has_tasks=outline.integration_tasks > 0,
+            grouped(found, state, params.columns),
+            found.count,
+            found.combinations,
+            has_tasks=found.integration_tasks > 0,
         )
     answer = reading.table(
         period,

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from meterboard.domain.query import NOT, DimensionName, name_of, value_of
 from meterboard.service.statistics.answers import TableAnswer
-from meterboard.service.statistics.linked import Outline, Part
+from meterboard.service.statistics.related import GroupedTable, TableGroup
 from meterboard.web.formatting import number
 from meterboard.web.page_state import PageState
 
@@ -62,12 +62,12 @@ def flat(answer: TableAnswer, state: PageState, columns: Sequence[DimensionName]
     return rows
 
 
-def grouped(outline: Outline, state: PageState, columns: Sequence[DimensionName]) -> list[Line]:
+def grouped(table: GroupedTable, state: PageState, columns: Sequence[DimensionName]) -> list[Line]:
     """Returns a row for each value of the first column, followed by its combinations if it is open."""
     lines: list[Line] = []
-    calls = outline.total.calls
-    for part in outline.parts:
-        lines.append(_group(part, state, columns, calls, alone=outline.count == 1))
+    calls = table.total.calls
+    for part in table.groups:
+        lines.append(_group(part, state, columns, calls, alone=table.count == 1))
         for number_in_group, row in enumerate(part.rows, 1):
             names = {column: name_of(value) for column, value in zip(columns, row.values, strict=True)}
             sums = {
@@ -83,7 +83,7 @@ def grouped(outline: Outline, state: PageState, columns: Sequence[DimensionName]
 
 
 def _group(
-    part: Part, state: PageState, columns: Sequence[DimensionName], calls: int, *, alone: bool
+    part: TableGroup, state: PageState, columns: Sequence[DimensionName], calls: int, *, alone: bool
 ) -> Line:
     default, *others = columns
     value = value_of(part.name)
@@ -130,7 +130,7 @@ def _value(column: str, name: str, state: PageState, *, repeated: bool = False) 
     return Cell(column, name, "", state.change(open=None, **{column: value_of(name)}), repeated)
 
 
-def _all_of(part: Part, state: PageState, default: str) -> tuple[str, str]:
+def _all_of(part: TableGroup, state: PageState, default: str) -> tuple[str, str]:
     url = state.change(rows="flat", open=None, **{default: value_of(part.name)})
     return url, f"all {number(part.combinations)} combinations of {part.name}"
 

@@ -1,4 +1,4 @@
-"""What a value is connected with, the values there are to choose from, and a table's rows by its default column."""
+"""Related values, the values of a column, and the table grouped by its first column."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ class Value(Struct, frozen=True):
 
 
 class ValuesAnswer(Struct, frozen=True):
-    """The values of a column, most calls first; `value_count` is how many there are, on whatever page."""
+    """The values of a column, most calls first. `value_count` is the number of all values, not only of the rows."""
 
     as_of: datetime
     column: str
@@ -29,7 +29,7 @@ class ValuesAnswer(Struct, frozen=True):
 
 
 class RelatedValues(Struct, frozen=True):
-    """The values of one column that occur in the filtered usage; `value_count` is how many, `rows` those with most calls."""
+    """The values of one column in the filtered usage. `value_count` is their number, `rows` are those with most calls."""
 
     column: str
     value_count: int
@@ -37,19 +37,19 @@ class RelatedValues(Struct, frozen=True):
 
 
 class RelatedAnswer(Struct, frozen=True):
-    """The values that occur in the filtered usage, column by column. `total` is that usage."""
+    """The values of each column in the filtered usage, whose sums are `total`."""
 
     as_of: datetime
     columns: list[RelatedValues]
     total: Total
 
 
-class Part(Struct, frozen=True):
+class TableGroup(Struct, frozen=True):
     """
-    A value of a table's default column: its sums, and how many combinations it has.
+    A value of a table's first column: its sums, and the number of its combinations.
 
-    `distinct` is how many values of another column occur with it; `only` is the value where that is one. `rows` are the
-    first of its combinations, where they were asked for.
+    `distinct` is the number of values of each other column that occur with it; `only` is the value if there is one.
+    `rows` are its first combinations, if the group is open.
     """
 
     name: str
@@ -60,10 +60,10 @@ class Part(Struct, frozen=True):
     rows: list[Group]
 
 
-class Outline(Struct, frozen=True):
-    """A table by its default column; the other numbers are of all parts, on whatever page."""
+class GroupedTable(Struct, frozen=True):
+    """A page of a table that is grouped by its first column. The numbers are of all groups, not only of this page."""
 
-    parts: list[Part]
+    groups: list[TableGroup]
     count: int
     combinations: int
     integration_tasks: int
@@ -73,7 +73,7 @@ class Outline(Struct, frozen=True):
 def values(
     snapshot: Snapshot, scope: Scope, column: DimensionName, *, as_of: datetime, search: str, limit: int
 ) -> ValuesAnswer:
-    """The values of a column that have `search` within, whatever the case."""
+    """Returns the values of a column that contain `search`, ignoring case."""
     found = snapshot.groups(scope, [column], order=MOST_CALLS_FIRST, limit=limit, search=search)
     rows = [Value(name_of(group.values[0]), group.calls, group.credits) for group in found.rows]
     return ValuesAnswer(as_of, column, found.count, rows)
@@ -82,7 +82,7 @@ def values(
 def related(
     snapshot: Snapshot, scope: Scope, columns: Sequence[DimensionName], *, as_of: datetime, limit: int
 ) -> RelatedAnswer:
-    """The values of each column that occur, each column for itself."""
+    """Returns the values of each column that occur, independently of the other columns."""
     found = snapshot.related_values(scope, columns, limit=limit)
     return RelatedAnswer(
         as_of,
@@ -94,7 +94,7 @@ def related(
     )
 
 
-def outline(
+def grouped_table(
     snapshot: Snapshot,
     scope: Scope,
     columns: Sequence[DimensionName],
@@ -102,25 +102,28 @@ def outline(
     order: Sequence[Order],
     limit: int | None,
     offset: int,
-    opened: Collection[str],
-    within: int,
+    open_groups: Collection[str],
+    rows_per_group: int,
     in_full: bool = False,
-) -> Outline:
-    """A page of the parts; those named in `opened`, or the only one there is, come with their first `within` rows."""
+) -> GroupedTable:
+    """
+    Returns a page of the groups of a table.
+
+    Those named in `open_groups`, and a single group, have their first `rows_per_group` rows.
+    """
     found = snapshot.summaries(scope, columns, order=order, limit=limit, offset=offset, in_full=in_full)
     open_values = [
         summary.value
         for summary in found.rows
-        if summary.combinations > 1 and (found.count == 1 or name_of(summary.value) in opened)
+        if summary.combinations > 1 and (found.count == 1 or name_of(summary.value) in open_groups)
     ]
     rows: dict[str, list[Group]] = {}
     if open_values:
-        default = columns[0]
-        narrowed = replace(scope, filters={**scope.filters, default: tuple(open_values)})
-        for group in snapshot.top_rows_per_group(narrowed, columns, order=order, limit=within):
+        narrowed = replace(scope, filters={**scope.filters, columns[0]: tuple(open_values)})
+        for group in snapshot.top_rows_per_group(narrowed, columns, order=order, limit=rows_per_group):
             rows.setdefault(group.values[0], []).append(group)
-    return Outline(
-        [_part(summary, columns[1:], rows.get(summary.value, [])) for summary in found.rows],
+    return GroupedTable(
+        [_group(summary, columns[1:], rows.get(summary.value, [])) for summary in found.rows],
         found.count,
         found.combinations,
         found.integration_tasks,
@@ -128,9 +131,9 @@ def outline(
     )
 
 
-def _part(summary: GroupSummary, others: Sequence[DimensionName], rows: list[Group]) -> Part:
+def _group(summary: GroupSummary, others: Sequence[DimensionName], rows: list[Group]) -> TableGroup:
     first = zip(others, summary.distinct, summary.first, strict=True)
-    return Part(
+    return TableGroup(
         name_of(summary.value),
         {
             "calls": summary.calls,
