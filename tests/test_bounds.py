@@ -71,7 +71,7 @@ BOUNDS: dict[str, tuple[float, ...]] = {
     "connections of one peer (an IPv4 address, or 64 bits of an IPv6 address), on Linux": (1, peers.PEERS),
     "a connection that sends no request": (listener.SILENT_SECONDS,),
     "address and headers of a request": (listener.MAX_HEADER_BYTES,),
-    "live counters": (live.MOST_LINES_EACH, live.MOST_LINES),
+    "live counters": (live.MAX_STREAMS_PER_SESSION, live.MAX_STREAMS),
     "reads of one organisation": (
         reads.MAX_RUNNING_PER_ORGANIZATION,
         reads.MAX_WAITING_PER_ORGANIZATION,

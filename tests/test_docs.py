@@ -50,6 +50,24 @@ def test_every_folder_of_the_house_is_on_its_map() -> None:
             assert f"{folder.name}/" in DOCS["architecture.md"]
 
 
+def test_the_files_that_contributors_change_exist() -> None:
+    import re
+
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`([a-z_]+(?:/[\w.]+)*(?:/|\.\w+))`", text)) - {
+        "panels.py",
+        "usage/NAME/",
+        "accounts/NAME.py",
+    }
+    assert len(named) > 20
+    missing = [
+        name
+        for name in named
+        if not (ROOT / name).exists() and not (ROOT / "src" / "meterboard" / name).exists()
+    ]
+    assert missing == []
+
+
 def test_every_link_of_the_readme_leads_somewhere() -> None:
     import re
 

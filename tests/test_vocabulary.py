@@ -14,7 +14,7 @@ from meterboard.cli import main
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "meterboard"
 GLOSSARY = ROOT / "docs" / "glossary.md"
-NOT_COVERED: tuple[str, ...] = ("usage", "web")
+NOT_COVERED: tuple[str, ...] = ()
 """Folders of the source whose texts still have such words. A clean one fails the test until it is taken off the list."""
 
 VERBS = """
@@ -38,6 +38,8 @@ OTHER_FIRST_WORDS: tuple[str, ...] = (
     "web",
 )
 """Parts of the source with docstrings of functions that begin with other words. A clean one fails the test, too."""
+
+POLITE = 'aria-live="polite"'
 
 
 class Text(NamedTuple):
@@ -67,7 +69,8 @@ def strings(file: Path) -> Iterator[Text]:
 
 
 def texts(file: Path) -> Iterator[Text]:
-    yield from strings(file) if file.suffix == ".py" else [Text(1, file.read_text())]
+    """The sentences of a Python file, or all of another file but the value `polite` of an HTML attribute."""
+    yield from strings(file) if file.suffix == ".py" else [Text(1, file.read_text().replace(POLITE, ""))]
 
 
 def found_in(files: list[Path]) -> list[str]:

@@ -102,7 +102,7 @@ def litestar(services: Services) -> Litestar:
             title="Meterboard",
             version=__version__,
             path="/schema",
-            render_plugins=[EventSchema(services.dimensions, path="/")],
+            render_plugins=[EventSchema(services.dimensions, paths=("/", "/openapi.json"))],
         ),
         request_max_body_size=None,
         state=State({PUBLIC_URL: services.settings.public_url}),

@@ -158,7 +158,7 @@ def test_a_full_disk_is_answered_with_try_again_and_loses_nothing(small_disk: Pa
         assert refused is not None
         assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
         assert "Retry-After" in refused.headers
-        assert "nothing of this counts" in refused.json()["detail"]
+        assert "none of these events was stored" in refused.json()["detail"]
         assert server.get("/v1/credits").json()["calls"] == len(acknowledged)
 
         subprocess.run(["mount", "-o", f"remount,size={8 * FULL_MB}m", str(small_disk)], check=True)

@@ -75,17 +75,17 @@ def sent(server: Server) -> Server:
         (
             {"env": "x"},
             "unknown_field",
-            "dimensions.env is no field of a usage event. The fields are environment, region, plan.",
+            "unknown field dimensions.env. The fields are environment, region, plan.",
         ),
-        ({"user": "x"}, "unknown_field", "dimensions.user is no field"),
-        ({"\ud800": "x"}, "unknown_field", "dimensions.\\ud800 is no field"),
+        ({"user": "x"}, "unknown_field", "unknown field dimensions.user"),
+        ({"\ud800": "x"}, "unknown_field", "unknown field dimensions.\\ud800"),
         ({"environment": "x" * 10_001}, "invalid_value", "dimensions.environment is "),
         (
             {"region": "a", "environment": 3},
             "invalid_value",
             "dimensions.environment is 3: expected a string",
         ),
-        ({"environment": "a\0"}, "invalid_value", 'dimensions.environment is "a\\u0000": a NUL'),
+        ({"environment": "a\0"}, "invalid_value", 'dimensions.environment is "a\\u0000": it contains a NUL'),
         ({"environment": "\ud800"}, "invalid_value", "dimensions.environment is "),
         ("production", "invalid_value", 'dimensions is "production": expected an object of strings'),
     ],
@@ -157,7 +157,7 @@ def test_a_name_that_is_not_set_is_told_those_that_are(sent: Server) -> None:
     for question, detail in (
         ("breakdown?by=env", "status, environment, region, plan, caller."),
         ("values?column=env", "status, environment, region, plan."),
-        ("table?columns=env", "status, environment, region, plan, each once"),
+        ("table?columns=env", "status, environment, region, plan, comma-separated, each once"),
         ("summary?env=x", "There is no parameter 'env' here."),
     ):
         answer = sent.get(f"/v1/statistics/{question}")
@@ -288,7 +288,7 @@ def test_spans_give_them_by_attributes(server: Server) -> None:
     answer = httpx.post(
         f"{server.url}/v1/traces", content=made.SerializeToString(), headers=headers, verify=False, timeout=30
     )
-    assert b"dimensions.x is no field" in answer.content
+    assert b"unknown field dimensions.x" in answer.content
 
     wanted = [{"region": "eu"}, {"region": "us"}, {"plan": "free", "region": "eu"}]
     found = sorted(dimensions_of(server, "Traced"), key=str)

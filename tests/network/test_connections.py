@@ -16,7 +16,7 @@ from meterboard.api.sending import FORM_SECONDS
 from meterboard.network import peers
 from meterboard.network.listener import SPARE_FILES, connection_limit
 from meterboard.network.peers import close_surplus, limit_connections
-from meterboard.web.live import MOST_LINES_EACH
+from meterboard.web.live import MAX_STREAMS_PER_SESSION
 from tests.server import Server, sign_in
 from tests.service.jobs.test_schedule import run
 from tests.waiting import eventually
@@ -65,7 +65,7 @@ def test_a_session_has_a_limit_of_live_lines(server: Server) -> None:
         def line() -> httpx.Response:
             return lines.enter_context(browser.stream("GET", "/live"))
 
-        opened = [line() for _ in range(MOST_LINES_EACH)]
+        opened = [line() for _ in range(MAX_STREAMS_PER_SESSION)]
         assert {response.status_code for response in opened} == {200}
         refused = line()
         assert (refused.status_code, int(refused.headers["retry-after"]) > 3) == (503, True)

@@ -184,6 +184,20 @@ def test_both_engines_answer_alike(
     assert ask(clickhouse_snapshot, question) == ask(duckdb_snapshot, question)
 
 
+@pytest.mark.parametrize("engine", [0, 1], ids=["duckdb", "clickhouse"])
+@pytest.mark.parametrize(
+    ("column", "search", "found"), [("function", "É", {"Élan", "élan"}), ("user", "ω", {"Ωmega"})]
+)
+def test_a_search_finds_letters_of_any_alphabet_in_either_case(
+    snapshots: tuple[Snapshot, SqlSnapshot], engine: int, column: str, search: str, found: set[str]
+) -> None:
+    period = parse_period("last_30_days", zone=ZoneInfo("UTC"), now=NOW, as_of=WATERMARK)
+    scope = Scope(1, period, {}, WATERMARK)
+    groups = snapshots[engine].groups(scope, [column], order=[], limit=None, search=search)
+
+    assert {value for (value,) in (row.values for row in groups.rows)} == found
+
+
 def test_every_question_is_asked() -> None:
     own = {"ask", "ask_page", "window", "window_buckets", "difference"}
     members = {name for name, _ in getmembers(SqlSnapshot, isfunction) if not name.startswith("_")}

@@ -19,7 +19,7 @@ from meterboard.web.formatting import (
     weekday_of,
 )
 from meterboard.web.pages.dashboard.comparison import change
-from meterboard.web.pages.dashboard.credit_recovery import coming
+from meterboard.web.pages.dashboard.credit_recovery import recovery_chart
 from meterboard.web.render import templates
 from meterboard.web.translation import patterns_of
 
@@ -101,16 +101,16 @@ def test_the_counter_says_what_is_left(used: int, allowance: int | None, headlin
 )
 def test_credits_come_back_in_words(credits: list[int], words: str) -> None:
     points = [ReturnPoint(NOON + at * HOUR, 1, used) for at, used in enumerate([*credits, 0])]
-    shown = coming(Returns("acme", Window(NOON - 24 * HOUR, NOON), sum(credits), points))
+    shown = recovery_chart(Returns("acme", Window(NOON - 24 * HOUR, NOON), sum(credits), points))
     assert shown is not None
-    assert shown.words == words
+    assert shown.text == words
     assert shown.bars[0].title.startswith("12:00 to 13:00: ")
 
 
 def test_a_change_is_in_words() -> None:
-    assert change(3, 2, "yesterday").words == "50 % more than yesterday: 2"
-    assert change(2, 2, "yesterday").words == "as many as yesterday: 2"
-    assert change(2, 0, "yesterday").words == "none in yesterday"
+    assert change(3, 2, "yesterday").text == "50 % more than yesterday: 2"
+    assert change(2, 2, "yesterday").text == "as many as yesterday: 2"
+    assert change(2, 0, "yesterday").text == "none in yesterday"
 
 
 def test_other_locales_write_numbers_and_dates_their_own_way() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from meterboard.domain.dimensions import Dimensions
 from meterboard.errors import InvalidParameter
-from meterboard.web.page_state import Address, chips, settled
+from meterboard.web.page_state import PageState, canonical_url, chips
 
 Pairs = list[tuple[str, str]]
 MONTH = ("period", "last_30_days")
@@ -18,8 +18,8 @@ def parsed(link: str) -> tuple[str, Pairs]:
     return parts.path, parse_qsl(parts.query, keep_blank_values=True)
 
 
-def settled_pairs(*given: tuple[str, str], path: str = "/") -> Pairs:
-    link = settled(path, given, Dimensions())
+def canonical_pairs(*given: tuple[str, str], path: str = "/") -> Pairs:
+    link = canonical_url(path, given, Dimensions())
     assert link is not None
     found, pairs = parsed(link)
     assert found == path
@@ -51,16 +51,18 @@ def settled_pairs(*given: tuple[str, str], path: str = "/") -> Pairs:
     ],
 )
 def test_the_filter_form_replaces_the_filters_of_its_column(form: Pairs, expected: Pairs) -> None:
-    assert settled_pairs(*form, path="/table") == expected
+    assert canonical_pairs(*form, path="/table") == expected
 
 
 def test_the_filter_form_that_only_asks_for_values_changes_nothing() -> None:
-    assert settled("/", [("filter", "user"), ("find", "mehta"), ("show", "values")], Dimensions()) is None
+    assert (
+        canonical_url("/", [("filter", "user"), ("find", "mehta"), ("show", "values")], Dimensions()) is None
+    )
 
 
 def test_a_filter_of_an_unknown_column_is_refused() -> None:
     with pytest.raises(InvalidParameter, match="filter is 'colour': use one of application, function"):
-        settled("/", [("filter", "colour"), ("value", "red")], Dimensions())
+        canonical_url("/", [("filter", "colour"), ("value", "red")], Dimensions())
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_a_filter_of_an_unknown_column_is_refused() -> None:
     ],
 )
 def test_the_range_form_becomes_a_period(form: dict[str, str], period: str) -> None:
-    assert settled_pairs(MONTH, ("user", "wei"), ("page", "2"), *form.items()) == [
+    assert canonical_pairs(MONTH, ("user", "wei"), ("page", "2"), *form.items()) == [
         ("user", "wei"),
         ("period", period),
     ]
@@ -104,62 +106,64 @@ def test_the_range_form_becomes_a_period(form: dict[str, str], period: str) -> N
 )
 def test_a_range_without_two_dates_is_refused(form: dict[str, str]) -> None:
     with pytest.raises(InvalidParameter, match="use two dates"):
-        settled("/", form.items(), Dimensions())
+        canonical_url("/", form.items(), Dimensions())
 
 
 def test_a_range_up_to_the_last_date_there_is_is_refused() -> None:
     with pytest.raises(InvalidParameter, match="use two dates"):
-        settled("/", [("from", "2026-11-03"), ("to", "9999-12-31")], Dimensions())
+        canonical_url("/", [("from", "2026-11-03"), ("to", "9999-12-31")], Dimensions())
 
 
 def test_other_addresses_are_no_such_form() -> None:
-    assert settled("/", [MONTH, ("user", "wei")], Dimensions()) is None
+    assert canonical_url("/", [MONTH, ("user", "wei")], Dimensions()) is None
 
 
 # -- Links ----------------------------------------------------------------------------------------------------------------
 
 
-def address(*pairs: tuple[str, str], path: str = "/table") -> Address:
-    return Address(path, pairs, Dimensions())
+def page_state(*pairs: tuple[str, str], path: str = "/table") -> PageState:
+    return PageState(path, pairs, Dimensions())
 
 
 def test_a_change_sets_and_removes_parameters_and_starts_at_the_first_page() -> None:
-    state = address(MONTH, ("user", "wei"), ("sort", "calls"), ("page", "3"), ("cursor", "o1"))
+    state = page_state(MONTH, ("user", "wei"), ("sort", "calls"), ("page", "3"), ("cursor", "o1"))
 
     assert parsed(state.change(sort="-user", user=None)) == ("/table", [MONTH, ("sort", "-user")])
     assert parsed(state.change("/calls", sort=None)) == ("/calls", [MONTH, ("user", "wei")])
 
 
 def test_a_filter_for_an_empty_value_is_kept_and_other_empty_parameters_are_not() -> None:
-    assert parsed(address(("user", ""), ("sort", "")).change()) == ("/table", [("user", "")])
+    assert parsed(page_state(("user", ""), ("sort", "")).change()) == ("/table", [("user", "")])
 
 
 def test_the_open_filter_form_is_carried_by_no_link() -> None:
-    state = address(("user", "wei"), ("filter", "user"), ("value", "li"), ("find", "l"), ("show", "values"))
+    state = page_state(
+        ("user", "wei"), ("filter", "user"), ("value", "li"), ("find", "l"), ("show", "values")
+    )
 
     assert parsed(state.change()) == ("/table", [("user", "wei")])
-    assert state.finding("value") == ["li"]
+    assert state.filter_form("value") == ["li"]
     assert parsed(state.choosing("ip"))[1] == [("user", "wei"), ("filter", "ip"), ("show", "values")]
 
 
 def test_a_value_is_toggled_and_the_page_stays() -> None:
-    state = address(("open", "wei"), ("page", "2"))
+    state = page_state(("open", "wei"), ("page", "2"))
 
     assert parsed(state.toggled("open", "li"))[1] == [("open", "wei"), ("page", "2"), ("open", "li")]
     assert parsed(state.toggled("open", "wei"))[1] == [("page", "2")]
 
 
 def test_filters_are_removed_one_by_one_or_all() -> None:
-    state = address(MONTH, ("user", "wei"), ("user", ""), ("ip!", "::1"), ("page", "2"))
+    state = page_state(MONTH, ("user", "wei"), ("user", ""), ("ip!", "::1"), ("page", "2"))
 
     assert parsed(state.without("user", ""))[1] == [MONTH, ("user", "wei"), ("ip!", "::1")]
     assert parsed(state.unfiltered())[1] == [MONTH]
     assert state.has_filters
-    assert not address(MONTH).has_filters
+    assert not page_state(MONTH).has_filters
 
 
 def test_each_filter_has_the_link_that_removes_it() -> None:
-    state = address(("user", "wei"), ("user", ""), ("ip!", "::1"))
+    state = page_state(("user", "wei"), ("user", ""), ("ip!", "::1"))
 
     found = chips({"user": ("wei", ""), "ip!": ("::1",)}, state)
 
@@ -168,7 +172,7 @@ def test_each_filter_has_the_link_that_removes_it() -> None:
 
 
 def test_the_calls_behind_a_number_keep_the_period_and_the_filters() -> None:
-    state = address(MONTH, ("user", "wei"), ("user!", "li"), ("module", "Leads"), ("sort", "calls"))
+    state = page_state(MONTH, ("user", "wei"), ("user!", "li"), ("module", "Leads"), ("sort", "calls"))
 
     assert parsed(state.calls({"module": "Deals"})) == (
         "/calls",
@@ -177,17 +181,17 @@ def test_the_calls_behind_a_number_keep_the_period_and_the_filters() -> None:
     assert parsed(state.calls({"user!": "ada"}))[1][-1] == ("user!", "ada")
     assert ("user!", "li") in parsed(state.calls({"user!": "ada"}))[1]
     assert parsed(state.calls(period="today"))[1][0] == ("period", "today")
-    assert parsed(address(("user", "wei")).calls())[1] == [("user", "wei")]
+    assert parsed(page_state(("user", "wei")).calls())[1] == [("user", "wei")]
 
 
 def test_an_included_value_replaces_others_of_its_column_and_an_excluded_one_is_added() -> None:
-    state = address(MONTH, ("user", "wei"), ("user!", "li"))
+    state = page_state(MONTH, ("user", "wei"), ("user!", "li"))
 
-    assert parsed(state.among("ip,user", [("user", "ada")])) == (
+    assert parsed(state.filtered_link("ip,user", [("user", "ada")])) == (
         "/table",
         [MONTH, ("user!", "li"), ("columns", "ip,user"), ("user", "ada")],
     )
-    assert parsed(state.among("", [("user!", "li"), ("user!", "ada")], path="/"))[1] == [
+    assert parsed(state.filtered_link("", [("user!", "li"), ("user!", "ada")], path="/"))[1] == [
         MONTH,
         ("user", "wei"),
         ("user!", "li"),
@@ -196,7 +200,7 @@ def test_an_included_value_replaces_others_of_its_column_and_an_excluded_one_is_
 
 
 def test_data_and_files_are_of_the_period_and_the_filters_alone() -> None:
-    state = address(MONTH, ("user", "wei"), ("applications", "list"), ("page", "2"))
+    state = page_state(MONTH, ("user", "wei"), ("applications", "list"), ("page", "2"))
 
     assert parsed(state.data("summary", "csv")) == (
         "/v1/statistics/summary",
@@ -224,19 +228,19 @@ def test_data_and_files_are_of_the_period_and_the_filters_alone() -> None:
 def test_the_link_to_the_dashboard_shows_it_as_it_was_chosen() -> None:
     chosen = {"users": "list"}
 
-    table = Address("/table", [MONTH, ("sort", "calls")], Dimensions(), remembered=chosen)
+    table = PageState("/table", [MONTH, ("sort", "calls")], Dimensions(), remembered=chosen)
     assert parsed(table.dashboard()) == ("/", [MONTH, ("users", "list")])
-    assert Address("/", [MONTH], Dimensions(), remembered=chosen).dashboard() == "/"
+    assert PageState("/", [MONTH], Dimensions(), remembered=chosen).dashboard() == "/"
 
 
 def test_a_switch_has_a_default_and_refuses_other_values() -> None:
-    assert address().shows("measure") == "calls"
-    assert address(("measure", "credits")).shows("measure") == "credits"
+    assert page_state().shows("measure") == "calls"
+    assert page_state(("measure", "credits")).shows("measure") == "credits"
     with pytest.raises(InvalidParameter, match="measure is 'euros': use calls or credits"):
-        address(("measure", "euros")).shows("measure")
+        page_state(("measure", "euros")).shows("measure")
 
 
 def test_an_address_without_parameters_is_bare() -> None:
-    assert address().is_bare
-    assert not address(MONTH).is_bare
-    assert (address().period, address(MONTH).period) == ("last_24_hours", "last_30_days")
+    assert page_state().is_bare
+    assert not page_state(MONTH).is_bare
+    assert (page_state().period, page_state(MONTH).period) == ("last_24_hours", "last_30_days")

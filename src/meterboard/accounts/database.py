@@ -17,7 +17,7 @@ if sys.platform != "win32":  # which has no such locks
 
 FILE = "accounts.sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
-NEWEST = "0005"
+NEWEST = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 """The revision that this version needs: that of the last file in `migrations/versions`."""
 
 

@@ -1,9 +1,9 @@
 """
-What is stored at once: accepted events as columns, in one of two forms.
+The batches that a store appends: accepted events as columns, in one of two forms.
 
-`EventBatch` has what requests send, a combination of dimensions for each event. `EncodedBatch` has what an import reads:
-the same columns, with a code for what each call did, who called and from where, since each of these has few values. A
-store takes either; one that gains nothing by the codes stores what `decoded` returns.
+`EventBatch` is what requests send, with a combination of dimensions for each event. `EncodedBatch` is what an import
+reads: the same columns, dictionary-encoded as kind, caller and origin, since each of these has few distinct values. A
+store accepts either; one that gains nothing from the encoding stores what `decoded` returns.
 """
 
 from array import array
@@ -23,10 +23,10 @@ class EventBatch:
     """
     Events, each with its combination.
 
-    `times` are microseconds since 1970 UTC. `ids` are 12-byte digests of organisation and id, `NO_ID` where the
-    event had none. `charged` are the credits that count against the allowance. `estimated` is 1 where the price is an
-    estimate, else 0. `records` is -1 where neither the event nor its request says. `reasons` are why they cost that,
-    as `meterboard.schedule.reason` keeps it: few distinct texts.
+    `times` are microseconds since 1970 UTC. `ids` are 12-byte digests of organisation and id, `NO_ID` where the event
+    had none. `charged` are the credits that count against the allowance. `estimated` is 1 where the price is an
+    estimate, else 0. `records` is -1 where neither the event nor its request has the number. `reasons` are the
+    reasons for the cost, as `meterboard.schedule.reason` encodes them: few distinct texts.
     """
 
     __slots__ = ("charged", "combinations", "credits", "estimated", "ids", "reasons", "records", "times")
@@ -45,7 +45,7 @@ class EventBatch:
         return len(self.times)
 
     def extend(self, other: "EventBatch") -> None:
-        """Adds another batch's events behind this one's."""
+        """Appends the events of another batch."""
         for name in self.__slots__:
             getattr(self, name).extend(getattr(other, name))
 
@@ -58,18 +58,18 @@ class EventBatch:
 
     @property
     def organizations(self) -> set[int]:
-        """Whose events they are."""
+        """Returns the organisations of the events."""
         return {combination[0] for combination in self.combinations}
 
 
 class EncodedBatch(Struct, frozen=True):
     """
-    Events of one organisation by codes: a million calls are few kinds of few callers.
+    Events of one organisation, dictionary-encoded: a million calls have few kinds and few callers.
 
-    `kinds` says what calls are and cost; its ids and times are ignored, and who called from where is empty there.
-    `callers` are applications with users and the values of own dimensions, `origins` IP addresses. `kind`, `caller` and
-    `origin` are each call's indexes among them. `times` are as in EventBatch; `id_lows` and `id_highs` are the first eight
-    bytes and the last four of each id, as numbers, little-endian.
+    `kinds` are what was called and what it cost; their ids and times are ignored, and caller and origin are empty.
+    `callers` are applications with users and the values of own dimensions, `origins` are IP addresses. `kind`,
+    `caller` and `origin` are each call's indexes into them. `times` are as in EventBatch; `id_lows` and `id_highs`
+    are the first eight and the last four bytes of each id, as little-endian numbers.
     """
 
     kinds: EventBatch
@@ -87,7 +87,7 @@ class EncodedBatch(Struct, frozen=True):
 
     @property
     def organizations(self) -> set[int]:
-        """Whose events they are."""
+        """Returns the organisations of the events."""
         return self.kinds.organizations
 
     def decoded(self) -> EventBatch:
@@ -112,11 +112,11 @@ Batch = EventBatch | EncodedBatch
 
 def identity(organization: int, event_id: str) -> bytes:
     """
-    Returns what a store keeps of an id: 12 bytes of BLAKE2b over the organisation and the id, of MD5 where an import made
-    the id, since an import has DuckDB work that out for a whole column.
+    Returns what a store keeps of an id: 12 bytes of BLAKE2b over the organisation and the id, or of MD5 if an import
+    generated the id, since DuckDB computes that for a whole column.
 
-    96 bits keep the chance of any accidental collision among 20 million ids below 1 in 10^14. MD5 keeps anyone from
-    finding a second id for what another has or will have, which is all that is asked of it.
+    96 bits keep the chance of any accidental collision among 20 million ids below 1 in 10^14. MD5 prevents finding a
+    second id for an existing or future one, which is all that is required of it.
     """
     text = f"{organization}:{event_id}".encode()
     if event_id.startswith(LINE_ID_PREFIX):

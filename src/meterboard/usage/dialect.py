@@ -1,11 +1,10 @@
 """
-Statements, and how engines differ in reading them.
+Statements, and the differences between the SQL of engines.
 
-What can be said in SQL that every engine reads alike is said so, and needs no dialect: sums are of qualified columns
-(`sum(usage.calls) as calls`), since ClickHouse otherwise takes the new name for the column; ranks count from 1 and are 0
-where an outer join finds nothing, which engines give as null or as 0; columns that a grouping leaves out are recognised by
-`grouping`, since engines give them as null or as ''; numbers are divided by subtracting the rest, since // begins a comment
-in ClickHouse.
+SQL that all engines read alike needs no dialect: sums are of qualified columns (`sum(usage.calls) as calls`), since
+ClickHouse otherwise resolves the alias; ranks count from 1 and are 0 where an outer join finds nothing, which engines
+return as null or as 0; columns that a grouping set leaves out are recognised by `grouping`, since engines return them
+as null or as ''; numbers are divided by subtracting the remainder, since // begins a comment in ClickHouse.
 """
 
 from collections.abc import Sequence
@@ -26,11 +25,11 @@ class Statement(NamedTuple):
 
 class Dialect(Struct, frozen=True):
     """
-    The words of an engine.
+    The SQL of an engine.
 
-    `lower`: the function that makes any letter small. `materialized`: what is said before a query that is read more than
-    once, so that it is run once; ClickHouse does so with its setting `enable_materialized_cte`. `pairs`: the pairs of two
-    lists that are bound, as the right side of `in`.
+    `lower` is the function for lower case. `materialized` is the keyword before a query that is read more than once,
+    so that it is executed once; ClickHouse needs its setting `enable_materialized_cte`. `pairs` are the pairs of two
+    bound lists, as the right side of `in`.
     """
 
     lower: str
@@ -43,7 +42,7 @@ CLICKHOUSE = Dialect(lower="lowerUTF8", materialized="materialized ", pairs="arr
 
 
 class Bound(NamedTuple):
-    """A parameter by name, with ClickHouse's type of it."""
+    """A named parameter with its type in ClickHouse."""
 
     name: str
     type: str

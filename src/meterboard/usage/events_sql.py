@@ -1,8 +1,8 @@
 """
-The events behind a number -> statements, for every engine.
+Statements for the events behind a number, for any engine.
 
-Times are microseconds since 1970 UTC. What the statistics cover is covered here, and nothing else: what was received,
-and happened, before the watermark.
+Times are microseconds since 1970 UTC. The events are exactly those that the statistics cover: received, and happened,
+before the watermark.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from meterboard.usage.dialect import Parameter, Statement
 from meterboard.usage.scope_sql import bucket_range, column_list, filter_conditions
 
 BUCKET_MICROS = BUCKET_SECONDS * 1_000_000
-# Events of one time are in the order of their receipt. Those that are alike in all of these are alike in every
-# column, so that their order does not matter.
+# Events of the same time are ordered by receipt. Events with equal values of all of these columns are equal in every
+# column, so their order does not matter.
 REST = "received_at, combination, id_low, id_high, credits, charged, estimated, records, reason"
 
 
@@ -27,7 +27,7 @@ class Stretch(NamedTuple):
 
 
 def covered(scope: Scope) -> Stretch:
-    """Returns the times that a question is about."""
+    """Returns the times that a scope covers."""
     first, after = bucket_range(scope)
     return Stretch(first * BUCKET_MICROS, min(after * BUCKET_MICROS, micros(scope.watermark)))
 
@@ -63,13 +63,13 @@ def count(scope: Scope, stretch: Stretch) -> Statement:
 
 
 def _events(scope: Scope, stretch: Stretch, columns: str) -> Statement:
-    """Where the organisation comes into every statement, the watermark and the filters."""
+    """Returns the columns of the events of a stretch, limited to the organisation, the watermark and the filters."""
     sql = f"select {columns} from event where organization = ? and time >= ? and time < ? and received_at < ?"
     parameters: list[Parameter] = [scope.organization, stretch.since, stretch.until, micros(scope.watermark)]
     if not scope.filters:
         return Statement(sql, parameters)
     filters = filter_conditions(scope)
-    wanted = f"select combination from combination where organization = ?{filters.sql}"
+    combinations = f"select combination from combination where organization = ?{filters.sql}"
     return Statement(
-        f"{sql} and combination in ({wanted})", [*parameters, scope.organization, *filters.parameters]
+        f"{sql} and combination in ({combinations})", [*parameters, scope.organization, *filters.parameters]
     )

@@ -1,4 +1,4 @@
-"""The events behind a number, a page at a time, from any store that answers SQL."""
+"""Pages of the events behind a number, for any store that reads SQL."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from meterboard.usage.dialect import Statement
 from meterboard.usage.store import EventRow, Listing
 
 FIRST_LOOK = 3_600_000_000
-"""Microseconds that are searched for a page at first: an hour."""
+"""The first range that is searched for a page, in microseconds: an hour."""
 WIDER = 12
-"""How many times as much is searched each time that it did not fill the page: 12 hours, 6 days, everything."""
+"""The factor by which the range grows until the page is full: 12 hours, 6 days, everything."""
 Ask = Callable[[Statement], Sequence[Sequence[Any]]]
 
 
@@ -23,12 +23,12 @@ def listing(
     limit: int,
     cursor: Cursor | None,
 ) -> Listing:
-    """Returns what `meterboard.usage.store.Snapshot.events` does, of any store that answers SQL."""
+    """Returns a page of events, as `meterboard.usage.store.Snapshot.events` specifies."""
     return _Events(ask, scope, dimensions).listing(limit, cursor)
 
 
 class _Events:
-    """The events of one scope. A place among them is a time and how many of that time lie before it."""
+    """The events of a scope. A position is a time and the number of events of that time before it."""
 
     def __init__(self, ask: Ask, scope: Scope, dimensions: Sequence[DimensionName]) -> None:
         self._ask = ask
@@ -39,7 +39,7 @@ class _Events:
     def listing(self, limit: int, cursor: Cursor | None) -> Listing:
         start = self._start(limit, cursor)
         time, passed = start or (self._until, 0)
-        # One more than asked for says whether anything follows.
+        # One row more than requested shows whether any follow.
         rows = self._older(time, passed, limit + 1)
         shown = rows[:limit]
         older = newer = None
@@ -51,7 +51,7 @@ class _Events:
         return Listing(shown, newer, older)
 
     def _start(self, limit: int, cursor: Cursor | None) -> tuple[int, int] | None:
-        """The place at which the page that a cursor asks for begins; None: at the newest."""
+        """Returns the position at which the page of a cursor begins; None: at the newest event."""
         if cursor is None or cursor.time >= self._until:
             return None
         if not cursor.newer:
@@ -91,7 +91,7 @@ class _Events:
 
 
 def _widening(most: int) -> Iterator[int]:
-    """Ever longer spans of time, up to `most`: what fills a page is nearly always close by."""
+    """Yields ever longer spans of time, up to `most`: the rows of a page are nearly always close."""
     span = FIRST_LOOK
     while span < most:
         yield span

@@ -1,5 +1,5 @@
 """
-A scope -> the rows of the statistics that it is about: one organisation's, of one period, that the filters let through.
+Statements for the rows of the statistics in a scope: of one organisation and period, and matching the filters.
 
 Values are always bound; identifiers come from closed sets of names.
 """
@@ -11,19 +11,19 @@ from meterboard.domain.query import NOT, DimensionName, Scope
 from meterboard.usage.dialect import Parameter, Statement
 
 Span = tuple[int, int]
-"""Steps of a table from the first to before the second."""
+"""The steps of a table from the first number up to, but excluding, the second."""
 
 
 def column_list(names: Iterable[DimensionName]) -> str:
-    """Returns dimensions as columns. An own one may have the name of a word of SQL."""
+    """Returns dimensions as quoted columns. The name of an own dimension may be an SQL keyword."""
     return ", ".join(f'"{name}"' for name in names)
 
 
 def usage_rows(scope: Scope, columns: Iterable[str], condition: str = "") -> Statement:
     """
-    Returns the rows of the period: by day as far as whole days of UTC go, by bucket before and after.
+    Returns the rows of the period: by day for whole days of UTC, by bucket before and after them.
 
-    Days of UTC serve every zone, since the edges are taken by the quarter of an hour.
+    Days of UTC work for every time zone, since the rest is by bucket of 15 minutes.
     """
     columns = tuple(columns)
     days, edges = _whole_days(scope)
@@ -41,10 +41,10 @@ def bucket_rows(scope: Scope, columns: Sequence[str], condition: str = "") -> St
 
 def stepped_rows(scope: Scope, columns: Sequence[str], grain: int) -> Statement:
     """
-    Returns the rows of the period, each with a bucket of the step of `grain` buckets that it is of.
+    Returns the rows of the period, each with a bucket of its step of `grain` buckets.
 
-    Steps of whole days hardly ever begin with a day of UTC. So a day of UTC is taken as if all of it were of the step
-    that most of it is of, and its shorter end, which is of the step beside, is then taken from the one and given to the
+    Steps of whole days rarely begin with a day of UTC. So a day of UTC is counted in the step that most of it belongs
+    to; the shorter part, which belongs to the step next to it, is then subtracted from the one and added to the
     other.
     """
     days, edges = _whole_days(scope)
@@ -52,8 +52,8 @@ def stepped_rows(scope: Scope, columns: Sequence[str], grain: int) -> Statement:
         return bucket_rows(scope, ["bucket", *columns])
     begin = edges[0][0] % BUCKETS_A_DAY
     last = BUCKETS_A_DAY - 1
-    # The bucket of a day that says of which step it is, the end that is of another, and how far away that one is.
-    own, shorter, beside = (
+    # The bucket that decides the step of a day, the part that belongs to another step, and the distance to that step.
+    own, shorter, distance = (
         (0, (begin, last), BUCKETS_A_DAY) if 2 * begin > last else (last, (0, begin - 1), -BUCKETS_A_DAY)
     )
     whole = _table_rows(scope, "daily", [days], ["day", *columns])
@@ -69,12 +69,12 @@ def stepped_rows(scope: Scope, columns: Sequence[str], grain: int) -> Statement:
         f' union all select "day start" + ?, {names}, -calls, -credits from moved'
         f' union all select "day start" + ?, {names}, calls, credits from moved'
         f" union all select bucket, {names}, calls, credits from ({rest.sql}) as edges",
-        [*inner.parameters, *shorter, own, *whole.parameters, own, beside + own, *rest.parameters],
+        [*inner.parameters, *shorter, own, *whole.parameters, own, distance + own, *rest.parameters],
     )
 
 
 def _whole_days(scope: Scope) -> tuple[Span | None, list[Span]]:
-    """Returns the whole days of UTC in the period, if there are any, and the buckets that are of none."""
+    """Returns the whole days of UTC in the period, if any, and the buckets outside them."""
     first, after = bucket_range(scope)
     first_day, day_after = -(-first // BUCKETS_A_DAY), after // BUCKETS_A_DAY
     if first_day >= day_after:
@@ -86,10 +86,11 @@ def _table_rows(
     scope: Scope, table: str, spans: Sequence[Span], columns: Sequence[str], condition: str = ""
 ) -> Statement:
     """
-    Where the organisation comes into every statistic, the watermark and the filters. Spans are of the table's own steps.
+    Returns the rows of one table, limited to the organisation, the watermark and the filters. Spans are steps of the
+    table.
 
-    Rows of later refreshes than the watermark's are left out, so that all statements of a watermark read the same, even
-    where no transaction holds them together.
+    Rows of refreshes after the watermark are excluded, so that all statements of a watermark read the same, even
+    without a common transaction.
     """
     step = "day" if table == "daily" else "bucket"
     times = " or ".join(f"{step} >= ? and {step} < ?" for _ in spans)
@@ -108,7 +109,7 @@ def _table_rows(
 
 
 def filter_conditions(scope: Scope) -> Statement:
-    """Returns the filters as conditions, each with an `and` before it."""
+    """Returns the filters as conditions, each preceded by `and`."""
     conditions = ""
     parameters: list[Parameter] = []
     for name, values in scope.filters.items():
@@ -122,8 +123,8 @@ def bucket_range(scope: Scope) -> Span:
     """
     Returns the first bucket of the period and the one after its last.
 
-    A period ends on a bucket boundary or at the watermark; nothing in the rollup is later than the watermark, so the
-    bucket that the watermark is in can be taken whole.
+    A period ends on a bucket boundary or at the watermark. Nothing in the rollup is later than the watermark, so the
+    bucket of the watermark can be included completely.
     """
     start, end = scope.period.start.timestamp(), scope.period.end.timestamp()
     return int(-(-start // BUCKET_SECONDS)), int(-(-end // BUCKET_SECONDS))

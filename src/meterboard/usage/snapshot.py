@@ -1,4 +1,4 @@
-"""The answers of a store that reads SQL: statements, and what their rows mean. The same for every engine."""
+"""The results of a store that reads SQL: builds statements and decodes their rows, for any engine."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -31,7 +31,10 @@ Row = Sequence[Any]
 
 
 class SqlSnapshot(ABC):
-    """See `meterboard.usage.store.Snapshot`. An engine supplies `ask` and what it keeps in a way of its own."""
+    """
+    The part of `meterboard.usage.store.Snapshot` that is the same for all engines. An engine implements the abstract
+    methods.
+    """
 
     dialect: Dialect
     dimensions: Sequence[DimensionName]
@@ -42,20 +45,20 @@ class SqlSnapshot(ABC):
         """Returns the rows of a statement."""
 
     def ask_page(self, whole: Statement, limit: int | None, offset: int, *, in_full: bool) -> Sequence[Row]:
-        """Returns a page of the rows of a statement; `in_full`: all its pages will be asked for."""
+        """Returns a page of the rows of a statement; `in_full`: all pages will be requested."""
         return self.ask(sql.page(whole, limit, offset))
 
     @abstractmethod
     def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
-        """See `Snapshot`."""
+        """Returns what `Snapshot` specifies."""
 
     @abstractmethod
     def window_buckets(self, organization: int, *, after: datetime, until: datetime) -> dict[int, Usage]:
-        """See `Snapshot`."""
+        """Returns what `Snapshot` specifies."""
 
     @abstractmethod
     def difference(self, organization: int) -> Difference:
-        """See `Snapshot`."""
+        """Returns what `Snapshot` specifies."""
 
     def total(self, scope: Scope) -> Totals:
         (sums,) = self.ask(sql.total(scope))
@@ -97,7 +100,7 @@ class SqlSnapshot(ABC):
     def _groups(self, whole: Statement, limit: int | None, offset: int, *, in_full: bool) -> Groups:
         rows = self.ask_page(whole, limit, offset, in_full=in_full)
         if not rows and offset:
-            # A page past the last has no row that carries the sums.
+            # A page past the last has no row with the sums.
             return replace(self._groups(whole, 1, 0, in_full=in_full), rows=[])
         if not rows:
             return Groups([], 0, Usage(0, 0))
@@ -136,16 +139,16 @@ class SqlSnapshot(ABC):
         self, scope: Scope, columns: Sequence[DimensionName], *, limit: int
     ) -> dict[DimensionName, RelatedValues]:
         everything = (1 << len(columns)) - 1
-        places = {everything ^ 1 << bit: column for bit, column in enumerate(reversed(columns))}
+        indexes = {everything ^ 1 << bit: column for bit, column in enumerate(reversed(columns))}
         values: dict[DimensionName, list[tuple[str, Usage]]] = {column: [] for column in columns}
         counts: dict[DimensionName, int] = dict.fromkeys(columns, 0)
         total = Usage(0, 0)
-        for place, value, *numbers in self.ask(sql.related_values(scope, columns, limit=limit)):
+        for index, value, *numbers in self.ask(sql.related_values(scope, columns, limit=limit)):
             calls, credits, count = map(int, numbers)
-            if place == everything:
+            if index == everything:
                 total = Usage(calls, credits)
             else:
-                column = places[place]
+                column = indexes[index]
                 values[column].append((value, Usage(calls, credits)))
                 counts[column] = count
         return {column: RelatedValues(values[column], counts[column], total) for column in columns}
@@ -183,7 +186,10 @@ def _summary(row: Row) -> GroupSummary:
 
 
 def _breakdown_sums(rows: Sequence[Row], columns: Sequence[Breakdown], *, steps: int) -> BreakdownSums:
-    """Each row: a step if there are any; of each column a rank, 0 for the others, the value and how many there are."""
+    """
+    Returns the sums of rows that have a step, if any; then for each column a rank (0 for the others), the value and
+    the count.
+    """
     tops: list[TopValues] = []
     ranks: list[int] = []
     after = steps
@@ -191,13 +197,13 @@ def _breakdown_sums(rows: Sequence[Row], columns: Sequence[Breakdown], *, steps:
         rank, after = after, after + (4 if by == "caller" else 3)
         ranks.append(rank)
         found = {row[rank]: row[rank + 1 : after] for row in rows if row[rank]}
-        ranked = [found[place] for place in sorted(found)]
+        ranked = [found[index] for index in sorted(found)]
         count = int(ranked[0][-1]) if ranked else 0
         tops.append(TopValues(by, [tuple(values) for *values, _ in ranked], count))
     amounts: dict[tuple[int, ...], Amount] = {}
     for row in rows:
-        places = (
+        indexes = (
             row[rank] - 1 if row[rank] else len(top.values) for rank, top in zip(ranks, tops, strict=True)
         )
-        amounts[(*map(int, row[:steps]), *places)] = Amount(*map(int, row[-3:]))
+        amounts[(*map(int, row[:steps]), *indexes)] = Amount(*map(int, row[-3:]))
     return BreakdownSums(tops, amounts)

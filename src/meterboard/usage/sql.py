@@ -1,7 +1,7 @@
 """
-A question -> the statement that answers it, for every engine. The one builder of statistics.
+The statements of all statistics, for any engine.
 
-Values are always bound; identifiers come from closed sets of names. A question with pages is built whole; `page` takes one.
+Values are always bound; identifiers come from closed sets of names. `page` limits a statement to a page of its rows.
 """
 
 from collections.abc import Sequence
@@ -43,11 +43,12 @@ def sums(
     tasks_only: bool,
 ) -> Statement:
     """
-    Returns calls, credits and refused calls by time and by the `limit` values of each column that have the most calls.
+    Returns calls, credits and refused calls by time and by the `limit` values of each column that have the most
+    calls.
 
-    Ranks of values come first, from 1, in the order of `columns`, and 0 for all others; then, by column, what the value is
-    and how many there are.
-    `grain`: by steps of so many buckets, counted from the period's first and named by theirs; None: not by time.
+    Ranks of values come first, from 1, in the order of `columns`, and 0 for all others; then, for each column, the
+    value and the number of values. `grain`: by steps of so many buckets, counted from the period's first and named by
+    their first; None: not by time.
     """
     dimensions = list(dict.fromkeys(name for by in columns for name in _columns_of(by)))
     summed = _summed(scope, _with_function(dimensions) if tasks_only else dimensions, grain)
@@ -66,7 +67,7 @@ def sums(
 
 
 def _summed(scope: Scope, dimensions: Sequence[str], grain: int | None) -> Statement:
-    """The amounts of each combination and step. The rows are read once: whatever is done then is done with few of them."""
+    """Returns the amounts of each combination and step. The rows are read once: all later steps work with few rows."""
     needed = [*dimensions, *(["status"] if '"status"' not in dimensions else [])]
     if grain is None:
         usage, step, parameters = usage_rows(scope, needed), [], []
@@ -84,7 +85,7 @@ def _summed(scope: Scope, dimensions: Sequence[str], grain: int | None) -> State
 
 
 class _Ranked(NamedTuple):
-    """The values of a column with the most calls: their query, how rows find theirs, and what is chosen of them."""
+    """The values of a column with the most calls: their query, the join to it, its keys and the selected columns."""
 
     query: str
     join: str
@@ -105,7 +106,7 @@ def _ranked(number: int, by: Breakdown, tasks_only: bool) -> _Ranked:
         f"{_group_by(own)}) as counted) as numbered where {rank} <= ?)"
     )
     join = f" left join {table} on {' and '.join(f'{value} = {name}' for name, value in own.items())}"
-    # Of the others nothing is found; that is no null, which engines and readers of rows take in two ways.
+    # The others match no rank. Nulls are replaced, since engines return them in different ways.
     chosen = [f"coalesce({rank}, 0)", *(f"coalesce({name}, '')" for name in own), f"coalesce({count}, 0)"]
     return _Ranked(query, join, [rank, *own, count], chosen)
 
@@ -134,7 +135,9 @@ def groups(
 
 
 def callers(scope: Scope, *, order: Sequence[Order]) -> Statement:
-    """Returns as `groups` name and kind of who called: the function of an integration task, else the application."""
+    """
+    Returns, as `groups` does, the callers by name and kind: the function of an integration task, else the application.
+    """
     usage = usage_rows(scope, ["application", "function"])
     names = [f'"{name}"' for name in CALLER]
     return _with_totals(
@@ -143,7 +146,7 @@ def callers(scope: Scope, *, order: Sequence[Order]) -> Statement:
 
 
 def callers_named(dialect: Dialect, scope: Scope, named: Sequence[tuple[str, str]]) -> Statement:
-    """Returns those of some callers that there are, each given by name and kind."""
+    """Returns those of the named callers that exist, each given by name and kind."""
     everything = callers(scope, order=())
     return Statement(
         f"select * from ({everything.sql}) as everything where (name, kind) in {dialect.pairs}",
@@ -152,7 +155,7 @@ def callers_named(dialect: Dialect, scope: Scope, named: Sequence[tuple[str, str
 
 
 def last_tasks(dialect: Dialect, scope: Scope, tasks: Sequence[tuple[str, str]]) -> Statement:
-    """Returns each function and module of `tasks`, and the last bucket that has a task of theirs."""
+    """Returns each function and module of `tasks`, with the last bucket that has one of their tasks."""
     rows, parameters = bucket_rows(scope, ("function", "module", "bucket"), _HAS_FUNCTION)
     return Statement(
         f"select function, module, max(bucket) from ({rows}) as usage where (function, module) in {dialect.pairs}"
@@ -167,8 +170,8 @@ def _lists(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
 
 def summaries(scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order]) -> Statement:
     """
-    Returns each value of the first column with its sums, its combinations, and the number and the first of the values of
-    each other column; then the number of values, the combinations, tasks and sums of all.
+    Returns each value of the first column with its sums, its combinations, and the number and the first of the values
+    of each other column; then the number of values, the combinations, tasks and sums of all.
     """
     names = [f'"{column}"' for column in columns]
     first, others = names[0], columns[1:]
@@ -213,9 +216,9 @@ def top_rows_per_group(
 
 def related_values(scope: Scope, columns: Sequence[DimensionName], *, limit: int) -> Statement:
     """
-    Returns the values of each column with calls and credits, and the number of the column's values; one row of everything.
+    Returns the values of each column with calls, credits and the column's number of values; and one row of all usage.
 
-    The first number of a row has a bit for each column, the last column's the lowest: 0 for the one whose value it is of.
+    The first number of a row has a bit for each column, the last column's the lowest: 0 for the column of its value.
     """
     names = [f'"{column}"' for column in columns]
     usage = usage_rows(scope, names)
@@ -247,7 +250,7 @@ def page(whole: Statement, limit: int | None, offset: int) -> Statement:
 def _with_totals(
     names: Sequence[str], grouped: Statement, order: Sequence[Order], found: str = ""
 ) -> Statement:
-    """Groups in order, each with the number of groups and the sums of all."""
+    """Returns the groups in order, each with the number of groups and the sums of all."""
     return Statement(
         f"select {', '.join(names)}, {', '.join(SUMS)},"
         " count(*) over () as count, sum(calls) over () as all_calls, sum(credits) over () as all_credits"
@@ -257,7 +260,7 @@ def _with_totals(
 
 
 def _grouped(chosen: Sequence[str], names: Sequence[str], usage: Statement) -> Statement:
-    """Each combination with its SUMS."""
+    """Returns each combination with its SUMS."""
     return Statement(
         f"select {', '.join(chosen)}, sum(usage.calls) as calls, sum(usage.credits) as credits,"
         f" sum(case when {_HAS_FUNCTION} then usage.calls else 0 end) as integration_tasks,"
@@ -271,17 +274,17 @@ def _group_by(names: Sequence[str] | dict[str, str]) -> str:
 
 
 def _with_function(names: Sequence[str]) -> list[str]:
-    """The columns and that which says what is an integration task."""
+    """Returns the columns with the function, which distinguishes integration tasks."""
     return [*names, *(['"function"'] if '"function"' not in names else [])]
 
 
 def _shown(name: str) -> str:
-    """A column as people see it, which is how it is sorted and searched."""
+    """Returns a column as users see it, which is how it is sorted and searched."""
     return f"case when {name} = '' then '{UNKNOWN}' else {name} end"
 
 
 def _order_by(names: Sequence[str], order: Sequence[Order]) -> str:
-    """The keys of an order, then the names, so that rows have one order alone."""
+    """Returns the keys of an order, then the names, so that the order of rows is unique."""
     keys = [f"{_shown(name) if name in names else name} {direction}" for name, direction in _keys(order)]
     return ", ".join([*keys, *map(_shown, names)])
 

@@ -1,8 +1,8 @@
 """
-The usage store's contract: events, the statistics by 15 minutes and by day, the watermark.
+The contract of usage stores: events, statistics by 15 minutes and by day, and the watermark.
 
-One writer, any number of readers. A reader works on a snapshot: everything it reads is of one moment.
-All times are aware UTC. The same test suite, `tests/contract`, runs against every store.
+There is one writer and any number of readers. A reader uses a snapshot: everything that it reads is of one moment.
+All times are aware datetimes in UTC. The test suite `tests/contract` runs against every store.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from meterboard.usage.batch import Batch
 
 
 class Usage(NamedTuple):
-    """Calls and the credits that they cost."""
+    """Calls and their credits."""
 
     calls: int
     credits: int
@@ -26,9 +26,9 @@ class Usage(NamedTuple):
 
 class TopValues(Struct, frozen=True):
     """
-    The values of a column that have the most calls, those with more first; `count` is how many it has in all.
+    The values of a column with the most calls, in descending order; `count` is the number of all its values.
 
-    They are in the shape of `Group.values`: (value,), or for callers (name, kind).
+    They have the form of `Group.values`: (value,), or for callers (name, kind).
     """
 
     by: Breakdown
@@ -37,7 +37,7 @@ class TopValues(Struct, frozen=True):
 
 
 class Totals(NamedTuple):
-    """Calls, the credits that they cost, and those of the credits that count against the allowance."""
+    """Calls, their credits, and the credits that count against the allowance."""
 
     calls: int
     credits: int
@@ -45,7 +45,7 @@ class Totals(NamedTuple):
 
 
 class Amount(NamedTuple):
-    """Calls and their credits; `refused` are those of the calls that were (status 429)."""
+    """Calls and their credits; `refused` is the number of calls with status 429."""
 
     calls: int
     credits: int
@@ -54,9 +54,9 @@ class Amount(NamedTuple):
 
 class BreakdownSums(NamedTuple):
     """
-    Amounts by the index that a value has among the top values of each column.
+    Amounts by the index of a value among the top values of each column.
 
-    All other values of a column are one, whose index is behind the last.
+    All other values of a column are one, whose index is after the last.
     """
 
     columns: Sequence[TopValues]
@@ -65,9 +65,9 @@ class BreakdownSums(NamedTuple):
 
 class Group(NamedTuple):
     """
-    A combination of values that occurred, in the order of the columns asked for, with its sums.
+    A combination of values that occurred, in the order of the requested columns, with its sums.
 
-    `estimated` is how many of the calls have a price that is an estimate.
+    `estimated` is the number of calls with an estimated price.
     """
 
     values: tuple[str, ...]
@@ -78,7 +78,7 @@ class Group(NamedTuple):
 
 
 class Groups(Struct, frozen=True):
-    """A page of groups; `count` and `total` are of all groups, on whatever page."""
+    """A page of groups; `count` and `total` are of all pages."""
 
     rows: list[Group]
     count: int
@@ -87,8 +87,8 @@ class Groups(Struct, frozen=True):
 
 class EventRow(NamedTuple):
     """
-    An event as it is kept. `time` in microseconds since 1970 UTC, `values` those of all dimensions, `records` -1 where
-    nothing says how many, `reason` empty where it was not kept.
+    A stored event. `time` is in microseconds since 1970 UTC, `values` are those of all dimensions, `records` is -1
+    where unknown, `reason` is empty where it was not stored.
     """
 
     time: int
@@ -101,7 +101,7 @@ class EventRow(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """A page of events, newest first, and the places before and behind it; None: there is nothing there."""
+    """A page of events, newest first, with cursors to the pages before and after it; None: there is no such page."""
 
     rows: list[EventRow]
     newer: Cursor | None
@@ -110,9 +110,10 @@ class Listing(NamedTuple):
 
 class GroupSummary(NamedTuple):
     """
-    A value of the column that a table is grouped by, with the sums of all its combinations, and how many those are.
+    A value of the column that a table is grouped by, with the sums and the number of its combinations.
 
-    `distinct` and `first` are of each other column, in order: how many values occur with it, and the first by name.
+    `distinct` and `first` are of each other column, in order: the number of its values in the group, and the first by
+    name.
     """
 
     value: str
@@ -126,7 +127,7 @@ class GroupSummary(NamedTuple):
 
 
 class GroupSummaries(Struct, frozen=True):
-    """A page of summaries; the other numbers are of all, on whatever page."""
+    """A page of summaries; the other numbers are of all pages."""
 
     rows: list[GroupSummary]
     count: int
@@ -136,7 +137,7 @@ class GroupSummaries(Struct, frozen=True):
 
 
 class RelatedValues(Struct, frozen=True):
-    """The values of a column, most calls first, as many as were asked for; `count` is of all, `total` their sums."""
+    """The values of a column with the most calls; `count` is the number of all values, `total` their sums."""
 
     rows: list[tuple[str, Usage]]
     count: int
@@ -144,7 +145,7 @@ class RelatedValues(Struct, frozen=True):
 
 
 class Difference(NamedTuple):
-    """What the statistics differ by from the events that they are made of: zero, or the store is damaged."""
+    """The difference between the statistics and the events they are derived from: zero, unless the store is damaged."""
 
     events: int
     calls: int
@@ -155,18 +156,18 @@ class Difference(NamedTuple):
 
 class Snapshot(Protocol):
     """
-    The usage of one moment. Every question is of a scope, whose watermark is this one's or an earlier one.
+    The usage of one moment. Every query has a scope, whose watermark is that of the snapshot or an earlier one.
 
-    `meterboard.usage.snapshot.SqlSnapshot` answers all of them for a store that reads SQL.
+    `meterboard.usage.snapshot.SqlSnapshot` implements most queries for a store that reads SQL.
     """
 
     @property
     def watermark(self) -> datetime:
-        """Statistics cover exactly the events received, and happened, before this moment."""
+        """Returns the watermark: statistics cover exactly the events received, and happened, before it."""
         ...
 
     def total(self, scope: Scope) -> Totals:
-        """Returns the sums of everything in the scope."""
+        """Returns the sums of all usage in the scope."""
         ...
 
     def groups(
@@ -182,10 +183,10 @@ class Snapshot(Protocol):
         in_full: bool = False,
     ) -> Groups:
         """
-        Returns the combinations of `columns` that occurred, with their sums; `tasks_only` leaves out direct calls.
+        Returns the combinations of `columns` that occurred, with their sums; `tasks_only` excludes direct calls.
 
-        `in_full`: every page will be asked for, so the answer is worked out once and kept on disk if it is long.
-        `search`: those alone whose first name has it within, whatever the case.
+        `in_full`: all pages will be requested, so the result is computed once, and cached on disk if it is long.
+        `search`: only those whose first value contains it, ignoring case.
         """
         ...
 
@@ -200,34 +201,34 @@ class Snapshot(Protocol):
         in_full: bool = False,
     ) -> GroupSummaries:
         """
-        Returns the values of the first of `columns`, each for all its combinations.
+        Returns the values of the first of `columns`, each with the sums of its combinations.
 
-        In order by another column, those come first that occur with the fewest values of it.
+        Sorted by another column, the values that occur with the fewest values of it come first.
         """
         ...
 
     def top_rows_per_group(
         self, scope: Scope, columns: Sequence[DimensionName], *, order: Sequence[Order], limit: int
     ) -> list[Group]:
-        """Returns the combinations of `columns`: of each value of the first column the first `limit`."""
+        """Returns the first `limit` combinations of `columns` for each value of the first column."""
         ...
 
     def related_values(
         self, scope: Scope, columns: Sequence[DimensionName], *, limit: int
     ) -> dict[DimensionName, RelatedValues]:
-        """Returns the values of each of `columns`, most calls first, `limit` of each."""
+        """Returns the `limit` values with the most calls for each of `columns`."""
         ...
 
     def last_tasks(self, scope: Scope, tasks: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        """Returns the number of the last bucket with an integration task, of each function and module of `tasks`."""
+        """Returns the number of the last bucket with an integration task, for each function and module of `tasks`."""
         ...
 
     def estimated(self, scope: Scope) -> int:
-        """Returns how many calls have an estimated price."""
+        """Returns the number of calls with an estimated price."""
         ...
 
     def callers_named(self, scope: Scope, callers: Sequence[tuple[str, str]]) -> list[Group]:
-        """Returns those of `callers` that there are, each given by name and kind, in no order."""
+        """Returns those of `callers` that exist, each given by name and kind, in any order."""
         ...
 
     def callers(
@@ -239,7 +240,7 @@ class Snapshot(Protocol):
         offset: int = 0,
         in_full: bool = False,
     ) -> Groups:
-        """Returns applications and functions together, as (name, kind). An integration task is its function's."""
+        """Returns applications and functions together, as (name, kind). An integration task belongs to its function."""
         ...
 
     def sums(
@@ -252,10 +253,11 @@ class Snapshot(Protocol):
         tasks_only: bool = False,
     ) -> BreakdownSums:
         """
-        Returns the sums by the `limit` values of each column that have the most calls; what has no calls is left out.
+        Returns the sums by the `limit` values of each column with the most calls; combinations without calls are left
+        out.
 
-        With `grain` the keys begin with a bucket number: of the first of each `grain` buckets, counted from the
-        period's first. `tasks_only` names what has an integration task alone; direct calls are among the others.
+        With `grain` the keys begin with a bucket number: the first of each `grain` buckets, counted from the period's
+        first. `tasks_only` ranks values by their integration tasks only; direct calls are among the others.
         """
         ...
 
@@ -263,17 +265,20 @@ class Snapshot(Protocol):
         """
         Returns the events behind the sums of a scope: exactly those that the rollup counts, newest first.
 
-        From cursor to cursor each event that was there at the start, and still is, is met once, whatever is added,
-        refreshed, compacted or deleted meanwhile.
+        Following cursors returns each event that exists from the first page to the last exactly once, whatever is
+        added, refreshed, compacted or deleted meanwhile.
         """
         ...
 
     def window(self, organization: int, *, after: datetime, until: datetime) -> Usage:
-        """Returns calls and charged credits of the events whose time is in (after, until], refreshed or not."""
+        """
+        Returns calls and charged credits of the events with a time in (after, until], whether or not statistics cover
+        them.
+        """
         ...
 
     def window_buckets(self, organization: int, *, after: datetime, until: datetime) -> dict[int, Usage]:
-        """Returns the same as `window`, by bucket number."""
+        """Returns the usage of `window` by bucket number."""
         ...
 
     def difference(self, organization: int) -> Difference:
@@ -283,63 +288,66 @@ class Snapshot(Protocol):
 
 class UsageStore(Protocol):
     """
-    Everything that is written is durable when the call returns.
+    A store of usage. Everything that is written is durable when the call returns.
 
-    Writing calls come from one thread, but for `snapshot` and `interrupt`, which any thread may call. How a store lays its
-    data out, gives memory back or shortens its log is its own business, which it does in `maintain`.
+    One thread makes all calls except `snapshot` and `interrupt`, which any thread may call. How a store lays out its
+    data, releases memory or shortens its log is internal; it does so in `maintain`.
     """
 
     def warm_up(self) -> None:
-        """Gets ready for `append`, which else does so when it is first called: seconds, at ten million events."""
+        """Prepares for `append`, whose first call otherwise does so: seconds, at ten million events."""
         ...
 
     def append(self, batch: Batch, *, received_at: datetime) -> list[bool]:
         """
-        Stores the events of a batch whose ids are new. Returns which were, one flag per event.
+        Stores the events of a batch whose ids are new. Returns which were new, one flag per event.
 
-        `received_at` is later than in every call before, so that a watermark means the same to every panel and a batch that
-        failed can be found by it. An event that is more than MAX_AHEAD later than its receipt is stored with that time.
-        Raises: StoreFailed: nothing of the batch counts. OutcomeUnknown: that can't be said until the store works again,
-        and then nothing of it counts, unless the process ends before.
+        `received_at` is later than in every earlier call, so that a watermark has the same meaning for all queries
+        and a failed batch can be found by it. The time of an event that is more than MAX_AHEAD after its receipt is
+        limited to that.
+        Raises: StoreFailed: nothing of the batch is stored. OutcomeUnknown: the outcome is unknown until the store
+        works again, and then nothing of it is stored, unless the process ends before.
         """
         ...
 
     def refresh(self, watermark: datetime) -> None:
         """
-        Brings the statistics up to the watermark, all of them or none, at a cost in proportion to what is new.
+        Updates the statistics to the watermark, all of them or none, at a cost in proportion to the new events.
 
-        An earlier watermark than the last changes nothing.
+        A watermark earlier than the last has no effect.
         """
         ...
 
     def delete_before(self, moment: datetime) -> int:
-        """Deletes the events and statistics of the buckets before the one of `moment`. Returns how many events went."""
+        """
+        Deletes the events and statistics of the buckets before that of `moment`. Returns how many events were deleted.
+        """
         ...
 
     def maintain(self) -> bool:
         """
-        Does a step of housekeeping, which is short and changes no answer. Returns whether there is more to do.
+        Performs a short step of housekeeping that changes no result. Returns whether there is more to do.
 
         Called each minute, and until there is nothing more to do.
         """
         ...
 
     def last_timestamp(self) -> datetime:
-        """Returns the latest receipt or watermark stored; no later one may be earlier than this."""
+        """Returns the latest stored receipt or watermark; later ones must not be earlier."""
         ...
 
     def receipt_hours(self) -> list[datetime]:
-        """Returns the beginnings of the hours in which the stored events were received, in order."""
+        """Returns the starts of the hours in which stored events were received, in order."""
         ...
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """Returns a view of one moment, to be closed soon: it may hold back the reuse of deleted space."""
+        """Returns a snapshot of the present moment. Close it soon: it may delay the reuse of deleted space."""
         ...
 
     def interrupt(self, thread: int) -> None:
-        """Ends the snapshots that a thread has open: the statement that one of them executes, and all later ones, fail."""
+        """Ends the snapshots that a thread has open: their running statement and all later ones fail."""
         ...
 
     def close(self) -> None:
-        """Leaves the store whole and free."""
+        """Closes the store, with everything written to its files."""
         ...

@@ -1,4 +1,4 @@
-"""Numbers and times as people read them: the one place where pages turn them into text."""
+"""Formats numbers, dates, times and other values as the text of pages."""
 
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -19,10 +19,10 @@ PERIODS = {
 UNITS = {"quarter_hour": "15 minutes", "hour": "hour", "day": "day"}
 NOTICES = {"over": ("over the allowance",), "close": ("close to the allowance",)}
 CLOSE = 80
-"""Per cent of the allowance from which on it is "close": the first of the original's notices."""
+"""The percentage of the allowance at which usage is "close" to it, as in Zoho CRM's first notice."""
 
 
-COUNTED = {
+COUNT_FORMS = {
     "call": ("%(count)s call", "%(count)s calls"),
     "combination": ("%(count)s combination", "%(count)s combinations"),
     "credit": ("%(count)s credit", "%(count)s credits"),
@@ -32,7 +32,7 @@ COUNTED = {
     "other": ("%(count)s other", "%(count)s others"),
     "task": ("%(count)s task", "%(count)s tasks"),
 }
-"""What pages count. Which form goes with a number, and how many there are, is the language's to say."""
+"""The nouns that pages count, as singular and plural. A catalog may have more forms."""
 
 
 @lru_cache(maxsize=4_096)
@@ -43,11 +43,11 @@ def number(value: float) -> str:
 
 def plural(count: int, noun: str) -> str:
     """Returns "1 call", "2 calls"; `noun` is one of COUNTED."""
-    return ngettext(*COUNTED[noun], count) % {"count": number(count)}
+    return ngettext(*COUNT_FORMS[noun], count) % {"count": number(count)}
 
 
 def percent(share: float) -> str:
-    """Returns "31 %" for 0.314; a share that is not nothing never shows as nothing."""
+    """Returns "31 %" for 0.314. A share above zero is never shown as zero."""
     shown = 0.01 if 0 < share < 0.005 else share
     text = str(PATTERNS.percent.apply(shown, LOCALE))
     return f"< {text}" if shown != share else text
@@ -103,7 +103,7 @@ def period_name(text: str) -> str:
     """
     Returns Today; 3 Nov 2026; 3 Nov 2026 to 9 Nov 2026; 3 Nov 2026, 10:00 to 14:00.
 
-    `text` is a period as the address has it, and a right one.
+    `text` is a valid period as in the URL.
     """
     if text in PERIODS:
         return _(PERIODS[text])
@@ -117,27 +117,27 @@ def period_name(text: str) -> str:
 
 
 def _time(moment: datetime) -> str:
-    """Returns 10:00, with its offset when the text that it comes from needs one to distinguish it from another 10:00."""
+    """Returns 10:00, with its offset when the period states it to distinguish two equal local times."""
     return time_of(moment) if moment.tzinfo is None else f"{time_of(moment)} {moment:%z}"
 
 
 def labels(dimensions: Dimensions) -> dict[str, str]:
-    """What the columns of tables and the stacks of charts are called."""
+    """Returns the label of each dimension and measure, as headings show it."""
     return {each.name: each.label for each in (*dimensions.all, CALLER)} | MEASURE_LABELS
 
 
 def nouns(dimensions: Dimensions) -> dict[str, tuple[str, str]]:
-    """What one value of a dimension is called, and several."""
+    """Returns the singular and the plural noun of each dimension's values."""
     return {each.name: (each.noun, each.plural) for each in dimensions.all}
 
 
 def in_sentence(label: str) -> str:
-    """Returns a label as it stands within a sentence: user, application, IP address."""
+    """Returns a label as used within a sentence: user, application, IP address."""
     return label if label[1:2].isupper() else label[:1].lower() + label[1:]
 
 
 def freshness(summary: Summary, live: bool, delay: Delay | None = None) -> str:
-    """Says how old the statistics are, and why they are older than they should be."""
+    """Returns the text on how old the statistics are, with the reason for a delay."""
     now = max(summary.as_of, summary.next_refresh)
     if delay and delay.kind == "clock":
         text = _(
@@ -167,7 +167,7 @@ def freshness(summary: Summary, live: bool, delay: Delay | None = None) -> str:
 
 
 def covered(summary: Summary) -> str:
-    """Says which time the period's numbers cover."""
+    """Returns the time that the period's numbers cover."""
     start, end = summary.period.start, summary.period.end
     values = {
         "start": time_of(start),
@@ -182,7 +182,7 @@ def covered(summary: Summary) -> str:
 
 
 def counter(credits: Credits) -> dict[str, str | int]:
-    """Returns the live counter in words: what the page shows at first and what the live line sends later."""
+    """Returns the texts of the live counter, which the page shows first and the live stream updates."""
     calls = plural(credits.calls, "call")
     if credits.allowance is None or credits.unused is None:
         return {

@@ -1,4 +1,4 @@
-"""The live line: the counter of the rolling window, sent to the page whenever it changes."""
+"""The live counter: the credits of the rolling window, sent to pages whenever they change."""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
@@ -17,61 +17,61 @@ from meterboard.service.credits import LiveCredits
 from meterboard.service.reads import Reads
 from meterboard.web.formatting import counter
 
-LOOK_SECONDS = 0.3
-"""How often it is asked whether anything was counted: an event shows within a second."""
+POLL_SECONDS = 0.3
+"""How often a stream checks for new events, so that an event shows within a second."""
 RECOUNT_SECONDS = 5.0
-"""How often the window is counted even so, since what was used comes back with time."""
+"""How often the window is recounted without new events, because older ones leave it."""
 HEARTBEAT_SECONDS = 15.0
-"""How often a word is sent even if nothing changed, so that a dead line is noticed."""
-LINE_SECONDS = 600.0
-"""How long a line is kept. The page calls again at once, and whether it still may is asked anew."""
+"""How often a message is sent when nothing changed, so that the page notices a broken connection."""
+STREAM_SECONDS = 600.0
+"""How long a stream lasts. The page reconnects at once, which checks the session again."""
 RETRY_MILLISECONDS = 500
-MOST_LINES_EACH = 16
-"""Lines of one session: a line is a tab that shows the dashboard."""
-MOST_LINES = 2_000
-"""Lines in all. Each asks three times a second whether anything was counted, so these take a tenth of a processor."""
-REFUSED_SECONDS = 30
-HEARTBEAT = ServerSentEventMessage(comment="still here", event="here", data="1")
-"""A comment for what stands between, an event for the page, which is not told of comments."""
+MAX_STREAMS_PER_SESSION = 16
+"""Streams of one session: each tab that shows the dashboard has one."""
+MAX_STREAMS = 2_000
+"""Streams in all. Each checks for new events three times a second, so this many take a tenth of a processor."""
+RETRY_AFTER_SECONDS = 30
+HEARTBEAT = ServerSentEventMessage(comment="heartbeat", event="here", data="1")
+"""The comment keeps proxies from closing the connection. The event is for the page, which can't see comments."""
 
 CounterText = dict[str, str | int]
 
 
 class LiveStream:
-    """An open line of a session. It counts as long as anything refers to it."""
+    """An open stream of a session. It counts towards the limits as long as something refers to it."""
 
     def __init__(self, session: Hashable) -> None:
         self.session = session
 
 
 class Counters:
-    """The open lines, and the counters that they show: counted once for all lines of an organisation."""
+    """The open streams and the counters that they send, counted once for all streams of an organisation."""
 
     def __init__(self, live_credits: LiveCredits, reads: Reads) -> None:
         self._live_credits = live_credits
         self._reads = reads
-        self._lines: WeakSet[LiveStream] = WeakSet()
+        self._streams: WeakSet[LiveStream] = WeakSet()
         self._counted: dict[int, tuple[int, float, CounterText]] = {}
         self._counting: dict[int, asyncio.Task[CounterText]] = {}
 
     def open(self, session: Hashable) -> LiveStream:
-        """A new line. Raises: Overloaded: the session has too many, or there are too many in all."""
-        own = sum(line.session == session for line in self._lines)
-        if own >= MOST_LINES_EACH or len(self._lines) >= MOST_LINES:
+        """Opens a stream. Raises: Overloaded: this session has too many, or all sessions together."""
+        own = sum(stream.session == session for stream in self._streams)
+        if own >= MAX_STREAMS_PER_SESSION or len(self._streams) >= MAX_STREAMS:
             raise Overloaded(
                 f"{own} live counters are open in this session. Close some of its tabs.",
-                retry_after=REFUSED_SECONDS,
+                retry_after=RETRY_AFTER_SECONDS,
             )
-        line = LiveStream(session)
-        self._lines.add(line)
-        return line
+        stream = LiveStream(session)
+        self._streams.add(stream)
+        return stream
 
-    def close(self, line: LiveStream) -> None:
-        """Lets another be opened."""
-        self._lines.discard(line)
+    def close(self, stream: LiveStream) -> None:
+        """Releases a stream's place."""
+        self._streams.discard(stream)
 
-    async def words(self, organization: Organization) -> CounterText:
-        """The counter as it is shown. Raises: Overloaded: too many reads of the organisation are waiting."""
+    async def counter_text(self, organization: Organization) -> CounterText:
+        """Returns the counter as pages show it. Raises: Overloaded: too many reads of the organisation are waiting."""
         version = self._live_credits.version(organization)
         known = self._counted.get(organization.id)
         if known and known[0] == version and monotonic() - known[1] < RECOUNT_SECONDS:
@@ -81,40 +81,40 @@ class Counters:
             counting = asyncio.create_task(self._count(organization, version))
             self._counting[organization.id] = counting
             counting.add_done_callback(lambda _: self._counting.pop(organization.id))
-        return await asyncio.shield(counting)  # a line that ends must not end it for the others
+        return await asyncio.shield(counting)  # a stream that ends must not cancel it for the others
 
     async def _count(self, organization: Organization, version: int) -> CounterText:
         credits = await self._reads.run(organization.id, lambda: self._live_credits.now(organization))
-        words = counter(credits)
-        self._counted[organization.id] = (version, monotonic(), words)
-        return words
+        counter_text = counter(credits)
+        self._counted[organization.id] = (version, monotonic(), counter_text)
+        return counter_text
 
 
 @get("/live", include_in_schema=False)
 async def live(request: Request[Any, Any, Any], viewer: Viewer, counters: Counters) -> ServerSentEvent:
-    """Server-sent events named `credits`, each the counter in words."""
-    line = counters.open(request.cookies.get(SESSION_COOKIE))
-    return ServerSentEvent(_messages(viewer.organization, counters, line))
+    """Sends the counter as server-sent events named `credits`."""
+    stream = counters.open(request.cookies.get(SESSION_COOKIE))
+    return ServerSentEvent(_messages(viewer.organization, counters, stream))
 
 
 async def _messages(
-    organization: Organization, counters: Counters, line: LiveStream
+    organization: Organization, counters: Counters, stream: LiveStream
 ) -> AsyncIterator[ServerSentEventMessage]:
     try:
         sent: CounterText = {}
-        opened = said = monotonic()
-        while monotonic() - opened < LINE_SECONDS:
+        opened = last_sent = monotonic()
+        while monotonic() - opened < STREAM_SECONDS:
             try:
-                fresh = await counters.words(organization)
-            except Overloaded:  # the next look may find a place
+                fresh = await counters.counter_text(organization)
+            except Overloaded:  # the next poll may succeed
                 fresh = sent
             if fresh != sent:
-                sent, said = fresh, monotonic()
-                words = json.encode(fresh).decode()
-                yield ServerSentEventMessage(data=words, event="credits", retry=RETRY_MILLISECONDS)
-            if monotonic() - said >= HEARTBEAT_SECONDS:
-                said = monotonic()
+                sent, last_sent = fresh, monotonic()
+                counter_text = json.encode(fresh).decode()
+                yield ServerSentEventMessage(data=counter_text, event="credits", retry=RETRY_MILLISECONDS)
+            if monotonic() - last_sent >= HEARTBEAT_SECONDS:
+                last_sent = monotonic()
                 yield HEARTBEAT
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
     finally:
-        counters.close(line)
+        counters.close(stream)

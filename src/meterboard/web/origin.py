@@ -1,4 +1,4 @@
-"""The address that browsers use: whether it is HTTPS, and whether a request comes from a page of this site."""
+"""The origin that browsers use: whether it is HTTPS, and whether a request comes from this site."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -6,21 +6,21 @@ from urllib.parse import urlsplit
 from litestar.connection import ASGIConnection
 
 PUBLIC_URL = "public_url"
-"""The application's state under this name is the setting, empty when it is not set."""
+"""The name of the setting in the application's state; the value is empty when it is not set."""
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
 def is_secure(request: Connection) -> bool:
-    """Do browsers reach this site by HTTPS only? Then cookies are `Secure`."""
+    """Returns whether browsers reach this site by HTTPS only, so that cookies are `Secure`."""
     return _public_url(request).startswith("https://")
 
 
 def is_own(request: Connection, url: str) -> bool:
     """
-    Is an Origin or Referer header's value an address of this site?
+    Returns whether the value of an Origin or Referer header is a URL of this site.
 
-    It is when it has the host that was asked, or is that of `public_url`: a reverse proxy may change Host.
+    It is when its host is that of the request, or its origin is `public_url`: a reverse proxy may change Host.
     """
     try:
         parts = urlsplit(url)

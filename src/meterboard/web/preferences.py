@@ -1,8 +1,8 @@
 """
-How a person likes the dashboard to show things, remembered by the browser in a cookie.
+The options of the dashboard that a user chose, which the browser remembers in a cookie.
 
-The address holds the whole state and always wins: what is remembered completes the bare address of the dashboard, and
-the links that lead to it from other pages.
+The URL holds the whole state and takes precedence: remembered options apply to the dashboard's URL without parameters,
+and to the links that lead to it from other pages.
 """
 
 from typing import Any
@@ -13,38 +13,38 @@ from litestar.datastructures import Cookie
 
 from meterboard.domain.dimensions import Dimensions
 from meterboard.web.origin import is_own, is_secure
-from meterboard.web.page_state import SWITCHES, Address, forms
+from meterboard.web.page_state import SWITCHES, PageState, forms
 
 COOKIE = "meterboard-view"
 REMEMBERED = tuple(switch for switch in SWITCHES if switch != "compare")
-"""Comparing is a question that somebody asks, not a way of showing."""
+"""All switches but the comparison, which is not a preference."""
 YEAR_SECONDS = 31_536_000
 
 
 def remembered(request: Request[Any, Any, Any], dimensions: Dimensions) -> dict[str, str]:
-    """The forms that were chosen before, the usual ones left out. What can't be read is not there."""
+    """Returns the options that were chosen before, except defaults. Invalid ones are ignored."""
     pairs = parse_qsl(request.cookies.get(COOKIE, ""))
     return {
         name: value for name, value in pairs if name in REMEMBERED and value in forms(name, dimensions)[1:]
     }
 
 
-def remember(response: Response[Any], request: Request[Any, Any, Any], address: Address) -> None:
+def remember(response: Response[Any], request: Request[Any, Any, Any], state: PageState) -> None:
     """
-    Keep the forms that were just chosen.
+    Stores the options that the user just chose.
 
-    A switch was used when the page before, of this very site, showed something else: a link that somebody sent, or
-    that leads on from it, changes nobody's preferences.
+    An option counts as chosen if the page before, on this site, showed another one. Opening a link that someone sent
+    doesn't change preferences.
     """
     before = request.headers.get("referer", "")
     if not is_own(request, before):
         return
     shown = dict(parse_qsl(urlsplit(before).query))
-    chosen = {name: address.shows(name) for name in REMEMBERED if address.get(name)}
+    chosen = {name: state.shows(name) for name in REMEMBERED if state.get(name)}
     used = {name: value for name, value in chosen.items() if value != shown.get(name, SWITCHES[name][0])}
-    kept = address.remembered
-    unusual = {name: value for name, value in (kept | used).items() if value != SWITCHES[name][0]}
-    if unusual != kept:
+    saved = state.remembered
+    unusual = {name: value for name, value in (saved | used).items() if value != SWITCHES[name][0]}
+    if unusual != saved:
         response.set_cookie(
             Cookie(
                 COOKIE,

@@ -1,4 +1,4 @@
-"""The pages' table of addresses, and what a person sees when one can't be shown."""
+"""The routes of the pages, and the error pages."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -19,10 +19,10 @@ from meterboard.domain.dimensions import Dimensions
 from meterboard.errors import MeterboardError
 from meterboard.http.status import headers_of, is_logged, status_of
 from meterboard.web.live import live
-from meterboard.web.page_state import settled
+from meterboard.web.page_state import canonical_url
 from meterboard.web.pages.calls import calls
 from meterboard.web.pages.dashboard.page import dashboard
-from meterboard.web.pages.flows import earlier_address, flows
+from meterboard.web.pages.flows import earlier_url, flows
 from meterboard.web.pages.picker import values
 from meterboard.web.pages.table.page import table
 from meterboard.web.pages.table.tasks import tasks
@@ -39,7 +39,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-UNFORESEEN = "Meterboard could not show this page. The server's log says why. Try again or go back."
+INTERNAL_ERROR = (
+    "Meterboard could not show this page. The server's log has the details. Try again or go back."
+)
 TITLES = {
     HTTPStatus.FORBIDDEN: "Not allowed",
     HTTPStatus.NOT_FOUND: "Not found",
@@ -49,13 +51,13 @@ TITLES = {
 YEAR_SECONDS = 31_536_000
 COMPRESSED = DefineMiddleware(
     CompressionMiddleware,
-    # A compressed stream would hold the live line's words back.
+    # Compression would buffer the messages of the live counter.
     config=CompressionConfig(backend="gzip", gzip_compress_level=6, exclude=["^/live$"]),
 )
 
 
 def pages(dimensions: Dimensions) -> list[Router]:
-    """Every address that answers with a page, and the files that pages load."""
+    """Returns the routes of all pages and of the files that they load."""
     return [
         Router(
             "/",
@@ -64,7 +66,7 @@ def pages(dimensions: Dimensions) -> list[Router]:
                 table,
                 calls,
                 flows,
-                earlier_address,
+                earlier_url,
                 tasks,
                 values,
                 verification,
@@ -75,7 +77,7 @@ def pages(dimensions: Dimensions) -> list[Router]:
             ],
             dependencies={"viewer": Provide(provide_viewer)},
             exception_handlers={Exception: on_error},
-            before_request=_settle(dimensions),
+            before_request=_redirect_forms(dimensions),
             after_request=_with_headers,
             middleware=[COMPRESSED],
         ),
@@ -83,21 +85,21 @@ def pages(dimensions: Dimensions) -> list[Router]:
             path="/static",
             directories=[STATIC],
             include_in_schema=False,
-            # A page asks for a file by what it was made from, so what was got once stays right.
+            # The URL of a file changes with its content, so a cached response is never stale.
             cache_control=CacheControlHeader(public=True, max_age=YEAR_SECONDS, immutable=True),
             middleware=[COMPRESSED],
         ),
     ]
 
 
-def _settle(dimensions: Dimensions) -> Callable[[Request[Any, Any, Any]], Awaitable[Redirect | None]]:
-    """The form that adds a filter names field and value apart; the address that it leads to has them as one."""
+def _redirect_forms(dimensions: Dimensions) -> Callable[[Request[Any, Any, Any]], Awaitable[Redirect | None]]:
+    """Returns the hook that redirects a submitted form to its canonical URL."""
 
-    async def settle(request: Request[Any, Any, Any]) -> Redirect | None:
-        path = settled(request.url.path, request.query_params.multi_items(), dimensions)
+    async def redirect(request: Request[Any, Any, Any]) -> Redirect | None:
+        path = canonical_url(request.url.path, request.query_params.multi_items(), dimensions)
         return None if path is None else Redirect(path, status_code=303)
 
-    return settle
+    return redirect
 
 
 async def _with_headers(response: Response[Any]) -> Response[Any]:
@@ -106,16 +108,16 @@ async def _with_headers(response: Response[Any]) -> Response[Any]:
 
 
 def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
-    """Shows what went wrong and what to do, and logs what failed here."""
+    """Returns the error page, and logs errors of the server."""
     if is_logged(error):
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     status = status_of(error)
     if status == HTTPStatus.UNAUTHORIZED:
-        return _told(status, page("signed_out.html", message=str(error)))
+        return _with_status(status, page("signed_out.html", message=str(error)))
     known = isinstance(error, MeterboardError)
-    response = page("error.html", title=_title(status), message=str(error) if known else UNFORESEEN)
+    response = page("error.html", title=_title(status), message=str(error) if known else INTERNAL_ERROR)
     response.headers.update(headers_of(error))
-    return _told(status, response)
+    return _with_status(status, response)
 
 
 def _title(status: HTTPStatus) -> str:
@@ -123,14 +125,14 @@ def _title(status: HTTPStatus) -> str:
 
 
 def on_missing_page(request: Request[Any, Any, Any], error: HTTPException) -> Response[str]:
-    """There is no such page."""
+    """Returns the error page for a URL without a route."""
     is_missing = error.status_code == 404
     message = f"There is no page at {request.url.path}." if is_missing else error.detail
     title = "Page not found" if is_missing else "Bad request"
-    return _told(error.status_code, page("error.html", title=title, message=message))
+    return _with_status(error.status_code, page("error.html", title=title, message=message))
 
 
-def _told(status: int, response: Response[str]) -> Response[str]:
+def _with_status(status: int, response: Response[str]) -> Response[str]:
     response.status_code = status
     response.headers.update(HEADERS)
     return response

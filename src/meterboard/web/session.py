@@ -1,4 +1,4 @@
-"""Signing in with a one-time link, and who is looking."""
+"""Signing in with a one-time link, signing out, and the viewer of a request."""
 
 from datetime import timedelta
 from hmac import compare_digest
@@ -20,22 +20,22 @@ from meterboard.web.origin import is_own, is_secure
 from meterboard.web.render import page
 
 FORM_COOKIE = "meterboard_sign_in"
-"""Holds the token of the sign-in form: another site's form can't know it, so it can't sign anybody in."""
+"""Holds the token of the sign-in form. A form of another site can't know it, so it can't sign a user in."""
 FORM_LIFE = timedelta(hours=1)
-"""How long a sign-in form can be left open before its button is pressed."""
+"""How long a sign-in form is valid."""
 MAX_FORM_BYTES = 10_000
-"""A sign-in form has 150 bytes. What is longer is not read."""
+"""A sign-in form has 150 bytes; a longer one is rejected."""
 
 
 class SignInForm(Struct):
-    """What the page of a sign-in link sends."""
+    """The fields of the sign-in form."""
 
     link: str = ""
     token: str = ""
 
 
 async def provide_viewer(request: ASGIConnection[Any, Any, Any, Any], access: Access) -> Viewer:
-    """The person behind the session cookie. Raises: Unauthenticated: nobody is signed in."""
+    """Returns the user of the session cookie. Raises: Unauthenticated: there is no valid session."""
     session = request.cookies.get(SESSION_COOKIE)
     if session is None:
         raise Unauthenticated("You are not signed in.")
@@ -44,7 +44,9 @@ async def provide_viewer(request: ASGIConnection[Any, Any, Any, Any], access: Ac
 
 @get("/sign-in", include_in_schema=False)
 async def sign_in_page(request: Request[Any, Any, Any], link: str = "") -> Response[str]:
-    """Show a button that signs in. Opening a link uses nothing up: mail scanners and chats open links, too."""
+    """
+    Shows a button that signs in. Opening the link doesn't use it up, because mail scanners and chats open links, too.
+    """
     if not link:
         raise Unauthenticated("This address has no sign-in link.")
     token = request.cookies.get(FORM_COOKIE) or token_urlsafe(32)  # one token for links in several tabs
@@ -59,7 +61,7 @@ async def sign_in(
     access: Access,
     data: Annotated[SignInForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Redirect:
-    """Use up a one-time link and go to the dashboard. Raises: Forbidden: the form is not of this site's page."""
+    """Uses a one-time link and redirects to the dashboard. Raises: Forbidden: the form is not from this site's page."""
     _check_origin(request)
     token = request.cookies.get(FORM_COOKIE, "")
     if not token or not compare_digest(token.encode(), data.token.encode()):
@@ -71,14 +73,14 @@ async def sign_in(
 
 @post("/sign-out", include_in_schema=False)
 async def sign_out(request: Request[Any, Any, Any], access: Access) -> Redirect:
-    """End the session. Raises: Forbidden: another site's form asks for it."""
+    """Ends the session. Raises: Forbidden: another site's form asks for it."""
     _check_origin(request)
     await access.sign_out(request.cookies.get(SESSION_COOKIE, ""))
     return Redirect("/", cookies=[_cookie(request, SESSION_COOKIE, "", timedelta(0))], status_code=303)
 
 
 def _check_origin(request: Request[Any, Any, Any]) -> None:
-    """Browsers say where a form came from. Raises: Forbidden: from another site."""
+    """Checks the Origin header, where the browser sends it. Raises: Forbidden: the form is from another site."""
     origin = request.headers.get("origin")
     if origin is not None and not is_own(request, origin):
         raise Forbidden(
@@ -88,7 +90,7 @@ def _check_origin(request: Request[Any, Any, Any]) -> None:
 
 
 def _cookie(request: Request[Any, Any, Any], name: str, value: str, life: timedelta, **where: Any) -> Cookie:
-    """A cookie that scripts can't read, for HTTPS only where the site is."""
+    """Returns a cookie that scripts can't read, and that is limited to HTTPS where the site is."""
     options = {"samesite": "lax"} | where
     return Cookie(
         name,

@@ -1,5 +1,6 @@
 """
-The language of pages. Texts are looked up with `_` and `ngettext`; numbers and dates are written as the locale has them.
+The language of pages. Texts are looked up with `_` and `ngettext`; numbers and dates are written as the locale has
+them.
 
 Pages are in English; there is no other catalog yet. Errors, the command line and logs are in English always.
 """

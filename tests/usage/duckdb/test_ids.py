@@ -33,9 +33,9 @@ def test_what_was_added_is_possible_where_it_was_received(groups: list[list[int]
 
     for minute, group in enumerate(groups):
         received = START + minute * MINUTE
-        for position in range(len(group)):
+        for index in range(len(group)):
             assert any(
-                position in stretch.positions and stretch.first <= received <= stretch.last
+                index in stretch.indexes and stretch.first <= received <= stretch.last
                 for stretch in known.possible(group)
             )
 
@@ -43,7 +43,7 @@ def test_what_was_added_is_possible_where_it_was_received(groups: list[list[int]
 def test_a_new_id_is_nearly_always_certainly_new() -> None:
     known = filled([list(range(1, 21)) for _ in range(1)])
 
-    assert sum(len(stretch.positions) for stretch in known.possible(range(1_000, 101_000))) < 10
+    assert sum(len(stretch.indexes) for stretch in known.possible(range(1_000, 101_000))) < 10
 
 
 def test_a_retry_is_looked_for_where_it_may_be_alone() -> None:
@@ -57,8 +57,8 @@ def test_filters_of_what_is_forgotten_are_dropped_and_no_others() -> None:
     groups = [[minute * 5 + key for key in range(1, 6)] for minute in range(40)]
     known = filled(groups)
 
-    known.forget(START + 20 * MINUTE)
+    known.remove_before(START + 20 * MINUTE)
 
     assert not known.possible(groups[0])
     for group in groups[20:]:
-        assert [stretch.positions for stretch in known.possible(group)] == [[0, 1, 2, 3, 4]]
+        assert [stretch.indexes for stretch in known.possible(group)] == [[0, 1, 2, 3, 4]]

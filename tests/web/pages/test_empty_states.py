@@ -13,8 +13,8 @@ from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.organization import Organization
 from meterboard.services import Services
 from meterboard.settings import Settings
-from meterboard.web.page_state import Address
-from meterboard.web.pages.empty_states import Nothing, first_call, nothing
+from meterboard.web.page_state import PageState
+from meterboard.web.pages.empty_states import EmptyState, empty_state, first_call
 from tests.web.usage import record
 
 
@@ -30,13 +30,13 @@ def services(tmp_path: Path, clock: FixedClock) -> Iterator[Services]:
 
 
 def shown(
-    services: Services, acme: Organization, period: str, *filters: tuple[str, str], counted: int = 0
-) -> Nothing | None:
+    services: Services, acme: Organization, period: str, *filters: tuple[str, str], live_calls: int = 0
+) -> EmptyState | None:
     with services.statistics.read(acme) as reading:
         chosen = reading.period(period)
         summary = reading.summary(chosen, {})
-        address = Address("/", [("period", period), *filters], Dimensions())
-        return nothing(reading, chosen, summary, address, counted=counted)
+        state = PageState("/", [("period", period), *filters], Dimensions())
+        return empty_state(reading, chosen, summary, state, live_calls=live_calls)
 
 
 def message(services: Services, acme: Organization, period: str) -> str:
@@ -57,10 +57,10 @@ def test_a_period_with_calls_has_nothing_to_explain(
 def test_filters_are_the_first_thing_to_remove(services: Services, acme: Organization) -> None:
     found = shown(services, acme, "today", ("user", "nobody"))
 
-    assert found == Nothing(
+    assert found == EmptyState(
         "No calls in this period with these filters.",
         [
-            ("Show it without filters", "/?period=today"),
+            ("Show without filters", "/?period=today"),
             ("Show the last 30 days", "/?user=nobody&period=last_30_days"),
         ],
     )
@@ -70,14 +70,16 @@ def test_a_longer_period_is_offered_unless_it_is_the_longest(services: Services,
     today = shown(services, acme, "today")
     month = shown(services, acme, "last_30_days")
 
-    assert today == Nothing("No calls in this period.", [("Show the last 30 days", "/?period=last_30_days")])
-    assert month == Nothing("No calls in this period.", [])
+    assert today == EmptyState(
+        "No calls in this period.", [("Show the last 30 days", "/?period=last_30_days")]
+    )
+    assert month == EmptyState("No calls in this period.", [])
 
 
 def test_the_first_calls_are_announced_for_the_next_refresh(services: Services, acme: Organization) -> None:
-    found = shown(services, acme, "today", counted=1)
+    found = shown(services, acme, "today", live_calls=1)
 
-    assert found == Nothing("The first calls are counted above. They show here from 16:30 on.", [])
+    assert found == EmptyState("The first calls are counted above. They show here from 16:30 on.", [])
 
 
 def test_periods_outside_the_statistics_are_explained(services: Services, acme: Organization) -> None:

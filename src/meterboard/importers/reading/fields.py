@@ -68,7 +68,7 @@ def read_mapping(options: Sequence[str], dimensions: Dimensions) -> dict[str, st
         if not found or found[1] not in known:
             raise InvalidParameter(
                 "field",
-                f"The field {option!r} is not understood. Write NAME=SOURCE, where NAME is one of {', '.join(known)}, "
+                f"The field {option!r} is invalid. Write NAME=SOURCE, where NAME is one of {', '.join(known)}, "
                 "and SOURCE the name of a variable, a column or a JSON member.",
             )
         mapping[found[1] if found[1] in FIELDS else f"{OWN}{found[1]}"] = found[2]

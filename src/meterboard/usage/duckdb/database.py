@@ -1,4 +1,4 @@
-"""The open database file: one connection that writes, and as many as are needed to read."""
+"""The open database file: one connection that writes, and one per read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,16 +15,16 @@ from meterboard.usage.duckdb.snapshot import DuckDBSnapshot, first_line, waterma
 from meterboard.usage.duckdb.statements import Statements
 
 READERS_SECONDS = 5.0
-"""How long reads that have begun may go on before the database is opened again. DuckDB can't close it under them."""
+"""How long open reads may continue before the database is opened again. DuckDB can't close it while they run."""
 _NOT_READABLE = (duckdb.FatalException, duckdb.IOException, duckdb.ConnectionException)
-"""What reads meet when the database was given up or the disk fails; anything else is a fault in a statement."""
+"""Errors of reads when the database was invalidated or the disk fails; others are bugs in statements."""
 
 
 class Database:
-    """Holds the file. Everything but `snapshot` and `interrupt` is called by the thread that writes."""
+    """An open database file. All methods but `snapshot` and `interrupt` are called by the thread that writes."""
 
     def __init__(self, path: Path, memory: str) -> None:
-        """Raises: DataFolderError: the file is in use by another process, damaged, or can't be written."""
+        """Opens the file. Raises: DataFolderError: it is in use by another process, damaged, or can't be written."""
         self.path = path
         self._memory = memory
         self._reader: duckdb.DuckDBPyConnection | None = None
@@ -36,7 +36,7 @@ class Database:
         self.connection = self._connect()
 
     def update_layout(self) -> None:
-        """Brings an older file up to date. Raises: DataFolderError: it was written by a newer version of Meterboard."""
+        """Updates an older file. Raises: DataFolderError: it was written by a newer version of Meterboard."""
         found = self.connection.execute("select version from layout").fetchall()
         if not found:
             self.connection.execute("insert into layout values (?)", [statements.LAYOUT]).fetchall()
@@ -58,13 +58,13 @@ class Database:
             self.connection.execute(statements.SCHEMA).fetchall()
             rollup.roll_up(self.connection, self.naming, 0, watermark_of(self.connection))
         self.connection.commit()
-        self.connection.execute("checkpoint").fetchall()  # what the log holds, memory holds
+        self.connection.execute("checkpoint").fetchall()  # the content of the log is also held in memory
 
     def set_dimensions(self, dimensions: Dimensions) -> None:
         """
-        Gives the file columns of an installation's own dimensions, and takes those away that nothing is kept of.
+        Adds the columns of an installation's own dimensions, and drops columns of removed ones that have no values.
 
-        What is kept of a dimension that is removed from the settings stays, hidden, until retention deletes it.
+        The values of a dimension that is removed from the settings stay, hidden, until retention deletes them.
         """
         names = [name for (name,) in self.connection.execute(statements.ALL_COMBINATION_COLUMNS).fetchall()]
         in_file = [name for name in names if name not in statements.COMBINATION_COLUMNS]
@@ -83,14 +83,14 @@ class Database:
         self.naming = Statements(dimensions, [*(name for name in in_file if name not in unused), *missing])
 
     def _is_used(self, name: DimensionName) -> bool:
-        """Does the file say anything of an own dimension?"""
+        """Returns whether the file has values of an own dimension."""
         found = " union all ".join(
             f"select 1 from {table} where \"{name}\" <> ''" for table in statements.TABLES_OF_DIMENSIONS
         )
         return bool(self.connection.execute(f"{found} limit 1").fetchall())
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        # A checkpoint stalls the commits behind it, so the store chooses its moment, not DuckDB.
+        # A checkpoint delays the commits after it, so the store chooses when it happens, not DuckDB.
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": self._memory,
             "checkpoint_threshold": "1TB",
@@ -100,17 +100,17 @@ class Database:
         except duckdb.Error as error:
             raise DataFolderError(why_not_opened(self.path, error)) from error
         try:
-            # Closing must write nothing: behind half an entry of a log that can't be cut off, all that follows is lost.
+            # Closing must write nothing: entries after half an entry of a log that can't be truncated are lost.
             connection.execute("pragma disable_checkpoint_on_shutdown").fetchall()
             connection.execute(statements.SCHEMA).fetchall()
         except duckdb.Error as error:
-            connection.close()  # a database that was given up is shared with the next connection while this one is open
+            connection.close()  # an open connection would share the invalidated database with the next one
             raise DataFolderError(why_not_opened(self.path, error)) from error
         return connection
 
     def reopen(self) -> None:
         """
-        Close the database, which DuckDB may have given up, and open it again, for writing alone at first.
+        Closes the database, which DuckDB may have invalidated, and opens it again, at first only for writing.
 
         Raises: DataFolderError: it can't be opened. StoreFailed: reads are still in progress.
         """
@@ -123,14 +123,17 @@ class Database:
         self.connection = self._connect()
 
     def allow_reading(self) -> None:
-        """Let reads begin."""
+        """Allows reads."""
         reader = self.connection.cursor()
         with self._readers_changed:
             self._reader = reader
 
     @contextmanager
     def snapshot(self) -> Iterator[DuckDBSnapshot]:
-        """Reads in a transaction of their own. Called from any thread. Raises: StoreFailed: it can't be read."""
+        """
+        Opens a snapshot, which reads in its own transaction. Called from any thread. Raises: StoreFailed: it can't be
+        read.
+        """
         with self._readers_changed:
             if self._reader is None:
                 raise StoreFailed(
@@ -153,7 +156,7 @@ class Database:
 
     @contextmanager
     def _listed(self, snapshot: DuckDBSnapshot) -> Iterator[DuckDBSnapshot]:
-        """Makes a snapshot known to `interrupt` while it is open: one that is closed can't be interrupted."""
+        """Registers a snapshot for `interrupt` while it is open: a closed one can't be interrupted."""
         opened = (get_ident(), snapshot)
         with self._readers_changed:
             self._open.append(opened)
@@ -170,15 +173,15 @@ class Database:
                 if opened_in == thread:
                     snapshot.interrupt()
 
-    def release_memory(self, kept: str) -> None:
-        """Release the memory of cached blocks, except for `kept`, unless a read is in progress."""
+    def release_memory(self, remaining: str) -> None:
+        """Releases the memory of cached blocks, except for the amount `remaining`, unless a read is in progress."""
         with self._readers_changed:
             if self._readers:
                 return
             with suppress(duckdb.OutOfMemoryException):  # it released what it could
-                self.connection.execute(f"set memory_limit = '{kept}'").fetchall()
+                self.connection.execute(f"set memory_limit = '{remaining}'").fetchall()
             self.connection.execute(f"set memory_limit = '{self._memory}'").fetchall()
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         self.connection.close()

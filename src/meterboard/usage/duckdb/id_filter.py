@@ -1,10 +1,10 @@
 """
-Which ids may have been seen before: filters in memory in front of the exact look-up in the store.
+Bloom filters of stored ids, which are checked before the exact look-up in the store.
 
-A Bloom filter answers "certainly new" for all but one in a million of the new ids, so that the store is asked for
-little else than ids that were really sent again. Each filter is of one stretch of receipts, so that a retry is looked
-for there alone, at the same cost however much is retained. All of it is derived from the committed events and rebuilt
-from them at start: never trusted over them, never written before them.
+A filter answers "certainly new" for all but one in a million new ids, so that the store is queried for little else
+than duplicates. Each filter covers a range of receipts, so that a duplicate is looked up only there, at the same cost
+however much is retained. Filters are derived from the committed events and rebuilt from them at start: the events are
+authoritative, and are written first.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,13 +15,13 @@ from rbloom import Bloom
 
 FALSE_POSITIVES = 1e-6
 STRETCH = 2_000_000
-"""Ids to a filter: 7 MB, and milliseconds to search the events of its stretch."""
+"""Ids per filter: 7 MB, and milliseconds to search the events of its range."""
 
 
 class Stretch(NamedTuple):
-    """Where ids may be: their positions among those asked about, and when the events of the stretch were received."""
+    """Where ids may be stored: their indexes in the query, and when the events of the range were received."""
 
-    positions: list[int]
+    indexes: list[int]
     first: datetime
     last: datetime
 
@@ -37,26 +37,26 @@ class _Filter:
 
 class IdFilter:
     """
-    A filter for each stretch, the latest last.
+    A filter for each range of receipts, the latest last.
 
-    One is dropped when the last event of its stretch has been forgotten, so memory follows what is retained.
+    A filter is dropped when the last event of its range has been deleted, so memory is bounded by what is retained.
     """
 
     def __init__(self) -> None:
         self._filters: list[_Filter] = []
 
     def possible(self, keys: Sequence[int]) -> list[Stretch]:
-        """Everywhere that keys may have been added before."""
+        """Returns the ranges in which keys may have been added before."""
         found: list[Stretch] = []
         for stretch in self._filters:
             known = stretch.bloom
-            here = [position for position, key in enumerate(keys) if key in known]
-            if here:
-                found.append(Stretch(here, stretch.first, stretch.last))
+            matches = [index for index, key in enumerate(keys) if key in known]
+            if matches:
+                found.append(Stretch(matches, stretch.first, stretch.last))
         return found
 
     def add(self, keys: Collection[int], *, first: datetime, last: datetime) -> None:
-        """Remember keys of events that were received from `first` to `last`; never earlier ones than before."""
+        """Adds keys of events that were received from `first` to `last`; never earlier than those added before."""
         if not keys:
             return
         if not self._filters or self._filters[-1].count + len(keys) > self._filters[-1].capacity:
@@ -66,6 +66,6 @@ class IdFilter:
         current.count += len(keys)
         current.last = last
 
-    def forget(self, before: datetime) -> None:
-        """Drop the filters whose events were all received before `before`."""
+    def remove_before(self, before: datetime) -> None:
+        """Drops the filters whose events were all received before `before`."""
         self._filters = [stretch for stretch in self._filters if stretch.last >= before]

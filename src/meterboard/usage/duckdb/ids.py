@@ -1,9 +1,9 @@
 """
-Which events are new: the ids that the tables hold, asked in two ways.
+Deduplication: which events have new ids.
 
-A request's events go through the filters of `meterboard.usage.duckdb.id_filter` first, since a look-up of its own would cost each
-request milliseconds. An import's calls are compared with all ids at once, a hundred thousand of them in 30 ms at ten
-million events; for them no filter need be made, which takes seconds when so much is stored.
+The ids of a request are checked by the filters of `meterboard.usage.duckdb.id_filter` first, since a query would cost
+each request milliseconds. The ids of an import are compared with all stored ids at once, a hundred thousand in 30 ms
+at ten million events, without a filter, which takes seconds to build when so many events are stored.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,20 +17,20 @@ from meterboard.usage.duckdb.id_filter import IdFilter
 from meterboard.usage.duckdb.rows import Rows
 
 ROWS_AT_ONCE = 100_000
-"""Rows read at once when the filter is made: about 5 MB."""
+"""How many rows are read at once to build the filter: about 5 MB."""
 
 Halves = tuple[int, int]
-"""An id's twelve bytes as two numbers, which DuckDB compares and stores better than bytes; (0, 0): no id."""
+"""The twelve bytes of an id as two numbers, which DuckDB compares and stores better than bytes; (0, 0) is no id."""
 
 
 class KnownIds:
-    """The ids of all events. Used by the thread that writes; a look-up may raise what DuckDB raises."""
+    """The ids of all stored events. Used by the thread that writes; look-ups may raise DuckDB's errors."""
 
     def __init__(self) -> None:
         self._filter: IdFilter | None = None
 
-    def make_filter(self, connection: duckdb.DuckDBPyConnection) -> bool:
-        """Read all ids, if that was not done before; was it done now?"""
+    def build_filter(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Builds the filter of all ids, unless it exists. Returns whether it was built."""
         if self._filter is not None:
             return False
         known = IdFilter()
@@ -39,18 +39,18 @@ class KnownIds:
             span = [first, first + ROWS_AT_ONCE]
             ((lows, oldest, newest),) = connection.execute(statements.IDS_OF_ROWS, span).fetchall()
             known.add(lows, first=EPOCH + INSTANT * oldest, last=EPOCH + INSTANT * newest)
-        self._filter = known  # only now: half a filter would call ids new that are stored
+        self._filter = known  # only when complete: a part of the filter would report stored ids as new
         return True
 
     def new_events(
         self, connection: duckdb.DuckDBPyConnection, lows: Sequence[int], highs: Sequence[int]
     ) -> list[bool]:
-        """Which events of a request are new: no other of it or before has their id."""
-        self.make_filter(connection)
+        """Returns which events of a request are new: neither stored nor earlier in the request."""
+        self.build_filter(connection)
         assert self._filter is not None
         stored: set[Halves] = set()
-        for positions, first, last in self._filter.possible(lows):
-            candidates = [[half[position] for position in positions] for half in (lows, highs)]
+        for indexes, first, last in self._filter.possible(lows):
+            candidates = [[half[index] for index in indexes] for half in (lows, highs)]
             parameters = [*candidates, micros(first), micros(last)]
             stored.update(connection.execute(statements.KNOWN_IDS, parameters).fetchall())
         if not stored and len(set(lows)) == len(lows):
@@ -60,8 +60,8 @@ class KnownIds:
     def new_calls(
         self, connection: duckdb.DuckDBPyConnection, calls: Rows, lows: Sequence[int], highs: Sequence[int]
     ) -> list[bool]:
-        """The same of an import's calls, which are also given as rows."""
-        # DuckDB finds `calls` by its name in this frame. One number of two finds nearly always that there is nothing.
+        """Returns which calls of an import are new; the calls are also given as rows."""
+        # DuckDB finds `calls` by its name in this frame. The first number alone nearly always rules out duplicates.
         ((known, repeated),) = connection.execute(statements.ANY_KNOWN_CALLS).fetchall()
         if not known and not repeated:
             return [True] * len(lows)
@@ -70,9 +70,9 @@ class KnownIds:
 
     def add(self, lows: Collection[int], *, received_at: datetime) -> None:
         """
-        Remember the ids of events that were just stored; 0: it has none.
+        Adds the ids of events that were just stored; 0 is no id.
 
-        Never raises, since the events are committed: if that fails, the filter is made again when it is needed.
+        Never raises, since the events are committed: after a failure the filter is built again when it is needed.
         """
         if self._filter is None:
             return
@@ -81,10 +81,10 @@ class KnownIds:
         except Exception:  # noqa: BLE001  # see above
             self._filter = None
 
-    def forget(self, before: datetime) -> None:
-        """Let go of events that were all received before `before`."""
+    def remove_before(self, before: datetime) -> None:
+        """Removes events that were all received before `before`."""
         if self._filter is not None:
-            self._filter.forget(before)
+            self._filter.remove_before(before)
 
 
 def _first_of_each(lows: Sequence[int], highs: Sequence[int], stored: set[Halves]) -> list[bool]:

@@ -11,17 +11,17 @@ from meterboard.usage.duckdb import statements
 from meterboard.usage.duckdb.statements import Statements
 
 CACHED_CHARACTERS = 16_000_000
-"""The text of the combinations whose numbers are cached, with OVERHEAD for each."""
+"""The size of the cache, in characters of the combinations, with OVERHEAD for each."""
 OVERHEAD = 600
 RECALLED = 2_000
-"""The newest combinations, which are cached from the start."""
+"""How many of the newest combinations are cached from the start."""
 
 
 class Numbers:
     """
-    Numbers of what is stored. Used by the thread that writes; every method may raise what DuckDB raises.
+    The numbers of stored combinations and reasons. Used by the thread that writes; methods may raise DuckDB's errors.
 
-    What a transaction numbers is cached before it is committed, so after a failed one another `Numbers` is made.
+    Numbers are cached before their transaction is committed, so after a failure the object is replaced.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, naming: Statements) -> None:
@@ -29,15 +29,15 @@ class Numbers:
         self._naming = naming
         ((self.next,),) = connection.execute(statements.NEXT_NUMBER).fetchall()
         self.combinations: dict[Combination, int] = {}
-        """The numbers that are cached."""
+        """The cached numbers."""
         self._cached_characters = 0
         rows = connection.execute(naming.newest_combinations, [RECALLED]).fetchall()
         self._cache((number, _combination(*values)) for number, *values in rows)
         self.reasons: dict[str, int] = dict(connection.execute("select text, number from reason").fetchall())
-        """All numbers of reasons: those are as few as the rows of price lists, and none is deleted."""
+        """The numbers of all reasons, which are as few as the rows of price lists. None is deleted."""
 
     def of_combinations(self, combinations: Sequence[Combination]) -> list[int]:
-        """The number of each combination. What is not cached is looked up, and numbered if it is new."""
+        """Returns the number of each combination: cached, stored or new."""
         missing = {combination for combination in combinations if combination not in self.combinations}
         if self._cached_characters > CACHED_CHARACTERS:
             self.combinations, self._cached_characters = {}, 0
@@ -54,7 +54,7 @@ class Numbers:
         return [self.combinations[combination] for combination in combinations]
 
     def of_reasons(self, reasons: Sequence[str]) -> list[int]:
-        """The number of each reason, which is numbered if it is new."""
+        """Returns the number of each reason, stored or new."""
         new = sorted(set(reasons) - self.reasons.keys())
         numbered = list(enumerate(new, len(self.reasons)))
         self._append("reason", numbered)
@@ -62,9 +62,11 @@ class Numbers:
         return [self.reasons[reason] for reason in reasons]
 
     def _in_columns(self, combination: Combination) -> Sequence[object]:
-        """The values of a combination in the order of the table's columns; nothing is said of what is hidden."""
-        said = dict(zip(self._naming.own_shown, combination.own, strict=True))
-        return (*combination[:-1], *(said.get(name, "") for name in self._naming.own_in_file))
+        """Returns the values of a combination in the order of the table's columns; hidden dimensions are empty."""
+        if not self._naming.own_in_file:
+            return combination[:-1]
+        given = dict(zip(self._naming.own_shown, combination.own, strict=True))
+        return (*combination[:-1], *(given.get(name, "") for name in self._naming.own_in_file))
 
     def _append(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
         appender = self._connection.appender(table)
@@ -74,22 +76,23 @@ class Numbers:
     def _cache(self, numbered: Iterable[tuple[int, Combination]]) -> None:
         for number, combination in numbered:
             self.combinations[combination] = number
-            self._cached_characters += OVERHEAD + sum(map(len, (*combination[1:-1], *combination.own)))
+            self._cached_characters += OVERHEAD + sum(map(len, combination[1:-1]))
+            self._cached_characters += sum(map(len, combination.own))
 
 
 def digest(combination: Combination, own_names: Sequence[str] = ()) -> int:
     """
-    Returns 64 bits of MD5 over the values, as DuckDB works it out: equal combinations have equal digests; unequal ones
-    nearly never.
+    Returns 64 bits of MD5 over the values, as DuckDB computes it. Equal combinations have equal digests, different
+    ones almost never.
 
-    Own dimensions count by their names, and only where the event says something of them. So a digest stays the same when
-    dimensions are added, removed or named in another order.
+    Own dimensions are included by name, and only if the event has a value. So a digest doesn't change when dimensions
+    are added, removed or reordered.
     """
     values = "\0".join(map(str, combination[:-1]))
     if own_names:
         pairs = zip(own_names, combination.own, strict=True)
-        said = sorted((name, value) for name, value in pairs if value)
-        values = "\0".join((values, *(text for pair in said for text in pair)))
+        given = sorted((name, value) for name, value in pairs if value)
+        values = "\0".join((values, *(text for pair in given for text in pair)))
     return int.from_bytes(md5(values.encode(), usedforsecurity=False).digest()[8:], "little")
 
 

@@ -1,4 +1,4 @@
-"""The steps that keep the statistics, each within a transaction of the caller's. May raise what DuckDB raises."""
+"""The steps that maintain the statistics, within the caller's transaction. They may raise DuckDB's errors."""
 
 import duckdb
 
@@ -9,12 +9,12 @@ from meterboard.usage.duckdb.statements import Statements
 
 AHEAD = MAX_AHEAD // INSTANT
 MAX_PIECES = 1.25
-"""Rows to a step of time and combination, on average, past which joining them is worth the writing."""
+"""The average number of rows per step and combination from which on merging them is worth the writing."""
 
 
 def roll_up(connection: duckdb.DuckDBPyConnection, naming: Statements, since: int, until: int) -> list[int]:
     """
-    Add the events received from `since` to `until`, in microseconds since 1970 UTC, to the statistics.
+    Adds the events received from `since` to `until`, in microseconds since 1970 UTC, to the statistics.
 
     Returns the days that they are of.
     """
@@ -23,40 +23,42 @@ def roll_up(connection: duckdb.DuckDBPyConnection, naming: Statements, since: in
     execute(naming.roll_up, {"as_of": until}).fetchall()
     execute(naming.roll_up_days, {"as_of": until}).fetchall()
     days = [day for (day,) in execute(statements.DAYS_OF_FRESH).fetchall()]
-    execute("drop table fresh").fetchall()  # it would be held in memory until the next time
+    execute("drop table fresh").fetchall()  # it would stay in memory until the next refresh
     return days
 
 
 def set_watermark(connection: duckdb.DuckDBPyConnection, moment: int) -> None:
-    """Statistics cover what was received before a moment, in microseconds since 1970 UTC."""
+    """Stores the watermark, in microseconds since 1970 UTC."""
     connection.execute("delete from watermark").fetchall()
     connection.execute("insert into watermark values (?)", [moment]).fetchall()
 
 
-def take_back(connection: duckdb.DuckDBPyConnection, moment: int) -> None:
-    """Move the watermark back to a moment, in microseconds since 1970 UTC, with the statistics of all later refreshes."""
+def move_back(connection: duckdb.DuckDBPyConnection, moment: int) -> None:
+    """
+    Moves the watermark back to a moment, in microseconds since 1970 UTC, with the statistics of all later refreshes.
+    """
     for table in ("rollup", "daily"):
         connection.execute(f"update {table} set as_of = $1 where as_of > $1", [moment]).fetchall()
     set_watermark(connection, moment)
 
 
 def delete_before(connection: duckdb.DuckDBPyConnection, naming: Statements, bucket: int) -> int:
-    """Delete the events and statistics of the buckets before one; return how many events were deleted."""
+    """Deletes the events and statistics of the buckets before one. Returns how many events were deleted."""
     execute = connection.execute
     day = bucket // BUCKETS_A_DAY
-    ((gone,),) = execute(statements.DELETE_EVENTS_BEFORE, [bucket]).fetchall()
-    if gone:  # else the rollups, which are made of the events, hold nothing so old either
+    ((deleted,),) = execute(statements.DELETE_EVENTS_BEFORE, [bucket]).fetchall()
+    if deleted:  # otherwise the rollups, which are derived from the events, have nothing so old either
         execute("delete from rollup where bucket < ?", [bucket]).fetchall()
         execute("delete from daily where day <= ?", [day]).fetchall()
         execute(naming.day_of_buckets, [day]).fetchall()
         execute(statements.UNUSED_COMBINATIONS).fetchall()
-    return int(gone)
+    return int(deleted)
 
 
-def join_pieces(
+def merge_rows(
     connection: duckdb.DuckDBPyConnection, naming: Statements, table: str, step: str, first: int, last: int
 ) -> None:
-    """Join the pieces of statistics that refreshes left from a first step to a last."""
+    """Merges the rows of statistics that refreshes added, from the step `first` to `last`."""
     execute, span = connection.execute, [first, last]
     execute(naming.merged.format(table=table, step=step), span).fetchall()
     ((pieces, whole),) = execute(statements.PIECES.format(table=table, step=step), span).fetchall()

@@ -1,7 +1,7 @@
 """
-Rows for DuckDB as columns in memory (Apache Arrow), which it reads four times as fast as Python's tuples.
+Rows for DuckDB as Apache Arrow columns in memory, which it reads four times as fast as Python's tuples.
 
-See arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html for how it finds them.
+See arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html for the interface.
 """
 
 from array import array
@@ -29,13 +29,13 @@ EVENT = {
     "records": ("i", na.int32()),
     "reason": ("i", na.int32()),
 }
-"""The columns of the table `event`: Python's array type and Arrow's."""
+"""The columns of the table `event`, with their types in Python's `array` and in Arrow."""
 _CODE, _TEXT = ("i", na.int32()), ("s", na.string())
 CALL = {
     **dict.fromkeys(("kind", "caller", "origin"), _CODE),
     **{name: EVENT[name] for name in ("time", "id_low", "id_high")},
 }
-"""What is a call's own, and the codes of the rest."""
+"""The values of a call itself, and the codes of the others."""
 _KIND_TEXTS = ("function", "module", "method", "version", "status")
 _KIND_NUMBERS = ("organization", "credits", "charged", "estimated", "records", "reason")
 KIND = {
@@ -43,19 +43,21 @@ KIND = {
     **dict.fromkeys(_KIND_TEXTS, _TEXT),
     **{name: EVENT[name] for name in _KIND_NUMBERS},
 }
-"""What calls are and cost; `first_equal` is the first of them with the same values of dimensions."""
+"""What was called and what it cost; `first_equal` is the index of the first kind with the same dimensions."""
 CALLER = {"caller": _CODE, "first_equal": _CODE, "application": _TEXT, "user": _TEXT}
-"""Who called; the values of own dimensions stand beside it."""
+"""The callers; columns of own dimensions are added."""
 ORIGIN = {"origin": _CODE, "first_equal": _CODE, "ip": _TEXT}
 
 
 class Rows:
-    """Columns of equal length, in the order of their types. DuckDB asks for them more than once."""
+    """Columns of equal length, in the order of their types. DuckDB may read them more than once."""
 
     def __init__(
         self, columns: Mapping[str, Iterable[Any]], types: Mapping[str, tuple[str, na.Schema]] = EVENT
     ) -> None:
-        """Raises: KeyError: a column is missing. OverflowError: a number does not fit its column."""
+        """
+        Builds the columns. Raises: KeyError: a column is missing. OverflowError: a number does not fit its column.
+        """
         buffers = {name: _buffers(code, columns[name]) for name, (code, _) in types.items()}
         length = len(next(iter(buffers.values()))[0])  # the first column is of numbers
         children = [
@@ -84,7 +86,7 @@ def kind_rows(kinds: EventBatch, reasons: Iterable[int]) -> Rows:
 
 
 def caller_rows(callers: Sequence[tuple[str, ...]], own: Sequence[DimensionName]) -> Rows:
-    """Returns the callers of an encoded batch, who have values of these own dimensions."""
+    """Returns the callers of an encoded batch with their values of own dimensions."""
     types = CALLER | dict.fromkeys(own, _TEXT)
     columns = (range(len(callers)), _first_equal(callers), *zip(*callers, strict=True))
     return Rows(dict(zip(types, columns, strict=True)), types)
@@ -97,7 +99,7 @@ def origin_rows(origins: Sequence[str]) -> Rows:
 
 
 def _first_equal(values: Sequence[Hashable]) -> list[int]:
-    """Returns for each value the index of the first that is equal."""
+    """Returns for each value the index of the first equal one."""
     first: dict[Hashable, int] = {}
     return [first.setdefault(value, index) for index, value in enumerate(values)]
 

@@ -1,4 +1,4 @@
-"""Reading from DuckDB: one connection in one transaction, so that every answer is of the same moment."""
+"""A snapshot of DuckDB: one connection in one transaction, so that all results are of the same moment."""
 
 from datetime import datetime
 from pathlib import Path
@@ -18,13 +18,13 @@ from meterboard.usage.store import Difference, Usage
 
 Row = tuple[Any, ...]
 MAX_CACHED_ROWS = 1_000_000_000
-"""More than an answer can have."""
+"""More rows than a result can have."""
 FETCHED_ROWS = 250
-"""Rows that are made at once before their text is counted."""
+"""How many rows are fetched before the length of their text is checked."""
 
 
 class DuckDBSnapshot(SqlSnapshot):
-    """See `meterboard.usage.store.Snapshot`. One connection in one transaction."""
+    """The DuckDB implementation of `meterboard.usage.store.Snapshot`: one connection in one transaction."""
 
     dialect = DUCKDB
 
@@ -37,22 +37,22 @@ class DuckDBSnapshot(SqlSnapshot):
         self.watermark = EPOCH + INSTANT * watermark_of(connection)
 
     def interrupt(self) -> None:
-        """Makes the statement that is being executed fail, and every later one. May be called from any thread."""
+        """Makes the statement that is running fail, and all later ones. Called from any thread."""
         self._is_ended = True
         self._connection.interrupt()
 
     def _execute(self, statement: str, parameters: object) -> duckdb.DuckDBPyConnection:
-        if self._is_ended:  # DuckDB forgets an interruption that comes between two statements
+        if self._is_ended:  # DuckDB ignores an interruption between two statements
             raise duckdb.InterruptException("The read was interrupted.")
         try:
             return self._connection.execute(statement, parameters)
         except duckdb.OutOfMemoryException as error:
             raise Overloaded(
-                "This question needs more memory than is free now. Ask for a shorter period, or again later."
+                "This query needs more memory than is free. Use a shorter period, or try again later."
             ) from error
 
     def _rows(self, statement: str, parameters: object) -> list[Row]:
-        """Raises: AnswerTooLong: before more than that is in memory."""
+        """Returns the rows of a statement. Raises: AnswerTooLong: before more text than the limit is in memory."""
         result = self._execute(statement, parameters)
         rows: list[Row] = result.fetchmany(FETCHED_ROWS)
         if len(rows) < FETCHED_ROWS:
@@ -70,7 +70,9 @@ class DuckDBSnapshot(SqlSnapshot):
         return self._rows(*statement)
 
     def ask_page(self, whole: Statement, limit: int | None, offset: int, *, in_full: bool) -> list[Row]:
-        """Where all pages will be asked for, the rows are worked out once and cached on disk, in order."""
+        """
+        Returns a page of a statement's rows. With `in_full` the rows are computed once and cached on disk, in order.
+        """
         if not in_full:
             return self.ask(page(whole, limit, offset))
         key = (whole.sql, repr(whole.parameters))
@@ -79,7 +81,7 @@ class DuckDBSnapshot(SqlSnapshot):
             numbered = f"select row_number() over () - 1 as place, * from ({whole.sql}) as answer"
             self._execute(f"create temp table {table} as {numbered}", whole.parameters).fetchall()
             self._cached[key] = table
-        # Not `_rows`: the pages of an export are bounded by their rows.
+        # Not `_rows`: the number of rows limits the pages of an export.
         return self._execute(
             f"select * exclude (place) from {self._cached[key]} where place >= ? and place < ? order by place",
             [offset, offset + (limit or MAX_CACHED_ROWS)],
@@ -100,18 +102,18 @@ class DuckDBSnapshot(SqlSnapshot):
 
 
 def watermark_of(connection: duckdb.DuckDBPyConnection) -> int:
-    """The watermark that a connection sees, in microseconds; 0 before the first refresh."""
+    """Returns the watermark that a connection sees, in microseconds; 0 before the first refresh."""
     found = connection.execute("select moment from watermark").fetchall()
     return int(found[0][0]) if found else 0
 
 
 def first_line(error: Exception) -> str:
-    """The part of a driver's message that a person can use."""
+    """Returns the first line of a driver's message, which is the part for users."""
     return str(error).split("\n", 1)[0]
 
 
 def why_not_opened(path: Path, error: Exception) -> str:
-    """What keeps a file from being opened, and what to do."""
+    """Returns why a file can't be opened, and what to do."""
     text = first_line(error)
     if "conflicting lock" in text.lower() or "set lock" in text.lower():
         return f"{path.parent} is in use by another Meterboard server. Stop that one, or choose another --data folder."

@@ -1,7 +1,7 @@
 """
-The statements that DuckDB runs: its tables, and whatever ClickHouse would say otherwise.
+The statements that are DuckDB's own: its tables, and all that differs from other engines.
 
-Times are microseconds since 1970 UTC, buckets and days their numbers since then; no statement knows a time zone.
+Times are microseconds since 1970 UTC, buckets and days their numbers since then; statements don't use time zones.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from meterboard.domain.dimensions import BUILT_IN, Dimensions
 from meterboard.usage.scope_sql import column_list
 
 _BUILT_IN = [dimension.name for dimension in BUILT_IN]
-# The rollups hold the values themselves: DuckDB keeps each once in a block of rows, so
-# they take less disk than a number for each combination would, and are grouped ten times as fast without a join.
+# The rollups have the values themselves. DuckDB stores each distinct value of a block once, so they need less disk than
+# a number per combination would, and are grouped ten times as fast without a join.
 _DIMENSION_COLUMNS = "".join(f'    "{name}" varchar not null,\n' for name in _BUILT_IN)
 
 LAYOUT = 5
-"""Goes up whenever the tables below change in a way that older files don't have."""
-DIGEST = f"md5_number_lower(concat_ws(chr(0), organization, {column_list(_BUILT_IN)}{{said}}))"
-"""What `numbers.digest` returns; `said`: what is said of own dimensions, where anything is."""
+"""The version of the tables below, increased with every change of them."""
+DIGEST = f"md5_number_lower(concat_ws(chr(0), organization, {column_list(_BUILT_IN)}{{given}}))"
+"""What `numbers.digest` returns; `given` are the own dimensions that have a value."""
 FROM_LAYOUT_4 = (
     *(
         f"alter table if exists {table} {change}"
@@ -27,9 +27,9 @@ FROM_LAYOUT_4 = (
     "update layout set version = 5",
 )
 """
-What makes of a file of layout 4 one of today's.
+Updates a file of layout 4.
 
-Which refresh a row is of was not kept; all are of one before any watermark to come.
+The refresh that a row belongs to was not stored; all rows count as older than any later watermark.
 """
 FROM_LAYOUT_3 = (
     "alter table combination alter column combination type bigint",
@@ -37,13 +37,13 @@ FROM_LAYOUT_3 = (
     *FROM_LAYOUT_4,
 )
 """
-What makes of a file of layout 3 one of today's.
+Updates a file of layout 3.
 
-Numbers of combinations had 32 bits: an API whose calls nearly all differ, a thousand of them a second, would have used
-them up within a month.
+Numbers of combinations had 32 bits, which an API whose calls nearly all differ would use up within a month at a
+thousand calls a second.
 """
-FROM_LAYOUT_2 = (f"update combination set digest = {DIGEST.format(said='')}", *FROM_LAYOUT_3)
-"""What makes of a file of layout 2 one of today's."""
+FROM_LAYOUT_2 = (f"update combination set digest = {DIGEST.format(given='')}", *FROM_LAYOUT_3)
+"""Updates a file of layout 2."""
 FROM_LAYOUT_1 = (
     "alter table event add column reason integer default -1",
     "alter table event alter column reason drop default",
@@ -52,9 +52,9 @@ FROM_LAYOUT_1 = (
     *FROM_LAYOUT_2,
 )
 """
-What makes of a file of layout 1 one of today's, before the statistics are made again from its events.
+Updates a file of layout 1, before the statistics are recomputed from its events.
 
-Why its calls cost what they do was not kept.
+The reasons for the cost of its calls were not stored.
 """
 
 FROM_LAYOUT = {1: FROM_LAYOUT_1, 2: FROM_LAYOUT_2, 3: FROM_LAYOUT_3, 4: FROM_LAYOUT_4}
@@ -103,9 +103,9 @@ create table if not exists watermark (moment bigint not null);
 """
 
 TABLES_OF_DIMENSIONS = ("combination", "rollup", "daily")
-"""Which have a column for each dimension."""
+"""The tables with a column for each dimension."""
 COMBINATION_COLUMNS = ("combination", "digest", "organization", *_BUILT_IN)
-"""Of every file; further ones are of own dimensions."""
+"""The columns of every file; others are of own dimensions."""
 
 ROWS_OF_EVENTS = "select coalesce(max(rowid), -1) + 1 from event"
 IDS_OF_ROWS = """
@@ -146,9 +146,8 @@ UNUSED_COMBINATIONS = (
     "delete from combination where combination not in (select distinct combination from event)"
 )
 
-# An event's clock may run ahead of ours, and no period ends after the watermark: such an event waits until the
-# watermark has passed its time. The second half finds those; the time that they have in common keeps it from reading
-# what was received in the minutes before.
+# The clock of a client may be ahead, and no period ends after the watermark: such an event is counted when the
+# watermark has passed its time. The second part finds those events; its bounds on `time` limit how many rows it reads.
 FRESH = """
 create or replace temp table fresh as
 select organization, bucket, combination, calls, credits, estimated, charged
@@ -178,8 +177,8 @@ select time // 900000000 as bucket, count(*), sum(charged) from event
 where organization = ? and time > ? and time <= ? group by bucket
 """
 
-# The statements that name dimensions. `shown` are those of the settings; `kept` are those that the file has columns of,
-# which may be more: what is removed from the settings is kept until retention deletes it.
+# The statements that name dimensions. `shown` are those of the settings; `stored` are those that the file has columns
+# of, which may be more: a dimension that is removed from the settings stays until retention deletes its values.
 
 _KNOWN_COMBINATIONS = """
 select combination, organization, {shown} from combination
@@ -188,8 +187,8 @@ where digest in (select unnest($1::ubigint[])){nothing_hidden}
 _NEWEST_COMBINATIONS = """
 select combination, organization, {shown} from combination where true{nothing_hidden} order by combination desc limit ?
 """
-# An import's calls: the combinations that they have, those of them that are known, the others with new numbers, and then
-# the calls themselves. `calls`, `kinds`, `callers` and `origins` are rows of Python's.
+# An import's calls: their combinations, the stored ones and those with new numbers, then the calls themselves. `calls`,
+# `kinds`, `callers` and `origins` are Python variables.
 _BATCH_COMBINATIONS = """
 create or replace temp table batch_combinations as
 select kind, caller, origin, index, organization, {shown}, {digest} as digest
@@ -214,39 +213,39 @@ _ADD_COMBINATIONS = """
 insert into combination (combination, digest, organization, {shown})
 select combination, digest, organization, {shown} from numbered where is_new
 """
-# Combinations stand for their values until the last: numbers are grouped and ordered several times as fast as text.
+# Values are joined last: numbers of combinations are grouped and ordered several times as fast as text.
 _ROLL_UP = """
-insert into rollup (organization, bucket, {kept}, calls, credits, estimated, charged, as_of)
-select organization, bucket, {kept}, calls, credits, estimated, charged, $as_of
-from fresh join (select combination, {kept} from combination) using (combination)
+insert into rollup (organization, bucket, {stored}, calls, credits, estimated, charged, as_of)
+select organization, bucket, {stored}, calls, credits, estimated, charged, $as_of
+from fresh join (select combination, {stored} from combination) using (combination)
 """
-# A range of days is asked for far more often than it is refreshed, and has a fraction of the rows by day.
+# Ranges of days are queried far more often than they are refreshed, and have a fraction of the rows by day.
 _ROLL_UP_DAYS = """
-insert into daily (organization, day, {kept}, calls, credits, estimated, charged, as_of)
-select organization, day, {kept}, calls, credits, estimated, charged, $as_of
+insert into daily (organization, day, {stored}, calls, credits, estimated, charged, as_of)
+select organization, day, {stored}, calls, credits, estimated, charged, $as_of
 from (
     select organization, bucket // 96 as day, combination, sum(calls) as calls, sum(credits) as credits,
            sum(estimated) as estimated, sum(charged) as charged
     from fresh group by organization, day, combination order by organization, day, combination
-) join (select combination, {kept} from combination) using (combination)
+) join (select combination, {stored} from combination) using (combination)
 """
 _DAY_OF_BUCKETS = """
-insert into daily (organization, day, {kept}, calls, credits, estimated, charged, as_of)
-select organization, bucket // 96 as day, {kept}, sum(calls), sum(credits), sum(estimated), sum(charged), max(as_of)
-from rollup where bucket // 96 = ? group by organization, day, {kept}
+insert into daily (organization, day, {stored}, calls, credits, estimated, charged, as_of)
+select organization, bucket // 96 as day, {stored}, sum(calls), sum(credits), sum(estimated), sum(charged), max(as_of)
+from rollup where bucket // 96 = ? group by organization, day, {stored}
 """
 
 _MERGED = """
 create or replace temp table merged as
-select organization, {{step}}, {kept}, sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated,
+select organization, {{step}}, {stored}, sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated,
        sum(charged) as charged, max(as_of) as as_of
 from {{table}} where {{step}} between ? and ?
-group by organization, {{step}}, {kept} order by organization, {{step}}, {kept}
+group by organization, {{step}}, {stored} order by organization, {{step}}, {stored}
 """
-# The hash stands for the dimensions' values, whose text would take gigabytes in a join of this size.
+# A hash replaces the dimensions' values, whose text would take gigabytes in a join of this size.
 _DIFFERENCE = """
 with events as (
-    select bucket, hash({kept}) as combination,
+    select bucket, hash({stored}) as combination,
            sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated, sum(charged) as charged
     from (
         select time // 900000000 as bucket, combination,
@@ -260,16 +259,16 @@ with events as (
     union all
     select 'day', bucket // 96, combination, sum(calls), sum(credits), sum(estimated), sum(charged)
     from events group by bucket // 96, combination
-), kept as (
-    select 'bucket' as step, bucket as number, hash({kept}) as combination, calls, credits, estimated, charged
+), stored as (
+    select 'bucket' as step, bucket as number, hash({stored}) as combination, calls, credits, estimated, charged
     from rollup where organization = $organization and as_of <= $watermark
     union all
-    select 'day', day, hash({kept}), calls, credits, estimated, charged
+    select 'day', day, hash({stored}), calls, credits, estimated, charged
     from daily where organization = $organization and as_of <= $watermark
 ), counted as (
     select step, number, combination,
            sum(calls) as calls, sum(credits) as credits, sum(estimated) as estimated, sum(charged) as charged
-    from kept group by all
+    from stored group by all
 )
 select (select coalesce(sum(calls), 0) from events),
        coalesce(sum(abs(coalesce(counted.calls, 0) - coalesce(expected.calls, 0))), 0),
@@ -281,22 +280,22 @@ from counted full join expected using (step, number, combination)
 
 
 class Statements:
-    """The statements that name dimensions, for an installation's dimensions and the own ones that its file has."""
+    """The statements that name dimensions, for an installation's dimensions and the own dimensions in its file."""
 
     def __init__(self, dimensions: Dimensions, in_file: Sequence[str]) -> None:
         self.shown = dimensions.names
         self.own_shown = dimensions.own_names
         self.own_in_file = tuple(in_file)
-        """The own dimensions that the file has columns of, in the order of these."""
-        said = "".join(
+        """The own dimensions that the file has columns of, in the order of the columns."""
+        given = "".join(
             f", case when \"{name}\" <> '' then '{name}' || chr(0) || \"{name}\" end"
             for name in sorted(dimensions.own_names)
         )
         hidden = [name for name in in_file if name not in dimensions.own_names]
         texts = {
             "shown": column_list(dimensions.names),
-            "kept": column_list([*_BUILT_IN, *in_file]),
-            "digest": DIGEST.format(said=said),
+            "stored": column_list([*_BUILT_IN, *in_file]),
+            "digest": DIGEST.format(given=given),
             "nothing_hidden": "".join(f" and \"{name}\" = ''" for name in hidden),
         }
         self.known_combinations = _KNOWN_COMBINATIONS.format(**texts)

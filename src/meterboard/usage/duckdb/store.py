@@ -2,9 +2,9 @@
 The embedded usage store: DuckDB, one file, one process.
 
 A commit is durable when it returns: DuckDB writes its log to the disk and waits for it. Events, ids and the rollup
-change in transactions, so a crash leaves either all of a step or nothing of it and needs no repair. After an error of the
-disk the store is recovered before anything else is done with it, see `_recover`.
-Times are stored as microseconds since 1970 UTC, buckets as their number; no statement knows a time zone.
+change in transactions, so a crash leaves either all of a step or none of it and needs no repair. After a disk error the
+store recovers before its next operation, see `_recover`.
+Times are stored as microseconds since 1970 UTC, buckets as their number; statements don't use time zones.
 """
 
 import logging
@@ -35,16 +35,18 @@ log = logging.getLogger("meterboard.usage")
 
 FILE = "usage.duckdb"
 ONCE, OFTEN = "1MB", "16MB"
-"""Blocks that are kept when memory is given back: at start they were read once, at rest they may be asked for again."""
+"""
+How much of the cache stays when memory is released: after the start blocks are not needed again, later they may be.
+"""
 CHECKPOINT_BYTES = 64_000_000
-"""The log is folded into the file when it is longer than this, between commits: about 2 million events."""
+"""The size of the log, about 2 million events, from which on it is checkpointed between commits."""
 HOUR = 3_600_000_000
-"""Microseconds, after which the pieces of statistics that refreshes have left are joined."""
+"""Microseconds. The rows that the refreshes of an hour added are merged when it is over."""
 _HALVES = Struct("<QI")
 
 
 class DuckDBStore:
-    """See `meterboard.usage.store.UsageStore`, whose contract this class keeps."""
+    """The embedded implementation of `meterboard.usage.store.UsageStore`."""
 
     def __init__(
         self,
@@ -55,26 +57,29 @@ class DuckDBStore:
         now: datetime | None = None,
     ) -> None:
         """
-        `dimensions`: those of the installation; without, those built in. `now`: an earlier start may have had a clock that
-        was ahead; its watermark is moved back to this moment, unless an event was received or happened since.
+        Opens the store.
+
+        `dimensions` are those of the installation; by default the built-in ones. `now`: an earlier run may have had a
+        clock that was ahead; its watermark is moved back to this moment, unless an event was received or happened
+        since.
 
         Raises: DataFolderError: the file is in use by another process, damaged, or can't be written.
         """
-        # DuckDB takes the start of a relative path such as s3: for a protocol.
+        # DuckDB reads a relative path that begins with s3: as a URL.
         path = folder.absolute() / FILE
         self._database = Database(path, memory)
-        self._sound = True
+        self._is_sound = True
         """False from a failure until the store has recovered from it."""
-        self._given_up = False
-        """True when the database must be closed and opened again before it can be used."""
-        self._refused: list[int] = []
-        """The receipts, in microseconds, of batches that failed and may be in the store all the same."""
+        self._invalidated = False
+        """Whether DuckDB has invalidated the database, which must be opened again before use."""
+        self._failed_receipts: list[int] = []
+        """The receipts, in microseconds, of batches that failed and may still be in the store."""
         self._dirty_days: set[int] = set()
-        """Days that refreshes of this hour, by the watermark, have left pieces of statistics in."""
+        """Days in which the refreshes of this hour, by the watermark, added rows of statistics."""
         self._due_days: set[int] = set()
-        """Those of earlier hours: their pieces are to be joined."""
+        """Days of earlier hours, whose rows are to be merged."""
         self._has_deleted = False
-        """Whether deleted space is to be given back."""
+        """Whether deleted space is to be reclaimed."""
         try:
             self._prepare(dimensions or Dimensions(), now)
         except DataFolderError:
@@ -90,7 +95,7 @@ class DuckDBStore:
         self._numbers = self._stored_numbers()
         self._ids = KnownIds()
         if now is not None:
-            self._take_back_watermark(micros(now))
+            self._move_watermark_back(micros(now))
         self._database.allow_reading()
         self._database.release_memory(ONCE)
 
@@ -120,7 +125,7 @@ class DuckDBStore:
 
     def warm_up(self) -> None:
         with self._transaction(single=True):
-            if self._ids.make_filter(self._connection):
+            if self._ids.build_filter(self._connection):
                 self._database.release_memory(ONCE)
 
     def append(self, batch: Batch, *, received_at: datetime) -> list[bool]:
@@ -131,7 +136,7 @@ class DuckDBStore:
         new = self._append_encoded(batch, received_at)
         try:
             self._checkpoint_if_large()
-        except StoreFailed:  # the events are stored all the same
+        except StoreFailed:  # the events are stored anyway
             log.exception("The log of the usage store could not be written to its file")
         return new
 
@@ -141,15 +146,15 @@ class DuckDBStore:
             new = self._ids.new_events(self._connection, lows, highs)
         if not any(new):
             return new
-        kept = list if all(new) else lambda column: list(compress(column, new))
+        chosen = list if all(new) else lambda column: list(compress(column, new))
         received = micros(received_at)
         numbers = [self._numbers.combinations.get(combination, -1) for combination in batch.combinations]
         reasons = [self._numbers.reasons.get(reason, -1) for reason in batch.reasons]
         all_known = -1 not in numbers and -1 not in reasons
-        # A statement alone is a transaction of its own: one call instead of three, each of which may have to wait for
-        # the interpreter.
+        # A single statement is its own transaction: one call instead of three, each of which may wait for the
+        # interpreter.
         with self._transaction(single=all_known, storing=received):
-            new_lows = kept(lows)
+            new_lows = chosen(lows)
             columns = {
                 "organization": [combination[0] for combination in batch.combinations],
                 "received_at": repeat(received, len(batch)),
@@ -163,7 +168,7 @@ class DuckDBStore:
                 "records": batch.records,
                 "reason": reasons if all_known else self._numbers.of_reasons(batch.reasons),
             }
-            self._insert(Rows({name: kept(column) for name, column in columns.items()}))
+            self._insert(Rows({name: chosen(column) for name, column in columns.items()}))
         self._ids.add(new_lows, received_at=received_at)
         return new
 
@@ -205,10 +210,10 @@ class DuckDBStore:
     @contextmanager
     def _transaction(self, *, single: bool = False, storing: int | None = None) -> Iterator[None]:
         """
-        All of the block or nothing of it; `single`: it is one statement, or writes nothing.
+        Executes the block as one transaction. `single`: the block is one statement, or writes nothing.
 
-        `storing`: it stores the events of that receipt, in microseconds.
-        Raises: StoreFailed: nothing of it is stored. OutcomeUnknown: it may be.
+        `storing` is the receipt, in microseconds, of the events that it stores.
+        Raises: StoreFailed: nothing is stored. OutcomeUnknown: it may be stored.
         """
         self._ensure_sound()
         try:
@@ -218,18 +223,18 @@ class DuckDBStore:
             if not single:
                 self._connection.commit()
         except BaseException as error:
-            self._take_back(error, storing)
+            self._roll_back(error, storing)
             if isinstance(error, duckdb.Error):
                 raise _not_written(error) from error
             raise
 
-    def _take_back(self, error: BaseException, storing: int | None) -> None:
+    def _roll_back(self, error: BaseException, storing: int | None) -> None:
         with suppress(duckdb.Error):
             self._connection.rollback()
         if storing is not None:
-            self._refused.append(storing)
-        # When the log could not be cut off after an earlier failure, DuckDB would append to what is behind its end.
-        self._given_up |= "truncate" in str(error)
+            self._failed_receipts.append(storing)
+        # If the log could not be truncated after an earlier failure, DuckDB would append after the incomplete entry.
+        self._invalidated |= "truncate" in str(error)
         try:
             self._recover()
         except StoreFailed as lost:
@@ -237,49 +242,50 @@ class DuckDBStore:
                 raise
             raise OutcomeUnknown(
                 f"The usage store failed while these events were written, and can't be opened again yet ({lost}) "
-                "Whether they count is not known. Send them again with the same ids: none counts twice."
+                "Whether they are stored is not known. Send them again with the same ids: duplicates are not counted."
             ) from error
 
     def _ensure_sound(self) -> None:
-        """Recover from an earlier failure, if that was not possible yet. Raises: StoreFailed: it still is not."""
-        if not self._sound:
+        """Recovers from an earlier failure, if that was not possible yet. Raises: StoreFailed: it still is not."""
+        if not self._is_sound:
             self._recover()
 
     def _recover(self) -> None:
         """
-        Make the store hold exactly what was acknowledged, and open it again if DuckDB has given it up.
+        Restores exactly what was acknowledged, and opens the database again if DuckDB has invalidated it.
 
-        A batch whose commit failed may be in the log, and will be replayed, if the log could not be cut off before it;
-        its events are deleted. After a failure it is not known what of the log is on the disk, whatever a read shows, and
-        the next commit may be appended to half an entry. So everything is written to the file, and another log begun.
-        Raises: StoreFailed: it is not possible yet. It is tried again before whatever is asked of the store next, and
-        meanwhile the store can be read if it can be opened.
+        A batch whose commit failed may be in the log, and would be replayed, if the log could not be truncated before
+        it; its events are deleted. After a failure the part of the log that is on the disk is unknown, whatever a
+        read shows, and the next commit may be appended to half an entry. So everything is written to the file, and a
+        new log begun.
+        Raises: StoreFailed: it is not possible yet. It is tried again before the next operation; meanwhile the store
+        can be read if it can be opened.
         """
-        self._sound = False
+        self._is_sound = False
         try:
-            if not self._given_up:
+            if not self._invalidated:
                 with suppress(duckdb.Error):
-                    self._start_over()
-                    self._sound = True
+                    self._delete_failed_batches()
+                    self._is_sound = True
                     return
-            self._given_up = True
+            self._invalidated = True
             self._database.reopen()
-            self._start_over()
+            self._delete_failed_batches()
             self._connection.execute("checkpoint").fetchall()
-        except Exception as error:  # whatever it is, the next attempt may succeed
+        except Exception as error:  # whatever the cause, the next attempt may succeed
             with suppress(duckdb.Error, DataFolderError, StoreFailed):
                 self._database.reopen()
                 self._database.allow_reading()
             raise StoreFailed(f"The usage store can't be opened again yet: {first_line(error)}") from error
         self._database.allow_reading()
         self._ids = KnownIds()
-        self._sound, self._given_up = True, False
+        self._is_sound, self._invalidated = True, False
 
-    def _start_over(self) -> None:
-        """Delete the events of refused batches, and read the numbers that are stored."""
-        if self._refused:
-            self._connection.execute(statements.DELETE_RECEIVED, [self._refused]).fetchall()
-            self._refused = []
+    def _delete_failed_batches(self) -> None:
+        """Deletes the events of failed batches, and reads the stored numbers."""
+        if self._failed_receipts:
+            self._connection.execute(statements.DELETE_RECEIVED, [self._failed_receipts]).fetchall()
+            self._failed_receipts = []
         self._numbers = self._stored_numbers()
 
     def refresh(self, watermark: datetime) -> None:
@@ -295,16 +301,16 @@ class DuckDBStore:
             self._due_days |= self._dirty_days
             self._dirty_days = set()
 
-    def _take_back_watermark(self, moment: int) -> None:
+    def _move_watermark_back(self, moment: int) -> None:
         """
-        Move a watermark that is later than `moment` back to it, unless an event was received or happened since.
+        Moves a watermark that is later than `moment` back to it, unless an event was received or happened since.
 
         Statistics cover the same events as before.
         """
         if watermark_of(self._connection) <= moment or self._scalar(statements.LATEST) >= moment:
             return
         with self._transaction():
-            rollup.take_back(self._connection, moment)
+            rollup.move_back(self._connection, moment)
 
     def delete_before(self, moment: datetime) -> int:
         bucket = bucket_number(moment)
@@ -317,8 +323,8 @@ class DuckDBStore:
         self._dirty_days = {day for day in self._dirty_days if day >= first}
         self._due_days = {day for day in self._due_days if day >= first}
         self._has_deleted = True
-        # An event may be kept whose receipt is a little older than its time.
-        self._ids.forget(moment - MAX_AHEAD)
+        # The receipt of a retained event may be a little earlier than its time.
+        self._ids.remove_before(moment - MAX_AHEAD)
         return deleted
 
     def maintain(self) -> bool:
@@ -334,14 +340,14 @@ class DuckDBStore:
         return False
 
     def _compact_one_day(self, day: int) -> None:
-        """Join the pieces of statistics that refreshes left in a day."""
+        """Merges the rows of statistics that refreshes added in a day."""
         first = day * BUCKETS_A_DAY
         with self._transaction():
             for table, step, span in (
                 ("rollup", "bucket", (first, first + BUCKETS_A_DAY - 1)),
                 ("daily", "day", (day, day)),
             ):
-                rollup.join_pieces(self._connection, self._naming, table, step, *span)
+                rollup.merge_rows(self._connection, self._naming, table, step, *span)
         self._due_days.remove(day)
 
     def _checkpoint_if_large(self) -> None:
@@ -351,14 +357,14 @@ class DuckDBStore:
             self.checkpoint()
 
     def checkpoint(self) -> bool:
-        """Writes the log to the file, so that space of what was deleted is used again; False: a read was in the way."""
+        """Writes the log to the file, so that deleted space can be reused; False: an open read prevents it."""
         self._ensure_sound()
         try:
             self._connection.execute("checkpoint").fetchall()
         except duckdb.TransactionException:
             return False
         except duckdb.Error as error:
-            self._given_up = True
+            self._invalidated = True
             self._recover()
             raise _not_written(error) from error
         return True
@@ -378,15 +384,15 @@ class DuckDBStore:
 
 
 def _not_written(error: duckdb.Error) -> StoreFailed:
-    return StoreFailed(f"The usage store could not write, so nothing of this counts: {first_line(error)}")
+    return StoreFailed(f"The write failed; none of these events was stored: {first_line(error)}")
 
 
 def _at_most(newest: int, times: Sequence[int]) -> Sequence[int]:
     """
-    The times, none of them later than `newest`.
+    Returns the times, limited to `newest`.
 
     A time is checked when its event arrives. If the clock is set back before the commit, the receipt may be so much
-    earlier than the time that no refresh would look for the event.
+    earlier than the time that no refresh would find the event.
     """
     if max(times) <= newest:
         return times

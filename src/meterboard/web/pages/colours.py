@@ -1,4 +1,4 @@
-"""A colour for each name: the same in every panel and period."""
+"""The colour of each name, which is the same in every panel and period."""
 
 from collections.abc import Iterable, Mapping
 from zlib import crc32
@@ -8,19 +8,20 @@ from meterboard.service.statistics.statistics import Reading
 
 COLOURS = 8
 Name = tuple[str, str]
-"""Kind and name; the kind is empty but for callers."""
+"""Kind and name. The kind is empty unless the dimension is `caller`."""
 
 
 def colours_of(reading: Reading, by: Breakdown) -> Mapping[Name, int]:
     """
-    Colours counted from 1, by name.
+    Returns colours, counted from 1, by name.
 
-    The eight most used of the retained days never share one. Kept until the statistics move, which is when they change.
+    The eight most used names of the retained days have different colours. The result is cached until the next
+    refresh, the only time at which they change.
     """
-    return reading.cached(f"colours by {by}", lambda: _coloured(reading, by))
+    return reading.cached(f"colours by {by}", lambda: _assign_colours(reading, by))
 
 
-def _coloured(reading: Reading, by: Breakdown) -> dict[Name, int]:
+def _assign_colours(reading: Reading, by: Breakdown) -> dict[Name, int]:
     month = reading.breakdown(reading.period("last_30_days"), {}, by, limit=200)
     names = [(row.kind or "", row.name) for row in month.rows]
     return dict([*_distinct(sorted(names[:COLOURS])), *((name, hue(name)) for name in names[COLOURS:])])
@@ -36,5 +37,5 @@ def _distinct(names: Iterable[Name]) -> Iterable[tuple[Name, int]]:
 
 
 def hue(name: Name) -> int:
-    """The colour that a name has when nobody else wants it."""
+    """Returns the colour that a name has unless a more used name has it."""
     return crc32("/".join(name).encode()) % COLOURS + 1

@@ -1,4 +1,4 @@
-"""What a page says where there is nothing to show, and the way on from there."""
+"""The text of a page without data, and links to where there is some."""
 
 from shlex import quote
 
@@ -10,43 +10,43 @@ from meterboard.domain.event import UsageEvent
 from meterboard.domain.period import INSTANT, Period
 from meterboard.service.statistics.answers import Summary
 from meterboard.service.statistics.statistics import Reading
-from meterboard.web import formatting as words
-from meterboard.web.page_state import Address
+from meterboard.web import formatting
+from meterboard.web.page_state import PageState
 from meterboard.web.translation import _
 
 
-class Nothing(Struct, frozen=True):
-    """Why there are no calls to show, and where to go instead: words and addresses."""
+class EmptyState(Struct, frozen=True):
+    """Why there are no calls to show, and links to other pages, each with its text."""
 
     message: str
     ways: list[tuple[str, str]]
 
 
-def nothing(
-    reading: Reading, period: Period, summary: Summary, address: Address, *, counted: int = 0
-) -> Nothing | None:
+def empty_state(
+    reading: Reading, period: Period, summary: Summary, state: PageState, *, live_calls: int = 0
+) -> EmptyState | None:
     """
-    What to say when a period has no calls; None when it has some.
+    Returns what to show when a period has no calls; None when it has some.
 
-    `counted`: calls on the live counter, which may be ahead of the statistics.
+    `live_calls` is the number of calls on the live counter, which may be ahead of the statistics.
     """
     if summary.calls:
         return None
-    month = (_("Show the last 30 days"), address.change(period="last_30_days"))
-    if address.has_filters:
-        ways = [(_("Show without filters"), address.unfiltered()), month]
-        return Nothing(_("No calls in this period with these filters."), ways)
-    if counted and not summary.average_over_days:
+    month = (_("Show the last 30 days"), state.change(period="last_30_days"))
+    if state.has_filters:
+        ways = [(_("Show without filters"), state.unfiltered()), month]
+        return EmptyState(_("No calls in this period with these filters."), ways)
+    if live_calls and not summary.average_over_days:
         text = _("The first calls are counted above. They show here from %(time)s on.")
-        return Nothing(text % {"time": words.time_of(summary.next_refresh)}, [])
-    return Nothing(_why_empty(reading, period, summary), [] if period.name == "last_30_days" else [month])
+        return EmptyState(text % {"time": formatting.time_of(summary.next_refresh)}, [])
+    return EmptyState(_why_empty(reading, period, summary), [] if period.name == "last_30_days" else [month])
 
 
 def _why_empty(reading: Reading, period: Period, summary: Summary) -> str:
     values = {
-        "period": words.period_name(period.name),
-        "time": words.time_of(summary.next_refresh),
-        "date": words.date_of(reading.first_day),
+        "period": formatting.period_name(period.name),
+        "time": formatting.time_of(summary.next_refresh),
+        "date": formatting.date_of(reading.first_day),
     }
     start, end = summary.period.start, summary.period.end
     if start >= end:
@@ -59,7 +59,7 @@ def _why_empty(reading: Reading, period: Period, summary: Summary) -> str:
 
 
 def first_call(server: str, viewer: Viewer) -> str:
-    """Two commands that send an organisation's first event, ready for a shell."""
+    """Returns two shell commands that send an organisation's first event."""
     event = UsageEvent(application="my first app", module="Leads", method="records.get", user=viewer.email)
     body = msgspec.json.format(msgspec.json.encode(event), indent=0).decode()
     return (

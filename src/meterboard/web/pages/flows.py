@@ -1,4 +1,4 @@
-"""Flows between the names of two or three columns, as a graph and as a list."""
+"""The page of flows: the usage that the values of two or three columns share, as a graph and as lists."""
 
 from collections import defaultdict
 from typing import Any
@@ -14,10 +14,10 @@ from meterboard.service.reads import shared
 from meterboard.service.statistics.answers import FlowColumn, FlowsAnswer
 from meterboard.service.statistics.statistics import Reading, Statistics
 from meterboard.web.formatting import plural
-from meterboard.web.page_state import CALLS, FLOWS, TABLE, Address
+from meterboard.web.page_state import CALLS, FLOWS, TABLE, PageState
 from meterboard.web.pages.colours import colours_of
-from meterboard.web.pages.empty_states import nothing
-from meterboard.web.pages.frame import address_of, frame
+from meterboard.web.pages.empty_states import empty_state
+from meterboard.web.pages.frame import frame, parse_page_state
 from meterboard.web.render import page
 
 DEFAULT_COLUMNS = "application,user,module"
@@ -26,7 +26,7 @@ KNOWN = frozenset({"columns", "measure"})
 
 
 class Node(Struct, frozen=True):
-    """A name of a column, or its others as one; `colour` 0 is grey."""
+    """A value of a column, or all others as one; `colour` 0 is grey."""
 
     name: str
     calls: int
@@ -37,14 +37,17 @@ class Node(Struct, frozen=True):
 
 
 class Column(Struct, frozen=True):
-    """A column of the picture, most calls first, the others last."""
+    """A column of the graph: the values with the most calls first, the others last."""
 
     by: str
     nodes: list[Node]
 
 
 class Link(Struct, frozen=True):
-    """What a name of the column `depth` has in common with one of the next: places of nodes, and their usage."""
+    """
+    The usage that a value of the column `depth` shares with one of the next column; `source` and `target` are node
+    indexes.
+    """
 
     depth: int
     source: int
@@ -56,8 +59,8 @@ class Link(Struct, frozen=True):
 
 
 @get("/connections", include_in_schema=False, sync_to_thread=False)
-def earlier_address(request: Request[Any, Any, Any]) -> Redirect:
-    """Redirects bookmarks of the page's earlier address for good."""
+def earlier_url(request: Request[Any, Any, Any]) -> Redirect:
+    """Redirects bookmarks of the page's earlier URL permanently."""
     query = request.url.query
     return Redirect(f"{FLOWS}?{query}" if query else FLOWS, status_code=301)
 
@@ -67,21 +70,21 @@ def earlier_address(request: Request[Any, Any, Any]) -> Redirect:
 def flows(
     request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, dimensions: Dimensions
 ) -> Response[str]:
-    """Which names of the columns chosen are connected, and by how much."""
-    address = address_of(request, dimensions, KNOWN)
-    measure = address.shows("measure")
-    filters = dimensions.parse_filters(address.pairs())
-    chosen = dimensions.parse_columns(",".join(address.all("columns")) or DEFAULT_COLUMNS)
+    """Shows the flows between the chosen columns."""
+    state = parse_page_state(request, dimensions, KNOWN)
+    measure = state.shows("measure")
+    filters = dimensions.parse_filters(state.pairs())
+    chosen = dimensions.parse_columns(",".join(state.all("columns")) or DEFAULT_COLUMNS)
     with statistics.read(viewer.organization) as reading:
-        period = reading.period(address.period)
+        period = reading.period(state.period)
         answer = reading.flows(period, filters, chosen, limit=TOP)
         summary = reading.summary(period, filters)
-        columns = _columns(reading, answer, address)
+        columns = _columns(reading, answer, state)
         values = {
-            **frame(viewer, address, reading, summary, filters),
-            "nothing": nothing(reading, period, summary, address),
+            **frame(viewer, state, reading, summary, filters),
+            "empty": empty_state(reading, period, summary, state),
         }
-    links = _links(answer, columns, address)
+    links = _links(answer, columns, state)
     return page(
         "flows.html",
         **values,
@@ -93,64 +96,64 @@ def flows(
     )
 
 
-def _filters(column: FlowColumn, place: int) -> list[tuple[str, str]]:
-    """What lets through exactly the rows that a node stands for."""
-    if place < len(column.names):
-        return [(column.by, value_of(column.names[place]))]
+def _filters(column: FlowColumn, index: int) -> list[tuple[str, str]]:
+    """Returns the filters that match exactly the usage of a node."""
+    if index < len(column.names):
+        return [(column.by, value_of(column.names[index]))]
     return [(column.by + NOT, value_of(name)) for name in column.names]
 
 
-def _doors(address: Address, answer: FlowsAnswer, filters: list[tuple[str, str]]) -> tuple[str, str]:
-    """The table of some rows, and their calls."""
+def _urls(state: PageState, answer: FlowsAnswer, filters: list[tuple[str, str]]) -> tuple[str, str]:
+    """Returns the links to the table and to the calls of some filters."""
     columns = ",".join(column.by for column in answer.columns)
-    return address.among(columns, filters, path=TABLE), address.among("", filters, path=CALLS)
+    return state.filtered_link(columns, filters, path=TABLE), state.filtered_link("", filters, path=CALLS)
 
 
-def _columns(reading: Reading, answer: FlowsAnswer, address: Address) -> list[Column]:
+def _columns(reading: Reading, answer: FlowsAnswer, state: PageState) -> list[Column]:
     columns = []
     for depth, column in enumerate(answer.columns):
         sums: dict[int, list[int]] = defaultdict(lambda: [0, 0])
         for path in answer.paths:
-            place = _place(column, path.names[depth])
-            sums[place][0] += path.calls
-            sums[place][1] += path.credits
+            index = _index(column, path.names[depth])
+            sums[index][0] += path.calls
+            sums[index][1] += path.credits
         colours = _colours(reading, column.by)
         nodes = []
-        for place, (calls, credits) in sorted(sums.items()):
-            is_named = place < len(column.names)
-            name = column.names[place] if is_named else plural(column.others, "other")
+        for index, (calls, credits) in sorted(sums.items()):
+            is_named = index < len(column.names)
+            name = column.names[index] if is_named else plural(column.others, "other")
             colour = colours.get(name, 0) if is_named else 0
-            doors = _doors(address, answer, _filters(column, place))
-            nodes.append(Node(name, calls, credits, colour, *doors))
+            urls = _urls(state, answer, _filters(column, index))
+            nodes.append(Node(name, calls, credits, colour, *urls))
         columns.append(Column(column.by, nodes))
     return columns
 
 
 def _colours(reading: Reading, by: str) -> dict[str, int]:
-    """An application has the colour that it has on the dashboard."""
+    """Returns colours by name; an application has the colour that it has on the dashboard."""
     shown = {name: colour for (_, name), colour in colours_of(reading, by).items()}
     if by == "application":
         shown |= {n: c for (kind, n), c in colours_of(reading, "caller").items() if kind == "application"}
     return shown
 
 
-def _place(column: FlowColumn, name: str | None) -> int:
+def _index(column: FlowColumn, name: str | None) -> int:
     return len(column.names) if name is None else column.names.index(name)
 
 
-def _links(answer: FlowsAnswer, columns: list[Column], address: Address) -> list[Link]:
-    """The most calls first, column by column."""
+def _links(answer: FlowsAnswer, columns: list[Column], state: PageState) -> list[Link]:
+    """Returns the flows between neighbouring columns, those with the most calls first."""
     links = []
     for depth in range(len(columns) - 1):
         left, right = answer.columns[depth], answer.columns[depth + 1]
         sums: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
         for path in answer.paths:
-            pair = _place(left, path.names[depth]), _place(right, path.names[depth + 1])
+            pair = _index(left, path.names[depth]), _index(right, path.names[depth + 1])
             sums[pair][0] += path.calls
             sums[pair][1] += path.credits
         for (source, target), (calls, credits) in sorted(
             sums.items(), key=lambda item: (-item[1][0], item[0])
         ):
-            doors = _doors(address, answer, [*_filters(left, source), *_filters(right, target)])
-            links.append(Link(depth, source, target, calls, credits, *doors))
+            urls = _urls(state, answer, [*_filters(left, source), *_filters(right, target)])
+            links.append(Link(depth, source, target, calls, credits, *urls))
     return links

@@ -1,4 +1,4 @@
-"""What every page carries around its content: whose it is, the period, the filters, how fresh the numbers are."""
+"""The parts that all pages have: organisation, period, filters and the age of the statistics."""
 
 from collections.abc import Set
 from typing import Any
@@ -14,20 +14,20 @@ from meterboard.domain.query import Filters
 from meterboard.errors import InvalidParameter
 from meterboard.service.statistics.answers import Summary
 from meterboard.service.statistics.statistics import Reading
-from meterboard.web import formatting as words
-from meterboard.web.page_state import FILTER_FORM, FLOWS, Address, chips
+from meterboard.web import formatting
+from meterboard.web.page_state import FILTER_FORM, FLOWS, PageState, chips
 from meterboard.web.pages.dashboard.calendar import calendar
 from meterboard.web.pages.picker import picker
 from meterboard.web.preferences import remembered
 
 
-def address_of(
+def parse_page_state(
     request: Request[Any, Any, Any], dimensions: Dimensions, more: Set[str] = frozenset()
-) -> Address:
+) -> PageState:
     """
-    The state that a page is asked for: the period, the filters and the parameters named.
+    Returns the state of the requested page: period, filters and the parameters named in `more`.
 
-    Raises: InvalidParameter: there is another; a typo must not widen what is shown silently.
+    Raises: InvalidParameter: an unknown parameter, since a typo must not silently show more than was asked for.
     """
     known = {"period", *dimensions.filters, *FILTER_FORM, *more}
     # Litestar's own parameters come in no order; those of an address keep theirs.
@@ -38,45 +38,45 @@ def address_of(
                 name,
                 f"There is no parameter {name!r} on this page. Use {', '.join(sorted(known - {*FILTER_FORM}))}.",
             )
-    return Address(request.url.path, given, dimensions, remembered=remembered(request, dimensions))
+    return PageState(request.url.path, given, dimensions, remembered=remembered(request, dimensions))
 
 
 def frame(
-    viewer: Viewer, address: Address, reading: Reading, summary: Summary, filters: Filters
+    viewer: Viewer, state: PageState, reading: Reading, summary: Summary, filters: Filters
 ) -> dict[str, object]:
-    """What every page carries around its content."""
+    """Returns the template values that all pages need."""
     return {
         "viewer": viewer,
-        "address": address,
-        "path": address.path,
-        "flows_url": address.among("application,user,module", [], path=FLOWS),
-        "periods": words.PERIODS,
-        "period": address.period,
-        "period_name": words.period_name(address.period),
+        "state": state,
+        "path": state.path,
+        "flows_url": state.filtered_link("application,user,module", [], path=FLOWS),
+        "periods": formatting.PERIODS,
+        "period": state.period,
+        "period_name": formatting.period_name(state.period),
         "last_day": f"{reading.as_of:%Y-%m-%d}",
         "first_day": f"{reading.first_day:%Y-%m-%d}",
-        "dimensions": address.dimensions.names,
-        "labels": words.labels(address.dimensions),
-        "nouns_of": words.nouns(address.dimensions),
-        "chips": chips(filters, address),
-        "picker": picker(reading, reading.period(address.period), filters, address),
+        "dimensions": state.dimensions.names,
+        "labels": formatting.labels(state.dimensions),
+        "nouns_of": formatting.nouns(state.dimensions),
+        "chips": chips(filters, state),
+        "picker": picker(reading, reading.period(state.period), filters, state),
         "summary": summary,
-        "freshness": words.freshness(summary, reading.is_live, reading.delay),
-        "covered": words.covered(summary),
-        "calendar": calendar(reading, address, summary),
-        "ends": _ends(reading, address, summary),
-        "shares": _shares(address, summary),
+        "freshness": formatting.freshness(summary, reading.is_live, reading.delay),
+        "covered": formatting.covered(summary),
+        "calendar": calendar(reading, state, summary),
+        "ends": _ends(reading, state, summary),
+        "shares": _shares(state, summary),
     }
 
 
-def _ends(reading: Reading, address: Address, summary: Summary) -> dict[str, str]:
-    """What the fields of the form that sets a range start with: the period's own ends, as days or as times."""
+def _ends(reading: Reading, state: PageState, summary: Summary) -> dict[str, str]:
+    """Returns the initial values of the range form: the period's own ends, as days or as times."""
     start, end = summary.period.start, summary.period.end
     last = (end - INSTANT).date() if end > start else start.date()
-    has_times = "T" in address.period
+    has_times = "T" in state.period
     until = bucket_at_or_after(end).astimezone(end.tzinfo)
     return {
-        "back_to": words.date_of(reading.first_day),
+        "back_to": formatting.date_of(reading.first_day),
         "first": f"{start:%Y-%m-%d}",
         "last": f"{until if has_times else last:%Y-%m-%d}",
         "first_time": f"{start:%H:%M}" if has_times else "",
@@ -84,18 +84,16 @@ def _ends(reading: Reading, address: Address, summary: Summary) -> dict[str, str
     }
 
 
-def _shares(address: Address, summary: Summary) -> list[tuple[str, str]]:
-    """
-    Links to hand on: what they show, and the address. A period such as "today" is also there as the time that it is now.
-    """
-    told = words.period_name(address.period)
-    if address.period not in words.PERIODS:
-        return [(told, address.change(period=address.period))]
+def _shares(state: PageState, summary: Summary) -> list[tuple[str, str]]:
+    """Returns the texts and URLs of links to share. A relative period has a second link, to its present range."""
+    name = formatting.period_name(state.period)
+    if state.period not in formatting.PERIODS:
+        return [(name, state.change(period=state.period))]
     start, end = bucket_at_or_after(summary.period.start), bucket_at_or_after(summary.period.end)
-    links = [(f"Relative link: {told}", address.change(period=address.period))]
+    links = [(f"Relative link: {name}", state.change(period=state.period))]
     if start < end:
         zone = summary.period.start.tzinfo
         assert isinstance(zone, ZoneInfo)
         name = range_name(start, end, zone)
-        links.append((f"Fixed link: {words.period_name(name)}", address.change(period=name)))
+        links.append((f"Fixed link: {formatting.period_name(name)}", state.change(period=name)))
     return links

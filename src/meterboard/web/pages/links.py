@@ -1,33 +1,35 @@
-"""Where a name leads: the table of the rows behind it, with the columns that say most about it, and its calls."""
+"""Links from a name to the table of its usage and to its calls."""
 
 from meterboard.domain.query import Breakdown, value_of
-from meterboard.web.page_state import Address
+from meterboard.web.page_state import PageState
 
 
-def everything(address: Address, by: Breakdown) -> str:
-    """The table of all names."""
-    return address.rows(_columns(address, by))
+def all_link(state: PageState, by: Breakdown) -> str:
+    """Returns the link to the table of all values."""
+    return state.rows(_columns(state, by))
 
 
-def door(address: Address, by: Breakdown, name: str, kind: str | None = None) -> str:
-    """The table of one name."""
+def link(state: PageState, by: Breakdown, name: str, kind: str | None = None) -> str:
+    """Returns the link to the table of one value."""
     column: Breakdown = by
     if by == "caller":
         column = "function" if kind == "function" else "application"
-    return address.rows(_columns(address, column), filters_of(by, name, kind))
+    return state.rows(_columns(state, column), filters_of(by, name, kind))
 
 
-def calls_door(address: Address, by: Breakdown, name: str, kind: str | None = None) -> str:
-    """The calls of one name."""
-    return address.calls(filters_of(by, name, kind))
+def events_link(state: PageState, by: Breakdown, name: str, kind: str | None = None) -> str:
+    """Returns the link to the calls of one value."""
+    return state.calls(filters_of(by, name, kind))
 
 
-def _columns(address: Address, by: Breakdown) -> str:
-    return ",".join(address.dimensions[by].columns)
+def _columns(state: PageState, by: Breakdown) -> str:
+    return ",".join(state.dimensions[by].columns)
 
 
 def filters_of(by: Breakdown, name: str, kind: str | None = None) -> dict[str, str]:
-    """What lets through exactly what a name stands for: an application's calls are those that came from no function."""
+    """
+    Returns the filters that match exactly what a name stands for. An application's calls are those without a function.
+    """
     value = value_of(name)
     if by != "caller":
         return {by: value}

@@ -17,7 +17,7 @@ from meterboard.web.page_state import (
     FILTER_FORM,
     MODE_FIELD,
     VALUE_FIELD,
-    Address,
+    PageState,
     filter_column,
 )
 from meterboard.web.render import page
@@ -26,7 +26,7 @@ VALUES = 20
 
 
 class Choice(Struct, frozen=True):
-    """A value that may be ticked; `calls` None: it is not among those found."""
+    """A value to choose; `calls` is None if the search didn't find it."""
 
     name: str
     value: str
@@ -35,36 +35,39 @@ class Choice(Struct, frozen=True):
 
 
 class Picker(Struct, frozen=True):
-    """The form as it stands. `choices` None: the values are not there yet; `count` is how many there are of them."""
+    """
+    The state of the filter form. `choices` is None before values are requested; `count` is the number of matching
+    values.
+    """
 
     column: DimensionName
     search: str
-    is_out: bool
+    is_excluded: bool
     choices: list[Choice] | None
     count: int
 
 
-def picker(reading: Reading, period: Period, filters: Filters, address: Address) -> Picker:
+def picker(reading: Reading, period: Period, filters: Filters, state: PageState) -> Picker:
     """
-    The form of a page: with values when it is asked for a column's, else with none.
+    Returns the state of a page's filter form, with values if it is open.
 
-    Raises: InvalidParameter: there is nothing of that name to filter by.
+    Raises: InvalidParameter: the dimension doesn't exist.
     """
-    given = address.finding(FILTER_FIELD)
+    given = state.filter_form(FILTER_FIELD)
     if not given:
-        return Picker(address.dimensions.names[0], "", False, None, 0)
-    column = filter_column(given[-1], address.dimensions)
-    search = "".join(address.finding("find"))
-    if column in address.finding("of"):  # ticks of another column mean nothing here
-        ticked, is_out = address.finding(VALUE_FIELD), EXCLUDE in address.finding(MODE_FIELD)
+        return Picker(state.dimensions.names[0], "", False, None, 0)
+    column = filter_column(given[-1], state.dimensions)
+    search = "".join(state.filter_form("find"))
+    if column in state.filter_form("of"):  # ticks of another column mean nothing here
+        ticked, is_excluded = state.filter_form(VALUE_FIELD), EXCLUDE in state.filter_form(MODE_FIELD)
     else:
         ticked = [*(filters.get(column) or filters.get(f"{column}{NOT}") or ())]
-        is_out = column not in filters and f"{column}{NOT}" in filters
+        is_excluded = column not in filters and f"{column}{NOT}" in filters
     found = reading.values(period, filters, column, search=search, limit=VALUES)
     calls = {row.name: row.calls for row in found.rows}
     names = list(dict.fromkeys([*map(name_of, ticked), *calls]))
     choices = [Choice(name, value_of(name), calls.get(name), value_of(name) in ticked) for name in names]
-    return Picker(column, search, is_out, choices, found.value_count)
+    return Picker(column, search, is_excluded, choices, found.value_count)
 
 
 @get("/values", include_in_schema=False)
@@ -73,16 +76,16 @@ def values(
     request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, dimensions: Dimensions
 ) -> Response[str]:
     """
-    The values to choose from, for the form while it is filled in.
+    Shows the values to choose from while the filter form is filled in.
 
-    It comes with every field of the page that the form is on; those that are of no account here are passed over.
+    The request has all fields of the page with the form; the others are ignored.
     """
     known = {"period", *dimensions.filters, *FILTER_FORM}
     given = [(name, value) for name, value in request.query_params.multi_items() if name in known]
-    address = Address(request.url.path, given, dimensions)
-    if not address.finding(FILTER_FIELD):
+    state = PageState(request.url.path, given, dimensions)
+    if not state.filter_form(FILTER_FIELD):
         filter_column("", dimensions)
     with statistics.read(viewer.organization) as reading:
-        filters = dimensions.parse_filters(address.pairs())
-        found = picker(reading, reading.period(address.period), filters, address)
-    return page("values.html", picker=found, address=address)
+        filters = dimensions.parse_filters(state.pairs())
+        found = picker(reading, reading.period(state.period), filters, state)
+    return page("values.html", picker=found, state=state)

@@ -1,4 +1,4 @@
-"""The footer's proof of the numbers."""
+"""The verification of the numbers."""
 
 from typing import Any
 
@@ -13,6 +13,6 @@ from meterboard.web.render import page
 @get("/verify", include_in_schema=False)
 @shared
 def verification(request: Request[Any, Any, Any], viewer: Viewer, verify: Verify) -> Response[str]:
-    """The footer's proof: the statistics recomputed from the events. In the footer, or as a page of its own."""
+    """Recomputes the statistics from the events and shows the difference, in the footer or as a page."""
     whole = "hx-request" not in request.headers
     return page("verify_page.html" if whole else "verify.html", checked=verify.check(viewer.organization))

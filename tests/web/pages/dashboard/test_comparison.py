@@ -7,7 +7,7 @@ import pytest
 
 from meterboard.domain.period import parse_period
 from meterboard.service.statistics.answers import PeriodAnswer, Previous
-from meterboard.web.pages.dashboard.comparison import Change, change, nothing_to_compare, than
+from meterboard.web.pages.dashboard.comparison import Change, change, name_of_previous, nothing_to_compare
 
 ZONE = ZoneInfo("Asia/Kolkata")
 NOW = datetime(2026, 11, 24, 10, 45, tzinfo=UTC)  # 16:15 in that zone
@@ -51,7 +51,7 @@ def test_a_period_is_compared_with_the_one_before(name: str, expected: str) -> N
     before = period.previous()
     answer = PeriodAnswer(before.name, before.start.astimezone(ZONE), before.end.astimezone(ZONE), ZONE.key)
 
-    assert than(period, Previous(answer, complete=True)) == expected
+    assert name_of_previous(period, Previous(answer, complete=True)) == expected
 
 
 def test_a_period_before_the_statistics_is_no_comparison() -> None:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.organization import Organization
 from meterboard.services import Services
-from meterboard.web.page_state import Address
+from meterboard.web.page_state import PageState
 from meterboard.web.pages.table.rows import Line, flat, grouped
 from tests.web.usage import record
 
@@ -36,7 +36,7 @@ def grouped_lines(
         table = reading.grouped_table(
             reading.period("today"), {}, columns=COLUMNS, open_groups=opened, rows_per_group=within
         )
-        return grouped(table, Address("/table", given, Dimensions()), COLUMNS)
+        return grouped(table, PageState("/table", given, Dimensions()), COLUMNS)
 
 
 def test_a_group_has_its_sums_and_its_share_of_all_calls(services: Services, acme: Organization) -> None:
@@ -52,9 +52,9 @@ def test_a_group_counts_the_values_of_a_column_or_names_the_only_one(
 ) -> None:
     wei, unknown = grouped_lines(services, acme)
 
-    assert (wei.cells[1].name, wei.cells[1].words) == ("", "2 modules")
+    assert (wei.cells[1].name, wei.cells[1].text) == ("", "2 modules")
     assert query(wei.cells[1].url) == [("columns", "module,user,function"), ("user", "wei")]
-    assert (unknown.cells[1].name, unknown.cells[1].words) == ("Deals", "")
+    assert (unknown.cells[1].name, unknown.cells[1].text) == ("Deals", "")
     assert query(unknown.cells[1].url) == [("module", "Deals")]
 
 
@@ -64,7 +64,7 @@ def test_a_group_of_several_combinations_opens_and_closes(services: Services, ac
 
     assert single.toggle is None
     assert closed.toggle
-    assert (closed.toggle.is_open, closed.toggle.words) == (False, "wei, 3 combinations")
+    assert (closed.toggle.is_open, closed.toggle.text) == (False, "wei, 3 combinations")
     assert query(closed.toggle.url) == [("open", "wei")]
     assert opened.toggle
     assert (opened.toggle.is_open, query(opened.toggle.url)) == (True, [])
@@ -85,7 +85,7 @@ def test_every_combination_is_a_row(services: Services, acme: Organization) -> N
     record(services, acme, *CALLS)
     with services.statistics.read(acme) as reading:
         answer = reading.table(reading.period("today"), {}, columns=COLUMNS)
-        rows = flat(answer, Address("/table", [("sort", "user")], Dimensions()), COLUMNS)
+        rows = flat(answer, PageState("/table", [("sort", "user")], Dimensions()), COLUMNS)
 
     assert [[cell.name for cell in row.cells] for row in rows] == [
         ["wei", "Leads", "(unknown)"],
@@ -103,12 +103,12 @@ def test_numbers_link_to_their_calls_and_those_of_integration_tasks_to_functions
     record(services, acme, *CALLS)
     with services.statistics.read(acme) as reading:
         answer = reading.table(reading.period("today"), {}, columns=COLUMNS)
-        without_tasks, with_tasks, *_ = flat(answer, Address("/table", [], Dimensions()), COLUMNS)
+        without_tasks, with_tasks, *_ = flat(answer, PageState("/table", [], Dimensions()), COLUMNS)
 
     named = [("user", "wei"), ("module", "Leads"), ("function", "")]
-    assert query(without_tasks.doors["calls"]) == query(without_tasks.doors["credits"]) == named
-    assert (without_tasks.doors["integration_tasks"], without_tasks.details) == ("", None)
-    assert query(with_tasks.doors["integration_tasks"])[-1] == ("function!", "")
+    assert query(without_tasks.calls_urls["calls"]) == query(without_tasks.calls_urls["credits"]) == named
+    assert (without_tasks.calls_urls["integration_tasks"], without_tasks.details) == ("", None)
+    assert query(with_tasks.calls_urls["integration_tasks"])[-1] == ("function!", "")
     assert with_tasks.details
     assert with_tasks.details[1] == "in Leads"
     assert with_tasks.details[0].startswith("/tasks?")
@@ -120,6 +120,6 @@ def test_the_details_of_a_table_by_function_are_of_the_function(
     record(services, acme, *CALLS)
     with services.statistics.read(acme) as reading:
         answer = reading.table(reading.period("today"), {}, columns=("function", "module"))
-        rows = flat(answer, Address("/table", [], Dimensions()), ("function", "module"))
+        rows = flat(answer, PageState("/table", [], Dimensions()), ("function", "module"))
 
     assert [row.details[1] for row in rows if row.details] == ["of Assign"]

@@ -6,11 +6,11 @@ import pytest
 
 from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.query import Order
-from meterboard.web.page_state import Address
+from meterboard.web.page_state import PageState
 from meterboard.web.pages.table.sorting import Head, Ordering
 
 COLUMNS = ("user", "ip", "application")
-ADDRESS = Address("/table", [("period", "last_30_days"), ("open", "wei"), ("page", "3")], Dimensions())
+ADDRESS = PageState("/table", [("period", "last_30_days"), ("open", "wei"), ("page", "3")], Dimensions())
 
 
 def order(text: str) -> list[Order]:
@@ -41,7 +41,7 @@ def parameter(link: str, name: str) -> str:
     ],
 )
 def test_an_order_in_words(text: str, grouped: bool, words: str) -> None:
-    assert ordering(text, grouped=grouped).in_words() == words
+    assert ordering(text, grouped=grouped).describe() == words
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_an_order_in_words(text: str, grouped: bool, words: str) -> None:
 def test_a_column_is_first_sorted_in_its_usual_direction(name: str, grouped: bool, following: str) -> None:
     found = head(name, "-credits", grouped=grouped)
 
-    assert (found.sorted, found.now, found.place) == ("none", "", 0)
+    assert (found.sorted, found.direction, found.rank) == ("none", "", 0)
     assert parameter(found.url, "sort") == following
     assert parameter(found.then_url, "sort") == f"-credits,{following}"
 
@@ -59,8 +59,8 @@ def test_a_column_is_first_sorted_in_its_usual_direction(name: str, grouped: boo
 def test_the_column_that_the_table_is_sorted_by_is_sorted_the_other_way() -> None:
     found = head("calls", "-calls,user")
 
-    assert (found.sorted, found.now, found.place) == ("descending", "most first", 1)
-    assert found.words == "fewest first"
+    assert (found.sorted, found.direction, found.rank) == ("descending", "most first", 1)
+    assert found.next_direction == "fewest first"
     assert parameter(found.url, "sort") == "calls"
     assert parameter(found.then_url, "sort") == "calls,user"
 
@@ -68,7 +68,7 @@ def test_the_column_that_the_table_is_sorted_by_is_sorted_the_other_way() -> Non
 def test_a_further_column_keeps_its_place_in_the_order() -> None:
     found = head("user", "-calls,user")
 
-    assert (found.sorted, found.now, found.place) == ("none", "A to Z", 2)
+    assert (found.sorted, found.direction, found.rank) == ("none", "A to Z", 2)
     assert parameter(found.url, "sort") == "-user"
     assert parameter(found.then_url, "sort") == "-calls,-user"
 
@@ -86,11 +86,11 @@ def test_a_new_order_starts_at_the_first_page() -> None:
 
 
 def test_what_may_be_sorted_by_next_in_both_directions() -> None:
-    further = ordering("-calls,user", grouped=True).further()
+    next_keys = ordering("-calls,user", grouped=True).next_keys()
 
-    assert further[:2] == [
+    assert next_keys[:2] == [
         ("-calls,user,-ip", "IP addresses, most first"),
         ("-calls,user,ip", "IP addresses, fewest first"),
     ]
-    assert ("-calls,user,-credits", "credits, most first") in further
-    assert len(further) == 2 * 4  # of two columns and two measures
+    assert ("-calls,user,-credits", "credits, most first") in next_keys
+    assert len(next_keys) == 2 * 4  # of two columns and two measures

@@ -1,4 +1,4 @@
-"""How much more or less than before: an arrow, per cent, and the same in words."""
+"""Comparisons with the previous period: an arrow, a percentage and a sentence."""
 
 from datetime import date
 
@@ -11,27 +11,27 @@ from meterboard.web.translation import _
 
 
 class Change(Struct, frozen=True):
-    """`brief` is arrow and per cent; `words` is the whole sentence, with what there was before."""
+    """A change: `brief` is the arrow and the percentage, `text` the whole sentence with the previous number."""
 
     brief: str
-    words: str
+    text: str
 
 
-def change(now: int, before: int, than: str) -> Change:
-    """`than` names what it is compared with: "the 24 hours before"."""
-    values = {"than": than, "before": number(before)}
-    if now == before:
-        return Change(_("= same"), _("as many as %(than)s: %(before)s") % values)
-    if not before:
-        return Change(_("new"), _("none in %(than)s") % values)
-    values["share"] = share = percent(abs(now - before) / before)
-    if now > before:
-        return Change(f"▲ {share}", _("%(share)s more than %(than)s: %(before)s") % values)
-    return Change(f"▼ {share}", _("%(share)s fewer than %(than)s: %(before)s") % values)
+def change(current: int, previous: int, previous_name: str) -> Change:
+    """Returns the change from the previous number to the current one; `previous_name` is "the 24 hours before"."""
+    values = {"previous": previous_name, "before": number(previous)}
+    if current == previous:
+        return Change(_("= same"), _("as many as %(previous)s: %(before)s") % values)
+    if not previous:
+        return Change(_("new"), _("none in %(previous)s") % values)
+    values["share"] = share = percent(abs(current - previous) / previous)
+    if current > previous:
+        return Change(f"▲ {share}", _("%(share)s more than %(previous)s: %(before)s") % values)
+    return Change(f"▼ {share}", _("%(share)s fewer than %(previous)s: %(before)s") % values)
 
 
-def than(period: Period, previous: Previous) -> str:
-    """What a period is compared with, in words: the 24 hours before; yesterday until 10:45; the 7 days before."""
+def name_of_previous(period: Period, previous: Previous) -> str:
+    """Returns the name of the previous period: the 24 hours before; yesterday until 10:45; the 7 days before."""
     start, end = previous.period.start, previous.period.end
     if period.name == "last_24_hours" or "T" in period.name:
         return _length_before(int(end.timestamp() - start.timestamp()))
@@ -54,5 +54,5 @@ def _length_before(seconds: int) -> str:
 
 
 def nothing_to_compare(first_day: date) -> str:
-    """Why a period can't be compared: a part of the one before is no longer kept."""
+    """Returns why a period can't be compared: a part of the previous one is no longer retained."""
     return _("Nothing to compare with: statistics go back to %(date)s.") % {"date": date_of(first_day)}

@@ -1,4 +1,4 @@
-"""When credits come back: a small chart of the next 24 hours, and the same in a sentence."""
+"""The credits that return in the next 24 hours, as a small chart and as a sentence."""
 
 from msgspec import Struct
 
@@ -8,21 +8,21 @@ from meterboard.web.translation import _, ngettext
 
 
 class Bar(Struct, frozen=True):
-    """An hour; `height` in per cent of the highest."""
+    """An hour; `height` is a percentage of the highest bar."""
 
     height: float
     title: str
 
 
-class Coming(Struct, frozen=True):
-    """What the page shows of `Returns`."""
+class RecoveryChart(Struct, frozen=True):
+    """The text and the bars of the chart."""
 
-    words: str
+    text: str
     bars: list[Bar]
 
 
-def coming(returns: Returns) -> Coming | None:
-    """None when nothing is used, so that nothing can come back."""
+def recovery_chart(returns: Returns) -> RecoveryChart | None:
+    """Returns the chart, or None when no credits are used, so that none can return."""
     if not returns.used:
         return None
     ends = [point.start for point in returns.points[1:]]
@@ -50,13 +50,13 @@ def coming(returns: Returns) -> Coming | None:
         "end": clock_time(last, now),
     }
     if len(using) == 1:
-        words = ngettext(
+        text = ngettext(
             "%(count)s credit comes back by %(time)s.", "%(count)s credits come back by %(time)s.", first
         )
     else:
-        words = ngettext(
+        text = ngettext(
             "%(count)s credit comes back by %(time)s, all %(all)s by %(end)s.",
             "%(count)s credits come back by %(time)s, all %(all)s by %(end)s.",
             first,
         )
-    return Coming(words % values, bars)
+    return RecoveryChart(text % values, bars)

@@ -1,4 +1,4 @@
-"""The time chart: its steps, how each is made up, and where they lead."""
+"""The time chart: its steps, their parts and their links."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,9 +11,9 @@ from meterboard.domain.query import NOT, Breakdown, Filters, value_of
 from meterboard.service.statistics.answers import SeriesAnswer, SeriesPoint
 from meterboard.service.statistics.statistics import Reading
 from meterboard.web.formatting import date_of, day_and_month, plural, time_of, weekday_of
-from meterboard.web.page_state import Address
+from meterboard.web.page_state import PageState
 from meterboard.web.pages.colours import colours_of
-from meterboard.web.pages.links import door, everything, filters_of
+from meterboard.web.pages.links import all_link, filters_of, link
 from meterboard.web.translation import _
 
 PARTS = 5
@@ -21,11 +21,10 @@ PARTS = 5
 
 class Step(Struct, frozen=True):
     """
-    A step of the time chart; `url` is its own dashboard, the other links lead to its calls if it has any.
+    A step of the time chart; `url` leads to its dashboard, the other URLs to its calls, if it has any.
 
-    `name` is its period, `first` and `last` are such that "first of one..last of another" is the period from one to the
-    other.
-    `parts` are calls, credits and refused calls of each part, the others behind them.
+    `name` is its period. `first` of one step and `last` of another make the period `first..last`. `parts` are the
+    calls, credits and refused calls of each part, the others last.
     """
 
     label: str
@@ -44,9 +43,9 @@ class Step(Struct, frozen=True):
 
 class StackPart(Struct, frozen=True):
     """
-    A name that is told apart in every step, or all others; `colour` counts from 1, 0: grey.
+    A name that each step distinguishes, or all others; `colour` counts from 1, 0 is grey.
 
-    `filters` let through its calls; None: no filters do, as with what neither applications nor functions named are.
+    `filters` select its calls; None: no filters can, as with the others of callers.
     """
 
     name: str
@@ -59,7 +58,7 @@ class StackPart(Struct, frozen=True):
 
 
 class TimeChart(Struct, frozen=True):
-    """Every step of the period, what the steps are made up of, and the way back to more of the time around it."""
+    """The steps of the period, their parts, and the link that zooms out."""
 
     unit: Unit
     steps: list[Step]
@@ -67,19 +66,17 @@ class TimeChart(Struct, frozen=True):
     wider_url: str
 
 
-def time_chart(reading: Reading, period: Period, filters: Filters, address: Address) -> TimeChart:
-    """Calls and credits over time, stacked as the address says."""
-    stack = address.shows("stack")
-    by: Breakdown | None = None if stack == "nothing" else stack
+def time_chart(reading: Reading, period: Period, filters: Filters, state: PageState) -> TimeChart:
+    """Returns calls and credits over time, stacked as the page state says."""
+    stack = state.shows("stack")
+    by: Breakdown | None = None if stack == "none" else stack
     series = _series(reading, period, filters, by)
     ends = [point.start for point in series.points[1:]] + [bucket_at_or_after(period.end)]
-    steps = [
-        _step(point, end, series, period, address) for point, end in zip(series.points, ends, strict=True)
-    ]
-    return TimeChart(series.unit, steps, _parts(reading, series, by, address), _wider(period, address))
+    steps = [_step(point, end, series, period, state) for point, end in zip(series.points, ends, strict=True)]
+    return TimeChart(series.unit, steps, _parts(reading, series, by, state), _zoom_out_url(period, state))
 
 
-def _step(point: SeriesPoint, end: datetime, series: SeriesAnswer, period: Period, address: Address) -> Step:
+def _step(point: SeriesPoint, end: datetime, series: SeriesAnswer, period: Period, state: PageState) -> Step:
     label, long_label = _labels(point, series.points, series.unit)
     name, first, last = _names(period, point.start, end)
     usages = [*(point.parts or ()), *([point.others] if point.others else [])]
@@ -89,18 +86,18 @@ def _step(point: SeriesPoint, end: datetime, series: SeriesAnswer, period: Perio
         point.calls,
         point.credits,
         point.refused,
-        url=address.change(period=name),
+        url=state.change(period=name),
         name=name,
         first=first,
         last=last,
         parts=[(usage.calls, usage.credits, usage.refused) for usage in usages],
-        calls_url=address.calls(period=name) if point.calls else "",
-        refused_url=address.calls({"status": REFUSED}, period=name) if point.refused else "",
+        calls_url=state.calls(period=name) if point.calls else "",
+        refused_url=state.calls({"status": REFUSED}, period=name) if point.refused else "",
     )
 
 
 def _series(reading: Reading, period: Period, filters: Filters, by: Breakdown | None) -> SeriesAnswer:
-    """What everybody sees first is worked out once until the statistics move."""
+    """Returns the series, which is cached until the next refresh if it is unfiltered and of a named period."""
     if filters or period.name not in NAMED_PERIODS:
         return reading.series(period, filters, by, limit=PARTS)
     return reading.cached(
@@ -110,7 +107,7 @@ def _series(reading: Reading, period: Period, filters: Filters, by: Breakdown | 
 
 
 def _names(period: Period, start: datetime, end: datetime) -> tuple[str, str, str]:
-    """A step as a period, and as the first and the last of a range of steps."""
+    """Returns a step as a period, and its first and last as ends of a range."""
     if period.unit == "day" and period.is_of_days:
         day = f"{start:%Y-%m-%d}"
         return day, day, day
@@ -118,7 +115,7 @@ def _names(period: Period, start: datetime, end: datetime) -> tuple[str, str, st
     return (range_name(*edges, period.zone), *local_times(*edges, period.zone))
 
 
-def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address: Address) -> list[StackPart]:
+def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, state: PageState) -> list[StackPart]:
     if by is None or not series.points:
         return []
     colours = colours_of(reading, by)
@@ -135,7 +132,7 @@ def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address
                 colour,
                 calls,
                 credits,
-                door(address, by, named.name, named.kind),
+                link(state, by, named.name, named.kind),
                 [*filters_of(by, named.name, named.kind).items()],
             )
         )
@@ -143,8 +140,8 @@ def _parts(reading: Reading, series: SeriesAnswer, by: Breakdown | None, address
     calls, credits = sum(others.calls for others in rest), sum(others.credits for others in rest)
     if calls:
         name = "others, or no function" if by == "function" else "others"
-        kept_out = [(f"{by}{NOT}", value_of(part.name)) for part in parts] if by != "caller" else None
-        parts.append(StackPart(name, "", 0, calls, credits, everything(address, by), kept_out))
+        excluded = [(f"{by}{NOT}", value_of(part.name)) for part in parts] if by != "caller" else None
+        parts.append(StackPart(name, "", 0, calls, credits, all_link(state, by), excluded))
     return parts
 
 
@@ -152,22 +149,22 @@ def _labels(point: SeriesPoint, points: Sequence[SeriesPoint], unit: Unit) -> tu
     start = point.start
     if unit == "day":
         return day_and_month(start), weekday_of(start)
-    # A repeated hour, when clocks go back, is told apart by its offset.
+    # The offset distinguishes the two hours of one name at the end of daylight saving time.
     same = [other for other in points if f"{other.start:%d%H%M}" == f"{start:%d%H%M}"]
     label = f"{time_of(start)} {start:%z}" if len(same) > 1 else time_of(start)
     return label, f"{label}, {date_of(start)}"
 
 
-def _wider(period: Period, address: Address) -> str:
-    """The whole days that a range of times is within; empty when it is no such range."""
+def _zoom_out_url(period: Period, state: PageState) -> str:
+    """Returns the link to the whole days around a range of times; empty for other periods."""
     if "T" not in period.name:
         return ""
     first, last = period.start.astimezone(period.zone).date(), period.end.astimezone(period.zone).date()
-    return address.change(period=f"{first}" if first == last else f"{first}..{last}")
+    return state.change(period=f"{first}" if first == last else f"{first}..{last}")
 
 
 def peak(chart: TimeChart, measure: str) -> str:
-    """The time chart in a phrase: when there was most."""
+    """Returns "most at 10:45, 24 Nov 2026: 12 calls"."""
     most = max(chart.steps, key=lambda step: step.credits if measure == "credits" else step.calls)
     value = most.credits if measure == "credits" else most.calls
     amount = plural(value, "credit" if measure == "credits" else "call")

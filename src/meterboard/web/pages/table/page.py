@@ -1,4 +1,4 @@
-"""The table view: the combinations behind every graph, grouped by the default column or each for itself."""
+"""The table page: the combinations behind every graph, grouped by the first column or as a flat list."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from meterboard.domain.query import MEASURES, DimensionName, Filters, Order, par
 from meterboard.errors import InvalidParameter
 from meterboard.service.reads import shared
 from meterboard.service.statistics.statistics import Reading, Statistics
-from meterboard.web.page_state import Address
-from meterboard.web.pages.empty_states import nothing
-from meterboard.web.pages.frame import address_of, frame
+from meterboard.web.page_state import PageState
+from meterboard.web.pages.empty_states import empty_state
+from meterboard.web.pages.frame import frame, parse_page_state
 from meterboard.web.pages.table.rows import Line, flat, grouped
 from meterboard.web.pages.table.sorting import Ordering
 from meterboard.web.render import page
@@ -24,14 +24,14 @@ DEFAULT_SORT = "-calls"
 ROWS = ("grouped", "flat")
 PAGE_SIZES = ("50", "200")
 WITHIN = 50
-"""Combinations of a group that is open."""
-MOST_IN_JSON = 10_000
-"""Rows of a JSON file: the API's pages have no more."""
+"""How many combinations of an open group are shown."""
+MAX_JSON_ROWS = 10_000
+"""The most rows of a JSON file, which is the largest page of the API."""
 KNOWN = frozenset({"columns", "sort", "page", "page_size", "rows", "open"})
 
 
 class TableParams(Struct, frozen=True):
-    """What the table's own parameters ask for."""
+    """The table's own parameters."""
 
     columns: tuple[DimensionName, ...]
     sort: str
@@ -43,7 +43,7 @@ class TableParams(Struct, frozen=True):
 
 
 class TableRows(Struct, frozen=True):
-    """A page of lines; the numbers are of all lines that are not within others, and of all combinations."""
+    """A page of lines; the numbers are of all groups or rows, and of all combinations."""
 
     lines: list[Line]
     count: int
@@ -56,66 +56,66 @@ class TableRows(Struct, frozen=True):
 def table(
     request: Request[Any, Any, Any], viewer: Viewer, statistics: Statistics, dimensions: Dimensions
 ) -> Response[str]:
-    """The combinations behind every graph."""
-    address = address_of(request, dimensions, KNOWN)
-    filters = dimensions.parse_filters(address.pairs())
-    asked = _asked(address)
+    """Shows the combinations behind every graph."""
+    state = parse_page_state(request, dimensions, KNOWN)
+    filters = dimensions.parse_filters(state.pairs())
+    params = _params(state)
     with statistics.read(viewer.organization) as reading:
-        period = reading.period(address.period)
+        period = reading.period(state.period)
         summary = reading.summary(period, filters)
-        rows = _rows(reading, period, filters, asked, address)
+        rows = _rows(reading, period, filters, params, state)
         values = {
-            **frame(viewer, address, reading, summary, filters),
-            "nothing": nothing(reading, period, summary, address),
+            **frame(viewer, state, reading, summary, filters),
+            "empty": empty_state(reading, period, summary, state),
         }
-    ordering = Ordering(asked.columns, asked.order, dimensions, grouped=asked.is_grouped)
+    ordering = Ordering(params.columns, params.order, dimensions, grouped=params.is_grouped)
     return page(
         "table.html",
         **values,
-        **_turning(rows.count, asked, address),
-        **_files(rows, asked, address),
+        **_paging(rows.count, params, state),
+        **_files(rows, params, state),
         rows=rows,
-        asked=asked,
-        columns=asked.columns,
+        params=params,
+        columns=params.columns,
         measures=tuple(measure for measure in MEASURES if rows.has_tasks or measure != "integration_tasks"),
-        sorted_by=ordering.in_words(),
-        heads=ordering.heads(address),
-        further=ordering.further(),
+        sorted_by=ordering.describe(),
+        heads=ordering.heads(state),
+        next_keys=ordering.next_keys(),
         page_sizes=PAGE_SIZES,
-        related=address.related(asked.columns),
+        related=state.related(params.columns),
     )
 
 
-def _asked(address: Address) -> TableParams:
-    columns = address.dimensions.parse_columns(",".join(address.all("columns")) or DEFAULT_COLUMNS)
-    sort = address.get("sort", DEFAULT_SORT)
+def _params(state: PageState) -> TableParams:
+    columns = state.dimensions.parse_columns(",".join(state.all("columns")) or DEFAULT_COLUMNS)
+    sort = state.get("sort", DEFAULT_SORT)
     return TableParams(
         columns=columns,
         sort=sort,
         order=parse_order(sort, allowed=(*columns, *MEASURES)),
-        page=_page_number(address.get("page", "1")),
-        page_size=int(address.one_of("page_size", PAGE_SIZES)),
-        is_grouped=address.one_of("rows", ROWS) == "grouped",
-        opened=frozenset(address.all("open")),
+        page=_page_number(state.get("page", "1")),
+        page_size=int(state.one_of("page_size", PAGE_SIZES)),
+        is_grouped=state.one_of("rows", ROWS) == "grouped",
+        opened=frozenset(state.all("open")),
     )
 
 
 def _rows(
-    reading: Reading, period: Period, filters: Filters, asked: TableParams, address: Address
+    reading: Reading, period: Period, filters: Filters, params: TableParams, state: PageState
 ) -> TableRows:
-    if asked.is_grouped:
+    if params.is_grouped:
         found = reading.grouped_table(
             period,
             filters,
-            columns=asked.columns,
-            order=asked.order,
-            page=asked.page,
-            page_size=asked.page_size,
-            open_groups=asked.opened,
+            columns=params.columns,
+            order=params.order,
+            page=params.page,
+            page_size=params.page_size,
+            open_groups=params.opened,
             rows_per_group=WITHIN,
         )
         return TableRows(
-            grouped(found, address, asked.columns),
+            grouped(found, state, params.columns),
             found.count,
             found.combinations,
             has_tasks=found.integration_tasks > 0,
@@ -123,14 +123,14 @@ def _rows(
     answer = reading.table(
         period,
         filters,
-        columns=asked.columns,
-        order=asked.order,
-        page=asked.page,
-        page_size=asked.page_size,
+        columns=params.columns,
+        order=params.order,
+        page=params.page,
+        page_size=params.page_size,
     )
     tasks = reading.breakdown(period, filters, "function", limit=1).total.calls
     return TableRows(
-        flat(answer, address, asked.columns), answer.total_rows, answer.total_rows, has_tasks=tasks > 0
+        flat(answer, state, params.columns), answer.total_rows, answer.total_rows, has_tasks=tasks > 0
     )
 
 
@@ -140,23 +140,23 @@ def _page_number(text: str) -> int:
     return int(text)
 
 
-def _turning(count: int, asked: TableParams, address: Address) -> dict[str, object]:
-    """Which rows are on screen, and the links to those before and behind; past the end, back to the last."""
-    last = max(1, -(-count // asked.page_size))
+def _paging(count: int, params: TableParams, state: PageState) -> dict[str, object]:
+    """Returns the range of rows shown, and the links to the pages before and after; past the end, to the last page."""
+    last = max(1, -(-count // params.page_size))
     return {
-        "first": (asked.page - 1) * asked.page_size + 1,
-        "last": min(asked.page * asked.page_size, count),
-        "previous": address.change(page=str(min(asked.page - 1, last))) if asked.page > 1 else "",
-        "next": address.change(page=str(asked.page + 1)) if asked.page < last else "",
+        "first": (params.page - 1) * params.page_size + 1,
+        "last": min(params.page * params.page_size, count),
+        "previous": state.change(page=str(min(params.page - 1, last))) if params.page > 1 else "",
+        "next": state.change(page=str(params.page + 1)) if params.page < last else "",
     }
 
 
-def _files(rows: TableRows, asked: TableParams, address: Address) -> dict[str, object]:
-    """The links to all rows as files, as they are grouped: those of JSON are as many as an answer has at most."""
-    in_json = min(rows.count, MOST_IN_JSON)
-    shape = "grouped" if asked.is_grouped else "flat"
+def _files(rows: TableRows, params: TableParams, state: PageState) -> dict[str, object]:
+    """Returns the links to all rows as files, grouped as shown; a JSON file has at most as many as the API returns."""
+    in_json = min(rows.count, MAX_JSON_ROWS)
+    shape = "grouped" if params.is_grouped else "flat"
     links = {
-        form: address.export(form, asked.columns, asked.sort, shape) for form in ("csv", "parquet", "json")
+        form: state.export(form, params.columns, params.sort, shape) for form in ("csv", "parquet", "json")
     }
-    what = address.dimensions[asked.columns[0]].plural if asked.is_grouped else "combinations"
+    what = state.dimensions[params.columns[0]].plural if params.is_grouped else "combinations"
     return {"files": links | {"json": f"{links['json']}&page_size={in_json}"}, "in_json": in_json, "of": what}

@@ -1,4 +1,4 @@
-"""In which order the table stands: the links that change it, and its name in words."""
+"""The order of the table: its description, and the links that change it."""
 
 from collections.abc import Sequence
 
@@ -6,24 +6,24 @@ from msgspec import Struct
 
 from meterboard.domain.dimensions import Dimensions
 from meterboard.domain.query import MEASURES, Order
-from meterboard.web import formatting as words
-from meterboard.web.page_state import Address
+from meterboard.web import formatting
+from meterboard.web.page_state import PageState
 
 
 class Head(Struct, frozen=True):
     """
-    A column's heading. `now` is how the table is sorted by it, in words, or empty; `place` is which of several keys that
-    is, from 1.
+    A column's heading. `direction` is how the table is sorted by it, or empty; `rank` is the position of its sort
+    key, from 1, or 0.
 
-    `url` sorts by it alone, `then_url` by what there is and then by it, both in the direction that `words` name.
-    `first_url` makes it the default column.
+    `url` sorts by it alone, `then_url` by the present keys and then by it, both in the order that `next_direction`
+    names. `first_url` groups by it.
     """
 
     label: str
     sorted: str
-    now: str
-    place: int
-    words: str
+    direction: str
+    rank: int
+    next_direction: str
     url: str
     then_url: str
     first_url: str
@@ -31,9 +31,9 @@ class Head(Struct, frozen=True):
 
 class Ordering:
     """
-    The order of a table whose first column is the default column.
+    The order of a table that is grouped by its first column.
 
-    When rows are grouped, another column stands in a group's row for how many values it has: so is it sorted, and said.
+    A group has the number of values of each other column, so those columns are sorted by that number, and described so.
     """
 
     def __init__(
@@ -42,21 +42,21 @@ class Ordering:
         self._columns = columns
         self._order = order
         self._dimensions = dimensions
-        self._labels = words.labels(dimensions)
+        self._labels = formatting.labels(dimensions)
         self._counted = {*columns[1:]} if grouped else set()
 
-    def in_words(self) -> str:
-        """Calls, most first, then user, A to Z."""
+    def describe(self) -> str:
+        """Returns "calls, most first, then user, A to Z"."""
         return ", then ".join(
             f"{self._name(key.column)}, {self._direction(key.column, key.descending)}" for key in self._order
         )
 
-    def heads(self, address: Address) -> dict[str, Head]:
-        """The heading of every column and measure."""
-        return {name: self._head(name, address) for name in (*self._columns, *MEASURES)}
+    def heads(self, state: PageState) -> dict[str, Head]:
+        """Returns the heading of every column and measure."""
+        return {name: self._head(name, state) for name in (*self._columns, *MEASURES)}
 
-    def further(self) -> list[tuple[str, str]]:
-        """What may be sorted by next: the whole order as the address has it, and the further key in words."""
+    def next_keys(self) -> list[tuple[str, str]]:
+        """Returns the possible next sort keys: the whole order as in the URL, and the text of the key."""
         keys = {key.column for key in self._order}
         return [
             (
@@ -68,21 +68,25 @@ class Ordering:
             for falling in (self._falls_first(name), not self._falls_first(name))
         ]
 
-    def _head(self, name: str, address: Address) -> Head:
-        place = next((at for at, key in enumerate(self._order, 1) if key.column == name), 0)
-        now = self._order[place - 1] if place else None
-        following = Order(name, not now.descending if now else self._falls_first(name))
+    def _head(self, name: str, state: PageState) -> Head:
+        rank = next((index for index, key in enumerate(self._order, 1) if key.column == name), 0)
+        direction = self._order[rank - 1] if rank else None
+        following = Order(name, not direction.descending if direction else self._falls_first(name))
         then = [following if key.column == name else key for key in self._order]
         rest = [column for column in self._columns if column != name]
         return Head(
             label=self._labels[name],
-            sorted="none" if place != 1 or now is None else "descending" if now.descending else "ascending",
-            now=self._direction(name, now.descending) if now else "",
-            place=place,
-            words=self._direction(name, following.descending),
-            url=address.change(sort=_text([following])),
-            then_url=address.change(sort=_text(then if place else [*then, following])),
-            first_url=address.change(columns=",".join([name, *rest]), open=None)
+            sorted="none"
+            if rank != 1 or direction is None
+            else "descending"
+            if direction.descending
+            else "ascending",
+            direction=self._direction(name, direction.descending) if direction else "",
+            rank=rank,
+            next_direction=self._direction(name, following.descending),
+            url=state.change(sort=_text([following])),
+            then_url=state.change(sort=_text(then if rank else [*then, following])),
+            first_url=state.change(columns=",".join([name, *rest]), open=None)
             if name in self._columns
             else "",
         )
@@ -92,7 +96,9 @@ class Ordering:
 
     def _name(self, name: str) -> str:
         return (
-            self._dimensions[name].plural if name in self._counted else words.in_sentence(self._labels[name])
+            self._dimensions[name].plural
+            if name in self._counted
+            else formatting.in_sentence(self._labels[name])
         )
 
     def _direction(self, name: str, descending: bool) -> str:
