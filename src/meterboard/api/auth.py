@@ -1,4 +1,4 @@
-"""Whose data a request is about: the key in the Authorization header, else the dashboard's session."""
+"""Authentication of requests: the key in the Authorization header, else the dashboard's session."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ HOW_TO = "Send the header Authorization: Bearer KEY; create a key with: meterboa
 
 
 async def provide_key(request: ASGIConnection[Any, Any, Any, Any], access: Access) -> ApiKey:
-    """What the caller may do. A session may read. Raises: Unauthenticated."""
+    """Returns the caller's key. A session is like a key that may read. Raises: Unauthenticated."""
     header = request.headers.get("authorization")
     if header is not None:
         return await key_of(header, access)
@@ -24,7 +24,7 @@ async def provide_key(request: ASGIConnection[Any, Any, Any, Any], access: Acces
 
 
 async def key_of(header: str | None, access: Access) -> ApiKey:
-    """What the bearer of an Authorization header may do. Raises: Unauthenticated: also when there is none."""
+    """Returns the key of an Authorization header. Raises: Unauthenticated: the header is missing or the key unknown."""
     if header is None:
         raise Unauthenticated(f"Authentication required. {HOW_TO}")
     scheme, _, secret = header.partition(" ")
@@ -34,7 +34,7 @@ async def key_of(header: str | None, access: Access) -> ApiKey:
 
 
 async def provide_organization(key: ApiKey) -> Organization:
-    """The one organisation that the caller may read. Every reading route takes it from here."""
+    """Returns the one organisation that the caller may read. Every route that reads depends on it. Raises: Forbidden."""
     if key.scope == "ingest":
         raise Forbidden("This key may only send events. Use a key of scope read or all.")
     if key.organization is None:

@@ -1,4 +1,4 @@
-"""Ending a request whose caller has left."""
+"""Cancellation of requests whose caller has disconnected."""
 
 import asyncio
 from contextlib import suppress
@@ -8,9 +8,9 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Rece
 
 async def while_connected(app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
     """
-    Runs a request that has no body; cancels it when the caller disconnects.
+    Runs a request without a body, and cancels it when the caller disconnects.
 
-    Not for requests that change something: those are carried out whether or not their caller waits.
+    Requests that change something must not be run by it: they are completed even if their caller disconnects.
     """
     is_complete = False
     left = asyncio.Event()
@@ -45,4 +45,4 @@ async def while_connected(app: ASGIApp, scope: HTTPScope, receive: Receive, send
 
 async def _wait_until_left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
-        pass  # the body of a request that should have none
+        pass  # a body that the request should not have

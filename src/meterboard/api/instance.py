@@ -1,4 +1,4 @@
-"""GET /v1/instance: proves to a command on this machine that this is the server of its data folder."""
+"""GET /v1/instance: proves to commands on this machine that this server holds their data folder."""
 
 from litestar import MediaType, get
 
@@ -8,7 +8,11 @@ from meterboard.errors import InvalidParameter
 
 @get(PATH, include_in_schema=False, media_type=MediaType.TEXT)
 async def instance(instance_secret: str, challenge: str = "") -> str:
-    """Needs no key: commands ask before they send theirs. Raises: InvalidParameter: no challenge, or too long."""
+    """
+    Returns the proof for a challenge. It needs no key, since commands request it before they send theirs.
+
+    Raises: InvalidParameter: the challenge is missing or too long.
+    """
     if not 1 <= len(challenge) <= MAX_CHALLENGE:
         raise InvalidParameter(
             "challenge", f"challenge has {len(challenge)} characters: use 1 to {MAX_CHALLENGE}."

@@ -1,4 +1,4 @@
-"""GET /metrics: how Meterboard itself is doing, for Prometheus."""
+"""GET /metrics: metrics of the server, for Prometheus."""
 
 import asyncio
 from ipaddress import ip_address
@@ -14,14 +14,14 @@ from meterboard.service.jobs.health import Health
 
 PATH = "/metrics"
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
-"""Headers that tell of a proxy in front, behind which everybody seems to be on this machine."""
+"""Headers that a reverse proxy adds. Behind a proxy on this machine, every request seems to come from this machine."""
 
 
 @get(PATH, include_in_schema=False)
 async def metrics(
     request: Request[Any, Any, Any], access: Access, health: Health, metrics_for: str
 ) -> Response[bytes]:
-    """Raises: NotFound, Unauthenticated, Forbidden: as the setting `metrics` says."""
+    """Returns the metrics. Raises: NotFound, Unauthenticated, Forbidden: depending on the setting `metrics`."""
     await _check(request, access, metrics_for)
     content, content_type = await asyncio.to_thread(health.render, request.headers.get("accept", ""))
     return Response(content, headers={"Content-Type": content_type, "Cache-Control": "no-store"})

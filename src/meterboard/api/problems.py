@@ -19,7 +19,7 @@ _MISSING = re.compile(r"Missing required query parameter '(?P<name>\w+)'")
 
 
 class Problem(NamedTuple):
-    """An answer of `application/problem+json`."""
+    """A response of type `application/problem+json`."""
 
     status: int
     detail: str
@@ -28,7 +28,7 @@ class Problem(NamedTuple):
 
 
 def problem_of(error: Exception) -> Problem:
-    """Returns the answer to an error, in its own words; to one that nothing foresaw, in brief."""
+    """Returns the response to an error: its message, or "Internal error" if it is not one of Meterboard's errors."""
     if not isinstance(error, errors.MeterboardError):
         return problem(500, "InternalError", "Internal error. The server's log has the details.")
     extra = {"parameter": error.parameter} if isinstance(error, errors.InvalidParameter) else {}
@@ -40,19 +40,19 @@ def problem_of(error: Exception) -> Problem:
 
 
 def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answers as `problem_of` does, and logs what failed here."""
+    """Responds as `problem_of` does, and logs errors of the server."""
     log_failure(request.method, request.url.path, error)
     return _response(problem_of(error))
 
 
 def log_failure(method: str, path: str, error: Exception) -> None:
-    """Logs a request that failed here, with the traceback."""
+    """Logs an error of the server, with its traceback."""
     if is_logged(error):
         log.error("%s %s failed", method, path, exc_info=error)
 
 
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """No such address, a wrong method, a parameter of the wrong type."""
+    """Responds to errors of the framework: unknown paths, wrong methods, and parameters of a wrong type."""
     detail, extra = error.detail, {}
     if isinstance(error, ValidationException):
         name, given = _wrong_parameter(request, error)
@@ -70,7 +70,7 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 
 def _wrong_parameter(request: Request[Any, Any, Any], error: ValidationException) -> tuple[str, str]:
-    """The name of the parameter that the router refused, and its value as a message shows it."""
+    """Returns the name of the parameter that the router refused, and its value as messages show it."""
     missing = _MISSING.search(error.detail)
     if missing:
         return missing["name"], "missing"

@@ -1,4 +1,4 @@
-"""An ASGI application whose answers are counted by their status."""
+"""An ASGI application whose responses are counted by status."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def count_responses(app: ASGIApp, answered: Callable[[int], None]) -> ASGIApp:
-    """The same application; `answered` hears the status of each HTTP request."""
+    """Returns an application that calls `answered` with the status of each HTTP response."""
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         async def watch(message: Message) -> None:

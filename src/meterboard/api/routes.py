@@ -1,4 +1,4 @@
-"""The API's table of addresses."""
+"""The API's routes."""
 
 from litestar import Router
 from litestar.di import Provide
@@ -16,7 +16,7 @@ from meterboard.api.statistics.statistics import (
     breakdown,
     flows,
     integration_tasks,
-    provide_asked,
+    provide_params,
     series,
     summary,
     table,
@@ -30,15 +30,15 @@ PROBLEMS: ExceptionHandlersMap = {
 
 
 def api() -> list[Router]:
-    """Every address that answers in JSON, but for `POST /v1/events`, which is `meterboard.api.ingest.events.EventsApp`."""
+    """Returns all routes of the API except `POST /v1/events` and `/v1/traces`, which are EventsApp and TracesApp."""
     statistics = Router(
         "/v1/statistics",
         route_handlers=[summary, breakdown, series, table, flows, integration_tasks, related, values],
-        dependencies={"asked": Provide(provide_asked)},
+        dependencies={"params": Provide(provide_params)},
         tags=["Statistics"],
     )
     calls = Router(
-        "/v1", route_handlers=[events], dependencies={"asked": Provide(provide_asked)}, tags=["Events"]
+        "/v1", route_handlers=[events], dependencies={"params": Provide(provide_params)}, tags=["Events"]
     )
     return [
         Router("/", route_handlers=[metrics, instance], exception_handlers=PROBLEMS),

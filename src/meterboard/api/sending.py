@@ -1,4 +1,4 @@
-"""Sending answers to callers who receive slowly or not at all, and receiving what they send in time."""
+"""Time limits for callers that receive responses or send bodies slowly or not at all."""
 
 import asyncio
 from typing import NamedTuple, cast
@@ -8,15 +8,15 @@ from litestar.types import HTTPReceiveMessage, HTTPResponseBodyEvent, Message, R
 from meterboard.errors import TooSlow
 
 PIECE_BYTES = 16_384
-"""Of an answer that are handed over at once: the web server keeps what it was given until it is received."""
+"""The size of the pieces of a response. The web server holds a piece in memory until the caller has received it."""
 SEND_SECONDS = 30
-"""How long a caller may take to receive a piece of an answer. Longer holds memory and files to nobody's good."""
+"""How long a caller may take to receive a piece. Waiting longer would hold memory and files for no benefit."""
 MAX_UNSENT_BYTES = 64_000_000
-"""Of the answers whose callers are being waited for. Past it the oldest of them are waited for a moment only."""
+"""Bytes of all responses that wait for their callers. Beyond it the oldest wait at most HURRY_SECONDS."""
 HURRY_SECONDS = 0.5
-"""That moment: those who do receive take less."""
+"""Callers that receive at all take less."""
 FORM_SECONDS = 10
-"""How long the body of a request may take to arrive that sends no usage: a form of the pages."""
+"""How long the body of a request that sends no usage may take to arrive: a form of the pages."""
 
 
 class _Waiting(NamedTuple):
@@ -25,7 +25,7 @@ class _Waiting(NamedTuple):
 
 
 class Unsent:
-    """The answers whose callers are being waited for."""
+    """The responses that wait for their callers to receive a piece."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -33,9 +33,9 @@ class Unsent:
 
     def in_time(self, send: Send) -> Send:
         """
-        The same `send`, a piece after the other, each of which the caller has to receive in time.
+        Returns a `send` that sends a response in pieces, each of which the caller has to receive in time.
 
-        Raises: CancelledError: the caller did not; what is left of the request is of no use.
+        It raises CancelledError if the caller doesn't, to end the request.
         """
 
         async def call(message: Message) -> None:
@@ -43,7 +43,7 @@ class Unsent:
                 return await send(message)
             body, more = message.get("body", b""), message.get("more_body", False)
             if len(body) <= PIECE_BYTES and not more:
-                return await send(message)  # the web server waits for the caller, and holds no more than this
+                return await send(message)  # the web server waits for the caller and holds only this piece
             for start in range(0, len(body) or 1, PIECE_BYTES):
                 end = start + PIECE_BYTES
                 piece: HTTPResponseBodyEvent = {
@@ -72,7 +72,7 @@ class Unsent:
             raise asyncio.CancelledError from None
 
     def _hurry(self, now: float) -> None:
-        """Shortens the wait for the oldest, as many as hold too much."""
+        """Shortens the wait for the oldest responses, until the others are within MAX_UNSENT_BYTES."""
         surplus = self.size - MAX_UNSENT_BYTES
         for limit, waiting in self._waiting.items():  # the oldest first
             if surplus <= 0:
@@ -84,13 +84,13 @@ class Unsent:
 
 
 def body_in_time(receive: Receive, seconds: float = FORM_SECONDS) -> Receive:
-    """The same `receive`, for a body that has to be complete by then. Raises: TooSlow."""
+    """Returns a `receive` that raises TooSlow if the body is not complete after `seconds`."""
     deadline = asyncio.get_running_loop().time() + seconds
     is_complete = False
 
     async def call() -> HTTPReceiveMessage:
         nonlocal is_complete
-        if is_complete:  # what is still to come is the end of the connection
+        if is_complete:  # the next message is the end of the connection
             return cast(HTTPReceiveMessage, await receive())
         try:
             async with asyncio.timeout_at(deadline):

@@ -82,7 +82,7 @@ def test_a_slow_body_is_given_up(pace: Pace, chunks: tuple[bytes, ...]) -> None:
 
 
 def test_a_body_that_comes_fast_enough_is_read_after_its_grace() -> None:
-    bodies = Bodies(Pace(grace_seconds=0.02, bytes_per_second=10, most_seconds=60))
+    bodies = Bodies(Pace(grace_seconds=0.02, bytes_per_second=10, max_seconds=60))
     parts = [b"[", b" " * 1_000, b"]"]
 
     async def receive() -> dict[str, Any]:

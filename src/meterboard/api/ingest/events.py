@@ -37,40 +37,40 @@ NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl
 
 
 SMALL_BYTES = 4_096
-"""A body up to this is read where it arrives, whatever is in it: at worst 2,000 wrong events, each refused in 8 us."""
+"""A body up to this size is read in the event loop. At worst it has 2,000 wrong events, each rejected in 8 us."""
 LOOP_SECONDS = 0.01
-"""How long the events of a body are priced where it arrived; what is left then is priced in a thread."""
+"""How long the events of a body are priced in the event loop. The others are priced in a thread."""
 
 
 class EventsApp:
     """
     `POST /v1/events` as an ASGI application of its own.
 
-    It is called thousands of times a second, and routing, injection and the objects of a framework around it would
-    take longer than reading, pricing and queueing its event.
+    It is called thousands of times per second. A framework's routing, injection and objects would take longer than
+    reading, pricing and queueing the event.
     """
 
     def __init__(self, access: Access, ingest: Ingest, bodies: Bodies, sources: Sources = NO_SOURCES) -> None:
-        """`sources` are the extensions of CloudEvents that own dimensions are taken from."""
+        """`sources` are the extensions of CloudEvents that own dimensions are read from."""
         self._access = access
         self._ingest = ingest
         self._bodies = bodies
         self._sources = sources
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        """One event, an array of them, or NDJSON. Answered when what was accepted is durable on disk."""
+        """Accepts one event, an array of events, or NDJSON. Responds when the accepted events are durable on disk."""
         if scope["method"] != "POST":
             found = problem(
                 405,
                 "HTTPError",
-                f"{scope['method']} can't be used at {PATH}: send events with POST, list them with GET.",
+                f"Method {scope['method']} not allowed for {PATH}: send events with POST, list them with GET.",
             )
             return await send_answer(send, found.status, MEDIA_TYPE, found.body, {"Allow": "GET, POST"})
         try:
             receipt = await self._accept(scope, receive)
         except Disconnected:
             return None
-        except Exception as error:  # noqa: BLE001  # whoever sent events must hear what became of them
+        except Exception as error:  # noqa: BLE001  # every sender gets a response
             found = problem_of(error)
             log_failure("POST", PATH, error)
             await send_answer(send, found.status, MEDIA_TYPE, found.body, found.headers)
@@ -92,7 +92,7 @@ class EventsApp:
             return await self._ingest.store(priced)
 
     def _read_here(self, key: ApiKey, body: bytes, read: Callable[[bytes], Sent]) -> Sent | None:
-        """What a brief body carries; None where that takes long to find out."""
+        """Returns the events of a short body. None: reading it may take too long for the event loop."""
         if not self._ingest.needs_no_database(key):
             return None
         if len(body) <= SMALL_BYTES:
@@ -104,9 +104,9 @@ async def price(
     ingest: Ingest, held: Body, key: ApiKey, sent: Sent | Callable[[], Sent], *, large: bool
 ) -> Priced:
     """
-    What events are and cost: worked out here as far as that is quick, else in a thread.
+    Classifies and prices events: in the event loop for a short time, then in a thread.
 
-    `sent` is called in the thread where it is not known yet; it is not known when pricing needs the database.
+    If `sent` is a function, it is called in the thread, and everything is priced there.
     """
     if isinstance(sent, Sent):
         pricing = ingest.pricing(key, sent)
@@ -119,7 +119,7 @@ async def price(
 
 
 def _reader(content_type: str, headers: Mapping[bytes, str], sources: Sources) -> Callable[[bytes], Sent]:
-    """How a body is to be read. Raises: UnreadableBody: it can't be, in that format."""
+    """Returns the function that reads a body of a content type. Raises: UnreadableBody: the format is not supported."""
     if content_type == STRUCTURED:
         return partial(read_structured, sources=sources)
     if content_type == BATCHED:

@@ -1,7 +1,7 @@
 """
 POST /v1/traces: OpenTelemetry's protocol over HTTP (OTLP/HTTP), in protobuf and JSON.
 
-Every answer, errors too, is in the encoding of the request, as the protocol demands.
+Every response, including errors, has the encoding of the request, as the protocol requires.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ from meterboard.service.ingest.intake import Ingest, Priced, check_may_send
 
 PATH = "/v1/traces"
 MAX_BYTES = 20 * 2**20
-"""Of a body, expanded or not: what the protocol recommends, since senders drop what is refused for its size."""
+"""The size of a body, expanded or not, that the protocol recommends: senders drop spans that are refused for size."""
 CODES = {
     400: Code.INVALID_ARGUMENT,
     401: Code.UNAUTHENTICATED,
@@ -47,15 +47,15 @@ CODES = {
 
 
 SMALL_BYTES = 8_192
-"""A body up to this is read where it arrives: at worst 1,000 spans in JSON, which takes 15 ms."""
+"""A body up to this size is read in the event loop. At worst it has 1,000 spans in JSON, which take 15 ms."""
 FEW_CALLS = 100
-"""Calls that are priced where they arrived: 2 ms."""
+"""Up to this many calls are priced in the event loop, which takes 2 ms."""
 MANY_CALLS = 1_000
-"""More than these are priced after one another with other large bodies: they take 20 ms and more."""
+"""More calls are priced in turn with other large bodies: they take 20 ms or more."""
 
 
 class Refusal(NamedTuple):
-    """An answer that nothing of the request counts."""
+    """A response to a request of which nothing was stored."""
 
     status: int
     message: str
@@ -63,22 +63,22 @@ class Refusal(NamedTuple):
 
 
 class TracesApp:
-    """`POST /v1/traces` as an ASGI application of its own, as that of events is."""
+    """`POST /v1/traces` as an ASGI application of its own, like EventsApp."""
 
     def __init__(self, access: Access, ingest: Ingest, bodies: Bodies, sources: Sources = NO_SOURCES) -> None:
-        """`sources` are the attributes that own dimensions are taken from."""
+        """`sources` are the attributes that own dimensions are read from."""
         self._access = access
         self._ingest = ingest
         self._bodies = bodies
         self._sources = sources
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        """Spans; answered when the calls among them are durable on disk."""
+        """Accepts spans. Responds when the calls among them are durable on disk."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         encoding = headers.get(b"content-type", "").partition(";")[0].strip().lower()
         outcome: ExportTraceServiceResponse | Refusal
         if scope["method"] != "POST":
-            message = f"{scope['method']} can't be used at {PATH}: send traces with POST."
+            message = f"Method {scope['method']} not allowed for {PATH}: send traces with POST."
             outcome = Refusal(405, message, {"Allow": "POST"})
         elif encoding not in (PROTOBUF, JSON):
             outcome = Refusal(415, f"Content-Type is {encoding!r}: use {PROTOBUF} or {JSON}.", {})
@@ -87,9 +87,9 @@ class TracesApp:
                 outcome = await self._accept(headers, encoding, receive)
             except Disconnected:
                 return
-            except Exception as error:  # noqa: BLE001  # whoever sent spans must hear what became of them
+            except Exception as error:  # noqa: BLE001  # every sender gets a response
                 outcome = _refusal(error)
-        await _answer(send, outcome, encoding)
+        await _respond(send, outcome, encoding)
 
     async def _accept(
         self, headers: dict[bytes, str], encoding: str, receive: Receive
@@ -106,7 +106,7 @@ class TracesApp:
             return await self._store(key, calls, held)
 
     async def _store(self, key: ApiKey, calls: SpanCalls, held: Body) -> ExportTraceServiceResponse:
-        """All of them, in steps of what one request of events may carry: sent again, none of them counts twice."""
+        """Stores calls in batches as large as a request of events may be. Duplicates of a repeated request don't count."""
         refused: list[tuple[str, str]] = []
         events = iter(calls.events)
         done = 0
@@ -115,12 +115,12 @@ class TracesApp:
             await self._ingest.store(priced)
             refused += [(calls.spans[done + each.index], each.message) for each in priced.rejected]
             done += len(step)
-        answer = ExportTraceServiceResponse()
+        response = ExportTraceServiceResponse()
         if refused:
             span, message = refused[0]
-            answer.partial_success.rejected_spans = len(refused)
-            answer.partial_success.error_message = f"{len(refused):,} of {done:,} HTTP server spans were refused; the first, span {span}: {message}"
-        return answer
+            response.partial_success.rejected_spans = len(refused)
+            response.partial_success.error_message = f"{len(refused):,} of {done:,} HTTP server spans were refused; the first, span {span}: {message}"
+        return response
 
     async def _priced(self, key: ApiKey, step: Sequence[dict[str, object] | Fault], held: Body) -> Priced:
         few = len(step) <= FEW_CALLS and self._ingest.needs_no_database(key)
@@ -129,13 +129,13 @@ class TracesApp:
 
 
 def _refusal(error: Exception) -> Refusal:
-    """Returns what the rest of the API answers to an error."""
+    """Returns the refusal for an error, with the status of the rest of the API."""
     log_failure("POST", PATH, error)
     problem = problem_of(error)
     return Refusal(problem.status, problem.detail, problem.headers)
 
 
-async def _answer(send: Send, outcome: ExportTraceServiceResponse | Refusal, encoding: str) -> None:
+async def _respond(send: Send, outcome: ExportTraceServiceResponse | Refusal, encoding: str) -> None:
     message: Message
     status, headers = 200, dict[str, str]()
     if isinstance(outcome, Refusal):

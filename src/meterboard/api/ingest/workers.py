@@ -1,4 +1,4 @@
-"""The threads in which bodies are read and priced that would keep the event loop too long."""
+"""The threads in which bodies are read and priced that would block the event loop for too long."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 WORKERS = 2
-"""Threads, of their own so that reads can't fill them. One is left for brief bodies while a large one is read."""
+"""Threads that only read and price bodies. One is free for short bodies while another reads a large one."""
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class Workers:
         self._waiting: dict[int | None, int] = {}
 
     async def run(self, job: Callable[[], T], *, large: bool) -> T:
-        """Run a job in a thread. A job that has begun is waited for, also when the caller is cancelled."""
+        """Runs a job in a thread. Waits for a job that has started even if the caller is cancelled."""
         if not large:
             return await self._done(job)
         async with self._large:
@@ -38,7 +38,7 @@ class Workers:
 
     @asynccontextmanager
     async def turn(self, owner: int | None) -> AsyncIterator[None]:
-        """Waits until no other request of the owner is having its jobs run."""
+        """Waits until no other request of the owner runs jobs."""
         lock = self._turns.setdefault(owner, asyncio.Lock())
         self._waiting[owner] = self._waiting.get(owner, 0) + 1
         try:

@@ -33,11 +33,11 @@ Meterboard counts API calls and the credits that they use.
 **Authorization.** Send `Authorization: Bearer KEY`. Reads also accept the dashboard's session cookie.
 
 **Errors** are `application/problem+json` (RFC 9457): `type`, `title`, `status`, `detail`, and `parameter` where a query
-parameter is wrong. Only `/v1/traces` has errors of its own, as its protocol demands. An unknown path is 404; a method
+parameter is wrong. Only `/v1/traces` has errors of its own, as its protocol requires. An unknown path is 404; a method
 that a path does not have is 405, with the header `Allow`.
 
-**Unknown query parameters of statistics and of the list of events are refused** with 400, so that a misspelled filter
-can't widen a result.
+**Unknown query parameters** of statistics and of the list of events are refused with 400, so that a misspelled filter
+is not ignored.
 
 **Try again** after `Retry-After` seconds when the status is 429 or 503: nothing of the request was counted.
 """
@@ -53,14 +53,14 @@ SECURITY_SCHEMES: Json = {
 READ_BY: list[Json] = [{"key": []}, {"session": []}]
 READ_PROBLEMS = (401, 403, 429, 503)
 LINK: Json = {
-    "description": "The addresses of the next and the previous page (RFC 8288), where there are any.",
+    "description": "The addresses of the next and the previous page (RFC 8288), if there are any.",
     "schema": {"type": "string"},
 }
 METRICS_OPERATION: Json = {
     "tags": ["Operation"],
     "summary": "Metrics of the server",
-    "description": "For Prometheus. The setting `metrics` decides who may read them: whoever has a provider-wide key, "
-    "this machine, or nobody.",
+    "description": "For Prometheus. The setting `metrics` decides who may read them: holders of a provider-wide key, "
+    "this machine, or no one.",
     "operationId": "GetMetrics",
     "security": [{}, {"key": []}],
     "responses": {
@@ -77,7 +77,7 @@ METRICS_OPERATION: Json = {
 
 
 class EventSchema(JsonRenderPlugin):
-    """Completes what the framework derives from the handlers, once: the document is the same for every request."""
+    """Renders the document that the framework derives from handlers, completed once: it is the same for every request."""
 
     def __init__(self, dimensions: Dimensions, *, paths: Sequence[str]) -> None:
         super().__init__(path=paths)
@@ -85,14 +85,14 @@ class EventSchema(JsonRenderPlugin):
         self._document: bytes | None = None
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Json) -> bytes:
-        """The whole document as JSON."""
+        """Returns the whole document as JSON."""
         if self._document is None:
             self._document = super().render(request, complete(openapi_schema, self._dimensions))
         return self._document
 
 
 def complete(derived: Json, dimensions: Dimensions) -> Json:
-    """The framework's document with errors, files, security, dimensions, and what the framework does not route."""
+    """Returns the framework's document with errors, files, security, dimensions, and the routes of other applications."""
     document = deepcopy(derived)
     document["info"]["description"] = DESCRIPTION
     components = document["components"]
@@ -120,8 +120,8 @@ def _complete_read(operation: Json, dimensions: Dimensions) -> None:
     ]
     names = {parameter["name"] for parameter in parameters}
     if "period" in names:
-        place = 1 + next(place for place, each in enumerate(parameters) if each["name"] == "period")
-        parameters[place:place] = filters(dimensions)
+        index = 1 + next(index for index, each in enumerate(parameters) if each["name"] == "period")
+        parameters[index:index] = filters(dimensions)
         parameters.append(excluding(dimensions))
     operation["parameters"] = parameters
     operation["security"] = READ_BY

@@ -1,4 +1,4 @@
-"""What many operations of the API's description have in common: parameters, and errors."""
+"""Parameters and errors that many operations of the OpenAPI document share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,20 +32,20 @@ WWW_AUTHENTICATE: Json = {
 }
 PROBLEM: Json = {
     "type": "object",
-    "description": "An error, as RFC 9457 has it.",
+    "description": "An error (RFC 9457).",
     "required": ["type", "title", "status", "detail"],
     "properties": {
         "type": {"type": "string", "examples": ["urn:meterboard:InvalidParameter"]},
         "title": {"type": "string", "description": "The phrase of the HTTP status."},
         "status": {"type": "integer", "description": "The HTTP status."},
-        "detail": {"type": "string", "description": "What was wrong, with which value, and what is right."},
+        "detail": {"type": "string", "description": "What is wrong, with which value, and what is accepted."},
         "parameter": {"type": "string", "description": "The name of the query parameter that is wrong."},
     },
 }
 
 
 def list_pattern(sign: str, names: Sequence[str], *, once: bool = False, count: str = "*") -> str:
-    """A pattern of names separated by commas; `count` is that of the names behind the first."""
+    """Returns a pattern of names separated by commas. `count` is how often a name follows the first."""
     name = f"{sign}({'|'.join(names)})"
     twice = r"(?!.*\b([a-z0-9_]+)\b.*\b\1\b)" if once else ""
     return f"^{twice}{name}(,{name}){count}$"
@@ -57,26 +57,26 @@ def _problem(description: str, headers: Json | None = None) -> Json:
 
 
 _BY_STATUS = {
-    400: ("BadRequest", _problem("A parameter or the body is wrong; the detail says what is right.")),
-    401: ("Unauthenticated", _problem("There is no key or session, or it is not known.", WWW_AUTHENTICATE)),
+    400: ("BadRequest", _problem("A parameter or the body is wrong; the detail says what is accepted.")),
+    401: ("Unauthenticated", _problem("The key or session is missing or unknown.", WWW_AUTHENTICATE)),
     403: ("Forbidden", _problem("The key or person may not do this.")),
-    404: ("NotFound", _problem("There is nothing at this address.")),
-    408: ("Timeout", _problem("The body did not arrive in time; nothing of it counts.")),
-    413: ("TooLarge", _problem("More bytes or events than one request may carry; nothing of it counts.")),
+    404: ("NotFound", _problem("The path doesn't exist.")),
+    408: ("Timeout", _problem("The body did not arrive in time. Nothing was stored.")),
+    413: ("TooLarge", _problem("More bytes or events than a request may have. Nothing was stored.")),
     429: ("TooManyRequests", _problem("Too many requests. Try again later.", RETRY_AFTER)),
-    503: ("Unavailable", _problem("Busy, or a write failed; nothing of the request counts.", RETRY_AFTER)),
+    503: ("Unavailable", _problem("The server is busy, or a write failed. Nothing was stored.", RETRY_AFTER)),
 }
 PROBLEMS: Json = dict(_BY_STATUS.values())
-"""The errors, as `components/responses` has them."""
+"""The errors as members of `components/responses`."""
 
 
 def problems(*statuses: int) -> Json:
-    """References to the errors of an operation, by their status."""
+    """Returns references to the errors of an operation by their status."""
     return {str(status): {"$ref": f"#/components/responses/{_BY_STATUS[status][0]}"} for status in statuses}
 
 
 def address_schema() -> Json:
-    """An IP address as a filter has it: a schema of its own each time, since documents may change theirs."""
+    """Returns a new schema of an IP address in a filter. A document may change its own."""
     return {
         "anyOf": [
             {"type": "string", "format": "ipv4"},
@@ -87,7 +87,7 @@ def address_schema() -> Json:
 
 
 def described_parameter(parameter: Parameter) -> Parameter:
-    """A parameter as the framework derived it, less what is not so: an address can't say null."""
+    """Returns a parameter that the framework derived, without null, which an address can't express."""
     schema = dict(parameter["schema"])
     for either in schema.pop("oneOf", ()):
         if either != {"type": "null"}:
@@ -100,15 +100,15 @@ def described_parameter(parameter: Parameter) -> Parameter:
         if bound in schema:
             schema[bound] = int(schema[bound])
     description = schema.pop("description", None)
-    kept = {"name": parameter["name"], "in": parameter["in"], "required": parameter["required"]}
-    return kept | ({"description": description} if description else {}) | {"schema": schema}
+    described = {"name": parameter["name"], "in": parameter["in"], "required": parameter["required"]}
+    return described | ({"description": description} if description else {}) | {"schema": schema}
 
 
-FILTERED = "Only usage with this value; may be repeated. Empty: where the event did not say."
+FILTERED = "Includes only usage with this value. May be repeated. Empty: usage of events without a value."
 
 
 def filters(dimensions: Dimensions) -> list[Parameter]:
-    """The filters that let through the usage with a value, one for each dimension."""
+    """Returns the filters that include usage with a value, one for each dimension."""
     return [
         {
             "name": name,
@@ -122,11 +122,11 @@ def filters(dimensions: Dimensions) -> list[Parameter]:
 
 
 NEEDED = {("GetBreakdown", "by"), ("GetValues", "column")}
-"""Parameters that name a dimension and have to be given: their handlers say what is missing."""
+"""Required parameters that name a dimension. Their handlers report a missing one."""
 
 
 def naming_dimensions(operation: str, parameter: Parameter, dimensions: Dimensions) -> Parameter:
-    """A parameter with the names of dimensions that it accepts, if it is one of theirs."""
+    """Returns a parameter with the names of dimensions that it accepts, if it accepts any."""
     names, name = dimensions.names, parameter["name"]
     accepted: Json = {}
     if name == "by":
@@ -148,7 +148,7 @@ def naming_dimensions(operation: str, parameter: Parameter, dimensions: Dimensio
 
 
 def own_values(dimensions: Dimensions) -> Json:
-    """The values of an installation's own dimensions in an event that is sent."""
+    """Returns the schema of an event's values of own dimensions."""
     members = {
         dimension.name: {"type": "string", "maxLength": MAX_TEXT, "description": dimension.label}
         for dimension in dimensions.own
@@ -158,9 +158,9 @@ def own_values(dimensions: Dimensions) -> Json:
 
 def excluding(dimensions: Dimensions) -> Parameter:
     """
-    The filters `application!=Sync`, `user!=maria` … as one parameter, an object whose members are query parameters.
+    Returns the filters `application!=Sync`, `user!=maria` … as one parameter: an object whose members are query parameters.
 
-    Generators of clients derive names of variables from those of parameters, in which `application!` is `application`.
+    Client generators derive names of variables from names of parameters, where `application!` would be `application`.
     """
     text: Json = {"type": "array", "items": {"type": "string"}}
     members = {f"{name}{NOT}": text for name in dimensions.names}
@@ -171,7 +171,7 @@ def excluding(dimensions: Dimensions) -> Parameter:
         "required": False,
         "style": "form",
         "explode": True,
-        "description": "Only usage without these values: each member is a query parameter of its own, such as "
-        "`user!=maria`, and may be repeated. Empty: leaves out the usage where the event did not say.",
+        "description": "Excludes usage with these values. Each member is a query parameter, such as `user!=maria`, "
+        "and may be repeated. Empty: excludes usage of events without a value.",
         "schema": {"type": "object", "additionalProperties": False, "properties": members},
     }

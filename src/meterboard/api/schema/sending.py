@@ -1,4 +1,4 @@
-"""The sending of events and traces in the API's description, which the framework does not route."""
+"""The operations that send events and traces, which the framework doesn't route, in the OpenAPI document."""
 
 import msgspec
 
@@ -16,8 +16,8 @@ REJECTIONS = {
     "invalid_type": "the event is not an object",
     "invalid_value": "a field has a value that is not accepted",
     "unknown_field": "there is no such field",
-    "missing_field": "a field is needed and missing",
-    "too_old": "its time is before what is kept",
+    "missing_field": "a required field is missing",
+    "too_old": "its time is before the retention",
     "in_future": "its time is more than five minutes ahead",
     "wrong_organization": "the key sends events of another organisation",
     "unknown_organization": "there is no organisation of that name",
@@ -30,7 +30,7 @@ CLOUD_EVENT: Json = {"$ref": "#/components/schemas/CloudEvent"}
 
 
 def sending_components(dimensions: Dimensions) -> Json:
-    """Schemas of what is sent and of its answers, from the very types that are decoded."""
+    """Returns schemas of the requests that send usage and of their responses, derived from the types that are decoded."""
     _, components = msgspec.json.schema_components(
         [UsageEvent, Receipt], ref_template="#/components/schemas/{name}"
     )
@@ -56,8 +56,8 @@ def sending_components(dimensions: Dimensions) -> Json:
 def _cloud_event() -> Json:
     return {
         "type": "object",
-        "description": "A CloudEvent 1.0. Its id and source together are the event's id, and its time the event's "
-        "time, unless the data has its own. Other attributes are ignored.",
+        "description": "A CloudEvent 1.0. Its id and source together are the event's id, and its time is the event's "
+        "time, unless the data has them. Other attributes are ignored.",
         "required": [*REQUIRED],
         "anyOf": [{"required": ["data"]}, {"required": ["data_base64"]}],
         "properties": {name: {"type": "string", "minLength": 1} for name in REQUIRED}
@@ -88,15 +88,15 @@ BINARY_MODE: list[Parameter] = [
 
 
 def events_operation() -> Json:
-    """POST /v1/events."""
+    """Returns the description of POST /v1/events."""
     receipt = {"application/json": {"schema": {"$ref": "#/components/schemas/Receipt"}}}
     return {
         "tags": ["Events"],
         "summary": "Send usage events",
-        "description": "One usage event, an array of them, one a line (NDJSON), or CloudEvents 1.0 in structured, "
-        f"batched or binary mode: at most {MAX_EVENTS:,} events and {MAX_BODY_BYTES:,} bytes, before and after "
-        "decompression. `Content-Encoding` may be gzip or zstd. The answer comes when what was accepted is "
-        "durable on disk. An event that is wrong is rejected alone: the answer is 202 even when every event is "
+        "description": "One usage event, an array of events, one event per line (NDJSON), or CloudEvents 1.0 in "
+        f"structured, batched or binary mode: at most {MAX_EVENTS:,} events and {MAX_BODY_BYTES:,} bytes, before and "
+        "after decompression. `Content-Encoding` may be gzip or zstd. The response is sent when the accepted events are "
+        "durable on disk. A wrong event is rejected without the others: the response is 202 even if every event is "
         f"rejected. NDJSON may also be sent as {', '.join(NDJSON_TYPES[1:])}; a body of any other type is read as JSON.",
         "operationId": "SendEvents",
         "security": SENT_BY,
@@ -105,15 +105,13 @@ def events_operation() -> Json:
             "required": True,
             "content": {
                 "application/json": {"schema": {"oneOf": [EVENT, _many(EVENT)]}},
-                NDJSON_TYPES[0]: {
-                    "schema": _many(EVENT) | {"description": "Each item is a line of its own, as JSON."}
-                },
+                NDJSON_TYPES[0]: {"schema": _many(EVENT) | {"description": "Each line is an item as JSON."}},
                 _mixed_case(STRUCTURED): {"schema": CLOUD_EVENT},
                 _mixed_case(BATCHED): {"schema": _many(CLOUD_EVENT)},
             },
         },
         "responses": {
-            "202": {"description": "What was accepted is durable on disk.", "content": receipt},
+            "202": {"description": "The accepted events are durable on disk.", "content": receipt},
             **problems(400, *SEND_PROBLEMS),
         },
     }
@@ -121,22 +119,22 @@ def events_operation() -> Json:
 
 def _mixed_case(media_type: str) -> str:
     """
-    The same media type, spelled so that openapi-python-client passes it over.
+    Returns the same media type in a spelling that openapi-python-client ignores.
 
-    Its clients choose between bodies in JSON by isinstance, which raises TypeError for lists: with the CloudEvents
-    among them they could send nothing at all. Case makes no difference in media types.
+    Its clients choose between bodies in JSON by isinstance, which raises TypeError for lists: with CloudEvents among
+    them they could not send anything. Case makes no difference in media types.
     """
     return media_type.replace("cloudevents", "CloudEvents")
 
 
 TRACES_RESPONSE: Json = {
     "type": "object",
-    "description": "ExportTraceServiceResponse; `partialSuccess` says how many spans were rejected and why, if any.",
+    "description": "ExportTraceServiceResponse; `partialSuccess` has the number of rejected spans and the first reason, if there are any.",
     "properties": {
         "partialSuccess": {
             "type": "object",
             "properties": {
-                "rejectedSpans": {"type": "string", "description": "A 64-bit number as ProtoJSON has it."},
+                "rejectedSpans": {"type": "string", "description": "A 64-bit number in ProtoJSON."},
                 "errorMessage": {"type": "string"},
             },
         }
@@ -166,23 +164,23 @@ def _traces_request() -> Json:
 
 
 def traces_operation() -> Json:
-    """POST /v1/traces."""
+    """Returns the description of POST /v1/traces."""
     refused = {
         "400": "The body can't be read.",
-        "401": "There is no key, or it is not known.",
+        "401": "The key is missing or unknown.",
         "403": "The key may only read.",
-        "408": "The body did not arrive in time; nothing of it counts.",
-        "413": f"More than {MAX_BYTES:,} bytes; nothing of it counts.",
+        "408": "The body did not arrive in time. Nothing was stored.",
+        "413": f"More than {MAX_BYTES:,} bytes. Nothing was stored.",
         "415": f"Content-Type is neither {PROTOBUF} nor {JSON}.",
         "429": "Too many requests. Try again later.",
-        "503": "Busy, or a write failed. Send the request again: no span counts twice.",
+        "503": "The server is busy, or a write failed. Send the request again: duplicates don't count.",
     }
     headers = {"401": WWW_AUTHENTICATE, "429": RETRY_AFTER, "503": RETRY_AFTER}
     return {
         "tags": ["Events"],
         "summary": "Send OpenTelemetry spans",
-        "description": "OpenTelemetry's protocol over HTTP (OTLP/HTTP). The answer, errors included, has the encoding "
-        f"of the request, JSON where that is neither {PROTOBUF} nor {JSON}.",
+        "description": "OpenTelemetry's protocol over HTTP (OTLP/HTTP). Responses, including errors, have the encoding "
+        f"of the request, or JSON if that is neither {PROTOBUF} nor {JSON}.",
         "operationId": "SendTraces",
         "security": SENT_BY,
         "requestBody": {
@@ -194,7 +192,7 @@ def traces_operation() -> Json:
         },
         "responses": {
             "200": {
-                "description": "What was accepted is durable on disk.",
+                "description": "The accepted calls are durable on disk.",
                 "content": _either("TracesResponse"),
             }
         }

@@ -1,1 +1,1 @@
-"""Requests that ask for usage."""
+"""Requests that read usage."""

@@ -16,7 +16,7 @@ from meterboard.service.statistics.answers import Credits, Returns
 )
 @shared
 def credits(organization: Organization, live_credits: LiveCredits) -> Credits:
-    """What was used in (now - 24 h, now], every acknowledged event included."""
+    """Returns the credits that were used in (now - 24 h, now], including every acknowledged event."""
     return live_credits.now(organization)
 
 
@@ -28,5 +28,5 @@ def credits(organization: Organization, live_credits: LiveCredits) -> Credits:
 )
 @shared
 def credits_returns(organization: Organization, live_credits: LiveCredits) -> Returns:
-    """The next 24 hours by the hour: each use comes back exactly 24 hours after its time."""
+    """Returns when used credits are free again, exactly 24 hours after their use: the next 24 hours by the hour."""
     return live_credits.returns(organization)

@@ -1,4 +1,4 @@
-"""GET /v1/events: the events behind a number, newest first."""
+"""GET /v1/events: the events that statistics count, newest first."""
 
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -8,7 +8,7 @@ from litestar.params import Parameter
 
 from meterboard.api.schema.parts import CURSOR_PATTERN
 from meterboard.api.statistics.responses import Format, respond
-from meterboard.api.statistics.statistics import Asked, described, only
+from meterboard.api.statistics.statistics import QueryParams, reject_unknown_params, response_spec
 from meterboard.domain.cursor import parse_cursor
 from meterboard.domain.organization import Organization
 from meterboard.service.reads import shared
@@ -16,7 +16,7 @@ from meterboard.service.statistics.events import MAX_LISTED_EVENTS, EventsAnswer
 from meterboard.service.statistics.statistics import Statistics
 
 EVENTS = 50
-"""Events of an answer that does not say how many."""
+"""Events of a response if the request has no limit."""
 
 Limit = Annotated[
     int | None,
@@ -27,7 +27,7 @@ Limit = Annotated[
 CursorText = Annotated[
     str | None,
     Parameter(
-        description="What another answer has as next or previous; left out: the newest events.",
+        description="The value of next or previous in another response. Default: the newest events.",
         schema_extra={"pattern": CURSOR_PATTERN},
     ),
 ]
@@ -37,28 +37,28 @@ CursorText = Annotated[
     "/events",
     summary="List usage events",
     operation_id="ListEvents",
-    responses=described(EventsAnswer),
+    responses=response_spec(EventsAnswer),
 )
 @shared
 def events(
     request: Request[Any, Any, Any],
     organization: Organization,
     statistics: Statistics,
-    asked: Asked,
+    params: QueryParams,
     limit: Limit = None,
     cursor: CursorText = None,
     format: Format = "json",
 ) -> Response[bytes]:
     """
-    Exactly the events that the statistics of the same period and filters count, newest first, each with why it cost
-    what it did. `next` leads on; with CSV and Parquet it stands in the header `Link`.
+    Returns the events that statistics of the same period and filters count, newest first, each with the reason for its
+    price. `next` is the cursor of the next page; with CSV and Parquet it is in the header `Link`.
     """
-    only(request, asked, "limit", "cursor")
-    place = None if cursor is None else parse_cursor(cursor)
+    reject_unknown_params(request, params, "limit", "cursor")
+    start = None if cursor is None else parse_cursor(cursor)
     size = limit or (EVENTS if format == "json" else MAX_LISTED_EVENTS)
     with statistics.read(organization) as reading:
-        answer = reading.events(reading.period(asked.period), asked.filters, limit=size, cursor=place)
-    response = respond(answer, format=format, name="calls", own=asked.dimensions.own_names)
+        answer = reading.events(reading.period(params.period), params.filters, limit=size, cursor=start)
+    response = respond(answer, format=format, name="calls", own=params.dimensions.own_names)
     links = [
         f'<{_address(request, cursor)}>; rel="{relation}"'
         for relation, cursor in (("next", answer.next), ("prev", answer.previous))
@@ -70,6 +70,6 @@ def events(
 
 
 def _address(request: Request[Any, Any, Any], cursor: str) -> str:
-    """The address that was asked for, going on from a cursor."""
-    kept = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
-    return f"{request.url.path}?{urlencode([*kept, ('cursor', cursor)])}"
+    """Returns the address of the request with another cursor."""
+    others = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
+    return f"{request.url.path}?{urlencode([*others, ('cursor', cursor)])}"

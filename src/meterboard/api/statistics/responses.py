@@ -1,4 +1,4 @@
-"""An answer of the statistics as JSON, CSV or Parquet."""
+"""Responses with results of statistics as JSON, CSV or Parquet."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,13 +17,17 @@ Format = Literal["json", "csv", "parquet"]
 PARQUET = "application/vnd.apache.parquet"
 MEDIA_TYPES = {"csv": "text/csv", "parquet": PARQUET}
 PIECE_BYTES = 256 * 1024
-"""What of a file is in memory while it is sent."""
+"""The bytes of a file that are in memory while it is sent."""
 
 
 def respond(
     answer: Answer, *, format: Format, name: str, own: Sequence[DimensionName] = ()
 ) -> Response[bytes]:
-    """`name` is the downloaded file's, without its ending; `own` are the own dimensions that events are listed with."""
+    """
+    Returns a result as a response. `name` is the name of the downloaded file, without its suffix.
+
+    `own` names the own dimensions in lists of events.
+    """
     if format == "json":
         return Response(msgspec.json.encode(answer), media_type="application/json")
     content = to_bytes(answer, format, own)
@@ -32,7 +36,7 @@ def respond(
 
 
 def respond_in_full(
-    ask: Callable[[int, int], Paged],
+    read: Callable[[int, int], Paged],
     *,
     format: FileFormat,
     name: str,
@@ -41,13 +45,13 @@ def respond_in_full(
     with_estimates: bool = False,
 ) -> Response[Any]:
     """
-    `respond` for an answer of any length: its pages, which `ask` answers, are written to a file, and that is sent.
+    Returns a result of any length as a response. Its pages, which `read` returns, are written to a file, which is sent.
 
     Raises: Overloaded: too many such files are being sent.
     """
     file = exports.open(organization.id)
     try:
-        size = write_in_full(ask, file, format=format, with_estimates=with_estimates)
+        size = write_in_full(read, file, format=format, with_estimates=with_estimates)
     except BaseException:
         exports.close(file)
         raise

@@ -1,4 +1,4 @@
-"""GET /v1/statistics/…: a question in, its answer out as JSON, CSV or Parquet."""
+"""GET /v1/statistics/…: results as JSON, CSV or Parquet."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -30,23 +30,23 @@ from meterboard.service.statistics.answers import (
 )
 from meterboard.service.statistics.statistics import Statistics
 
-MOST_ROWS = 10_000
-"""Rows of an answer in JSON, and of a page of any."""
+MAX_ROWS = 10_000
+"""Rows of a result in JSON, and of a page in any format."""
 PAGE_SIZE = 50
-MOST_PARTS = 50
-MOST_PAGES = 1_000_000_000
+MAX_NAMES = 50
+MAX_PAGE = 1_000_000_000
 NULLABLE = ("compare", "limit", "page_size")
-"""Parameters whose default is None: the framework reads the text null as None, which is refused here."""
+"""Parameters whose default is None. The framework parses the text null as None, which is refused."""
 Limit = Annotated[
     int | None,
-    Parameter(ge=1, le=MOST_ROWS, description="Rows at most. Default: 10,000; all in CSV and Parquet."),
+    Parameter(ge=1, le=MAX_ROWS, description="Rows at most. Default: 10,000; all in CSV and Parquet."),
 ]
-Offset = Annotated[int, Parameter(ge=0, le=MOST_PAGES, description="Rows to pass over.")]
+Offset = Annotated[int, Parameter(ge=0, le=MAX_PAGE, description="Rows to skip.")]
 LARGEST_FIRST = "Columns separated by commas, a - before one for the largest first."
 BreakdownSort = Annotated[
     str,
     Parameter(
-        description=f"{LARGEST_FIRST} kind with by=caller alone.",
+        description=f"{LARGEST_FIRST} kind only with by=caller.",
         schema_extra={"pattern": list_pattern("-?", ("name", "kind", *MEASURES))},
     ),
 ]
@@ -56,12 +56,12 @@ Sort = Annotated[
 ]
 Columns = Annotated[
     str,
-    Parameter(description="Columns separated by commas, each once; the first is the default column."),
+    Parameter(description="Columns separated by commas, each once; the first is that of the groups."),
 ]
 FlowColumns = Annotated[str, Parameter(description="Two or three columns separated by commas, each once.")]
-Page = Annotated[int, Parameter(ge=1, le=MOST_PAGES)]
+Page = Annotated[int, Parameter(ge=1, le=MAX_PAGE)]
 PageSize = Annotated[
-    int | None, Parameter(ge=1, le=MOST_ROWS, description="Default: 50; all in CSV and Parquet.")
+    int | None, Parameter(ge=1, le=MAX_ROWS, description="Default: 50; all in CSV and Parquet.")
 ]
 PeriodText = Annotated[
     str,
@@ -76,39 +76,39 @@ PeriodText = Annotated[
 ]
 Compare = Annotated[
     Literal["previous"] | None,
-    Parameter(description="previous: with the usage of the period of the same length before."),
+    Parameter(description="previous: with the usage of the previous period of the same length."),
 ]
 By = Annotated[
     str | None,
-    Parameter(
-        description="With the usage of the names that have the most calls, and of all others, in each step."
-    ),
+    Parameter(description="In each step the usage of the names with the most calls, and of all others."),
 ]
-Few = Annotated[int, Parameter(ge=1, le=MOST_PARTS, description="How many names are told apart.")]
+TopN = Annotated[
+    int, Parameter(ge=1, le=MAX_NAMES, description="How many names are listed. The others are added up.")
+]
 
 
-class Asked(Struct, frozen=True):
-    """What every question has: the period as written, and the filters; and the dimensions that there are."""
+class QueryParams(Struct, frozen=True):
+    """The parameters of every query: the period as written, and the filters; and the dimensions of the installation."""
 
     period: str
     filters: Filters
     dimensions: Dimensions
 
 
-async def provide_asked(
+async def provide_params(
     request: Request[Any, Any, Any], dimensions: Dimensions, period: PeriodText = DEFAULT_PERIOD
-) -> Asked:
-    """Returns the part that every question has. The API's description adds the filters, one for each dimension."""
-    return Asked(period, dimensions.parse_filters(request.query_params.multi_items()), dimensions)
+) -> QueryParams:
+    """Returns the parameters of every query. The OpenAPI document adds the filters, one for each dimension."""
+    return QueryParams(period, dimensions.parse_filters(request.query_params.multi_items()), dimensions)
 
 
-def only(request: Request[Any, Any, Any], asked: Asked, *more: str) -> None:
+def reject_unknown_params(request: Request[Any, Any, Any], params: QueryParams, *more: str) -> None:
     """
-    Accepts the question's own parameters and no others: a typo must not widen an answer silently.
+    Checks that a query has only its own parameters, so that a misspelled filter is not ignored.
 
-    Raises: InvalidParameter: there is another.
+    Raises: InvalidParameter: it has another.
     """
-    allowed = ("period", "format", *asked.dimensions.filters, *more)
+    allowed = ("period", "format", *params.dimensions.filters, *more)
     for name, value in request.query_params.multi_items():
         if name not in allowed:
             raise InvalidParameter(name, f"There is no parameter {name!r} here. Use {', '.join(allowed)}.")
@@ -125,33 +125,33 @@ def name_in(request: Request[Any, Any, Any], parameter: str, allowed: Sequence[s
     return value
 
 
-def described(answer: type[Struct]) -> dict[int, ResponseSpec]:
-    """An answer as the API's description has it."""
-    return {200: ResponseSpec(answer, description="The answer; CSV and Parquet carry its rows.")}
+def response_spec(answer: type[Struct]) -> dict[int, ResponseSpec]:
+    """Returns the description of a result for the OpenAPI document."""
+    return {200: ResponseSpec(answer, description="The result. CSV and Parquet have its rows.")}
 
 
 @get(
     "/summary",
     summary="Totals of a period",
     operation_id="GetSummary",
-    responses=described(Summary),
+    responses=response_spec(Summary),
 )
 @shared
 def summary(
     request: Request[Any, Any, Any],
     organization: Organization,
     statistics: Statistics,
-    asked: Asked,
+    params: QueryParams,
     compare: Compare = None,
     format: Format = "json",
 ) -> Response[bytes]:
-    """Calls, credits used and allowed, average calls a day."""
-    only(request, asked, "compare")
+    """Returns calls, credits used and allowed, and the average calls per day."""
+    reject_unknown_params(request, params, "compare")
     with statistics.read(organization) as reading:
-        period = reading.period(asked.period)
-        answer = reading.summary(period, asked.filters)
+        period = reading.period(params.period)
+        answer = reading.summary(period, params.filters)
         if compare:
-            answer = replace(answer, previous=reading.summary_before(period, asked.filters))
+            answer = replace(answer, previous=reading.summary_before(period, params.filters))
     return respond(answer, format=format, name="summary")
 
 
@@ -159,14 +159,14 @@ def summary(
     "/breakdown",
     summary="Usage by one dimension",
     operation_id="GetBreakdown",
-    responses=described(BreakdownAnswer),
+    responses=response_spec(BreakdownAnswer),
 )
 @shared
 def breakdown(
     request: Request[Any, Any, Any],
     organization: Organization,
     statistics: Statistics,
-    asked: Asked,
+    params: QueryParams,
     exports: Exports,
     by: str = "",
     limit: Limit = None,
@@ -175,24 +175,24 @@ def breakdown(
     compare: Compare = None,
     format: Format = "json",
 ) -> Response[Any]:
-    """Most calls first, ties by name. `by=function` counts integration tasks alone."""
-    only(request, asked, "by", "limit", "offset", "sort", "compare")
-    by = name_in(request, "by", asked.dimensions.breakdowns)
+    """Returns usage by one dimension, most calls first, ties by name. `by=function` counts only integration tasks."""
+    reject_unknown_params(request, params, "by", "limit", "offset", "sort", "compare")
+    by = name_in(request, "by", params.dimensions.breakdowns)
     name = f"usage-by-{by}"
     names = ("name", "kind") if by == "caller" else ("name",)
     order = parse_order(sort, allowed=(*names, *MEASURES))
     with statistics.read(organization) as reading:
-        period = reading.period(asked.period)
+        period = reading.period(params.period)
 
-        def ask(limit: int, offset: int, *, in_full: bool = True) -> BreakdownAnswer:
+        def read(limit: int, offset: int, *, in_full: bool = True) -> BreakdownAnswer:
             answer = reading.breakdown(
-                period, asked.filters, by, limit=limit, offset=offset, order=order, in_full=in_full
+                period, params.filters, by, limit=limit, offset=offset, order=order, in_full=in_full
             )
-            return reading.compared(answer, period, asked.filters) if compare else answer
+            return reading.compared(answer, period, params.filters) if compare else answer
 
         if format != "json" and limit is None and not offset:
-            return respond_in_full(ask, format=format, name=name, organization=organization, exports=exports)
-        answer = ask(limit or MOST_ROWS, offset, in_full=False)
+            return respond_in_full(read, format=format, name=name, organization=organization, exports=exports)
+        answer = read(limit or MAX_ROWS, offset, in_full=False)
     return respond(answer, format=format, name=name)
 
 
@@ -200,24 +200,28 @@ def breakdown(
     "/series",
     summary="Usage over time",
     operation_id="GetSeries",
-    responses=described(SeriesAnswer),
+    responses=response_spec(SeriesAnswer),
 )
 @shared
 def series(
     request: Request[Any, Any, Any],
     organization: Organization,
     statistics: Statistics,
-    asked: Asked,
+    params: QueryParams,
     by: By = None,
-    limit: Few = 5,
+    limit: TopN = 5,
     format: Format = "json",
 ) -> Response[bytes]:
-    """By hour for one day, by day for a range; empty steps included. `by` tells the most used names apart."""
-    only(request, asked, "by", "limit")
+    """
+    Returns usage by hour for one day, by day for a range, including empty steps.
+
+    With `by`, each step lists the most used names.
+    """
+    reject_unknown_params(request, params, "by", "limit")
     if "by" in request.query_params:
-        by = name_in(request, "by", asked.dimensions.breakdowns)
+        by = name_in(request, "by", params.dimensions.breakdowns)
     with statistics.read(organization) as reading:
-        answer = reading.series(reading.period(asked.period), asked.filters, by, limit=limit)
+        answer = reading.series(reading.period(params.period), params.filters, by, limit=limit)
     return respond(answer, format=format, name="usage-over-time")
 
 
@@ -225,23 +229,23 @@ def series(
     "/flows",
     summary="Flows between the names of columns",
     operation_id="GetFlows",
-    responses=described(FlowsAnswer),
+    responses=response_spec(FlowsAnswer),
 )
 @shared
 def flows(
     request: Request[Any, Any, Any],
     organization: Organization,
     statistics: Statistics,
-    asked: Asked,
+    params: QueryParams,
     columns: FlowColumns = "application,user,module",
-    limit: Few = 8,
+    limit: TopN = 8,
     format: Format = "json",
 ) -> Response[bytes]:
-    """What the most used names of each column have in common, all other names of a column as one."""
-    only(request, asked, "columns", "limit")
-    chosen = asked.dimensions.parse_columns(columns)
+    """Returns the usage that the most used names of each column share, with all other names of a column as one."""
+    reject_unknown_params(request, params, "columns", "limit")
+    chosen = params.dimensions.parse_columns(columns)
     with statistics.read(organization) as reading:
-        answer = reading.flows(reading.period(asked.period), asked.filters, chosen, limit=limit)
+        answer = reading.flows(reading.period(params.period), params.filters, chosen, limit=limit)
     return respond(answer, format=format, name="flows")
 
 
@@ -249,14 +253,14 @@ def flows(
     "/table",
     summary="Combinations that occurred",
     operation_id="GetTable",
-    responses=described(TableAnswer),
+    responses=response_spec(TableAnswer),
 )
 @shared
 def table(
     request: Request[Any, Any, Any],
     organization: Organization,
     statistics: Statistics,
-    asked: Asked,
+    params: QueryParams,
     exports: Exports,
     columns: Columns = "user,ip,application",
     sort: Sort = "-calls",
@@ -265,30 +269,30 @@ def table(
     rows: Literal["flat", "grouped"] = "flat",
     format: Format = "json",
 ) -> Response[Any]:
-    """Calls, credits and integration tasks of each combination of the columns, or of each value of the first."""
-    only(request, asked, "columns", "sort", "page", "page_size", "rows")
-    chosen = asked.dimensions.parse_columns(columns)
+    """Returns calls, credits and integration tasks of each combination of the columns, or of each value of the first."""
+    reject_unknown_params(request, params, "columns", "sort", "page", "page_size", "rows")
+    chosen = params.dimensions.parse_columns(columns)
     order = parse_order(sort, allowed=(*chosen, *MEASURES))
     size = PAGE_SIZE if page_size is None else page_size
     with statistics.read(organization) as reading:
-        period = reading.period(asked.period)
-        ask = partial(
+        period = reading.period(params.period)
+        read = partial(
             reading.grouped if rows == "grouped" else reading.table,
             period,
-            asked.filters,
+            params.filters,
             columns=chosen,
             order=order,
         )
         if format != "json" and page_size is None:
             return respond_in_full(
-                lambda limit, offset: ask(page=offset // limit + 1, page_size=limit, in_full=True),
+                lambda limit, offset: read(page=offset // limit + 1, page_size=limit, in_full=True),
                 format=format,
                 name="usage",
                 organization=organization,
                 exports=exports,
-                with_estimates=reading.has_estimates(period, asked.filters),
+                with_estimates=reading.has_estimates(period, params.filters),
             )
-        answer = ask(page=page, page_size=size)
+        answer = read(page=page, page_size=size)
     return respond(answer, format=format, name="usage")
 
 
@@ -296,30 +300,30 @@ def table(
     "/integration-tasks",
     summary="Integration tasks per function and module",
     operation_id="GetIntegrationTasks",
-    responses=described(TasksAnswer),
+    responses=response_spec(TasksAnswer),
 )
 @shared
 def integration_tasks(
     request: Request[Any, Any, Any],
     organization: Organization,
     statistics: Statistics,
-    asked: Asked,
+    params: QueryParams,
     exports: Exports,
     format: Format = "json",
 ) -> Response[Any]:
-    """How many tasks each function ran in each module, and their credits."""
-    only(request, asked)
+    """Returns how many tasks each function ran in each module, and their credits."""
+    reject_unknown_params(request, params)
     with statistics.read(organization) as reading:
-        period = reading.period(asked.period)
+        period = reading.period(params.period)
         if format != "json":
             return respond_in_full(
                 lambda limit, offset: reading.integration_tasks(
-                    period, asked.filters, limit=limit, offset=offset, in_full=True
+                    period, params.filters, limit=limit, offset=offset, in_full=True
                 ),
                 format=format,
                 name="integration-tasks",
                 organization=organization,
                 exports=exports,
             )
-        answer = reading.integration_tasks(period, asked.filters, limit=MOST_ROWS)
+        answer = reading.integration_tasks(period, params.filters, limit=MAX_ROWS)
     return respond(answer, format=format, name="integration-tasks")

@@ -15,5 +15,5 @@ from meterboard.service.verify import Verification, Verify
 )
 @shared
 def verification(organization: Organization, verify: Verify) -> Verification:
-    """Recompute the statistics from the events; a difference of 0 is the proof."""
+    """Compares the statistics with the events. A difference of 0 means that they agree."""
     return verify.check(organization)
