@@ -14,7 +14,7 @@ from meterboard.cli import main
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "meterboard"
 GLOSSARY = ROOT / "docs" / "glossary.md"
-NOT_COVERED: tuple[str, ...] = ("api", "domain", "service")
+NOT_COVERED: tuple[str, ...] = ("api", "service")
 """Folders of the source whose texts still have such words. A clean one fails the test until it is taken off the list."""
 
 

@@ -29,47 +29,47 @@ from meterboard.web.origin import PUBLIC_URL
 from meterboard.web.routes import on_missing_page, pages
 
 HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-"""Of every answer of the API: usage is not to be kept by what stands between, nor read as what it is not."""
+"""Headers of every API response: caches must not store usage, and browsers must not guess its type."""
 
 
 def asgi(services: Services) -> ASGIApp:
-    """The application on running services, which it does not close."""
+    """Returns the application for running services. It doesn't close them."""
     services.meter.run(lambda store, _: store.warm_up()).result()
     bodies, unsent = Bodies(), Unsent()
-    own: dict[str, Callable[[HTTPScope, Receive, Send], Awaitable[None]]] = {
+    direct: dict[str, Callable[[HTTPScope, Receive, Send], Awaitable[None]]] = {
         EVENTS_PATH: EventsApp(services.access, services.ingest, bodies, services.dimension_extensions),
         TRACES_PATH: TracesApp(services.access, services.ingest, bodies, services.dimension_attributes),
     }
-    others = litestar(services)
-    door = asyncio.Lock()
+    framework = litestar(services)
+    turn = asyncio.Lock()
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         if "method" not in scope:  # a socket, or the start of the server
-            await others(scope, receive, send)
+            await framework(scope, receive, send)
             return
         http = cast(HTTPScope, scope)
         send = unsent.in_time(send)
         if http["path"].startswith("/v1/"):
             send = _with_headers(send)
-        app = own.get(http["path"])
-        # Events are listed by the framework.
+        app = direct.get(http["path"])
+        # GET /v1/events, which lists events, is a route of the framework.
         if app and (http["method"] != "GET" or http["path"] != EVENTS_PATH):
             await app(http, receive, send)
             return
-        # The framework takes a millisecond a request. One begins in each turn of the event loop, so that a thousand
-        # that come at once do not all go before the next request that sends events.
-        async with door:
+        # The framework takes a millisecond per request. Only one starts in each turn of the event loop, so that a
+        # thousand that arrive together don't delay the next request that sends events.
+        async with turn:
             await asyncio.sleep(0)
         if http["method"] == "GET":
-            await while_connected(others, http, receive, send)
+            await while_connected(framework, http, receive, send)
         else:
-            await others(http, body_in_time(receive), send)
+            await framework(http, body_in_time(receive), send)
 
     return count_responses(route, services.health.answered)
 
 
 def _with_headers(send: Send) -> Send:
-    """Adds the headers that every answer of the API has."""
+    """Returns a `send` that adds the headers of every API response."""
 
     async def add(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -80,8 +80,8 @@ def _with_headers(send: Send) -> Send:
 
 
 def litestar(services: Services) -> Litestar:
-    """The routes that the framework answers: all but those that take events."""
-    held = {
+    """Returns the framework's application: all routes except those that receive events."""
+    dependencies = {
         "access": services.access,
         "dimensions": services.dimensions,
         "counters": Counters(services.live_credits, services.reads),
@@ -96,13 +96,13 @@ def litestar(services: Services) -> Litestar:
     }
     return Litestar(
         route_handlers=[*api(), *pages(services.dimensions)],
-        dependencies={name: _provide(value) for name, value in held.items()},
+        dependencies={name: _provide(value) for name, value in dependencies.items()},
         exception_handlers={**PROBLEMS, HTTPException: _on_http_exception},
         openapi_config=OpenAPIConfig(
             title="Meterboard",
             version=__version__,
             path="/schema",
-            render_plugins=[EventSchema(services.dimensions, path="/")],
+            render_plugins=[EventSchema(services.dimensions, paths=("/", "/openapi.json"))],
         ),
         request_max_body_size=None,
         state=State({PUBLIC_URL: services.settings.public_url}),
@@ -111,7 +111,7 @@ def litestar(services: Services) -> Litestar:
 
 
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """A browser that lost its way gets a page, a program a problem."""
+    """Returns an error page to a browser, and a problem document to a program."""
     if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/"):
         return on_missing_page(request, error)
     return on_http_exception(request, error)

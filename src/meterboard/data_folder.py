@@ -12,16 +12,16 @@ if sys.platform != "win32":  # whose users have no numbers
     import pwd
 
 UMASK = 0o077
-"""What Meterboard makes has no access for the group and for others."""
+"""Files that Meterboard creates can't be accessed by the group and by others."""
 OWN = ("accounts.sqlite*", "usage.duckdb*", "server.json*", ".migrating", "proxy.secret", "proxy-spool")
-"""What Meterboard makes in a data folder. The folder itself and meterboard.toml are the administrator's."""
+"""Files that Meterboard creates in a data folder. The folder and meterboard.toml belong to the administrator."""
 
 
 def prepare_folder(data: Path) -> None:
     """
-    Makes the data folder if there is none, and takes the group's and others' access to the files in it away.
+    Creates the data folder if it doesn't exist, and removes access to its files for the group and for others.
 
-    Raises: DataFolderError: it can't be made or written to, or a file in it can't be read and written.
+    Raises: DataFolderError: the folder can't be created or written to, or a file in it can't be read and written.
     """
     if "?" in str(data.absolute()):
         raise DataFolderError(
@@ -43,7 +43,7 @@ def prepare_folder(data: Path) -> None:
 
 
 def not_usable(path: Path, data: Path) -> str:
-    """Says whose a file or folder is, and what to do, when this user can't read and write it."""
+    """Returns a message for a file that this user can't read and write: who owns it, and what to do."""
     if sys.platform == "win32":
         return f"{path} can't be read and written. Choose another folder with --data."
     me = _user(os.geteuid())

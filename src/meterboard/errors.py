@@ -9,7 +9,7 @@ The errors that the server and its commands raise for people and programs to rea
     ├── ServerRefused             the running server refuses what a command asks
     ├── FileError                 a file outside the data folder can't be opened, or is damaged
     ├── Refused                   the caller asked for something that can't be done as asked
-    │   ├── UnreadableBody        the body is no usage event in any accepted form
+    │   ├── UnreadableBody        the body is not a usage event in any accepted format
     │   ├── InvalidParameter      a query parameter or argument has a wrong value
     │   ├── AnswerTooLong         the answer has more text than one may have
     │   ├── TooLarge              more bytes or events than one request may carry
@@ -19,19 +19,19 @@ The errors that the server and its commands raise for people and programs to rea
     │   ├── Unauthenticated       no key, a wrong key, or a session that has ended
     │   └── Forbidden             the key or person may not do this
     └── Unavailable               try again later
-        ├── ServerAway            the running server does not answer a command, or has no time
+        ├── ServerAway            the running server doesn't respond to a command, or is busy
         ├── Overloaded            the queue is full
-        └── StoreFailed           what was sent could not be made durable: nothing of it counts
-            └── OutcomeUnknown    unless the disk failed so that this can't be said
+        └── StoreFailed           the write failed: none of the events was stored
+            └── OutcomeUnknown    the disk failed during a commit: the events may or may not have been stored
 
-A message says what happened, which value, and what to do. It is shown to users as it is.
+A message says what happened, with which value, and what to do. Users see it unchanged.
 `meterboard.http.status` has the HTTP status of each. Exceptions that stay within one package are defined there, and so
 are those of `meterboard.client`, which imports nothing of the server.
 """
 
 
 class MeterboardError(Exception):
-    """The root: catching it catches everything that Meterboard raises on purpose."""
+    """The base class of all errors that Meterboard raises deliberately."""
 
 
 class SettingError(MeterboardError):
@@ -39,7 +39,7 @@ class SettingError(MeterboardError):
 
 
 class ScheduleError(MeterboardError):
-    """A credit schedule can't be read. `row` is where: keys, and numbers from 0 in a list."""
+    """A credit schedule can't be read. `row` is the path to the error: keys, and indexes of lists from 0."""
 
     def __init__(self, message: str, *, row: tuple[str | int, ...] | None = None) -> None:
         super().__init__(message)
@@ -63,7 +63,7 @@ class FileError(MeterboardError):
 
 
 class Refused(MeterboardError):
-    """What was asked can't be done as it was asked; asking again unchanged won't help."""
+    """The request can't be fulfilled. Repeating it unchanged won't help."""
 
 
 class UnreadableBody(Refused):
@@ -91,7 +91,7 @@ class TooSlow(Refused):
 
 
 class NotFound(Refused):
-    """There is no such thing."""
+    """An organisation, schedule, page or other object doesn't exist."""
 
 
 class AlreadyExists(Refused):
@@ -107,7 +107,7 @@ class Forbidden(Refused):
 
 
 class Unavailable(MeterboardError):
-    """It can't be done now; the same request may succeed after `retry_after` seconds."""
+    """The request can't be fulfilled now. It may succeed after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
         super().__init__(message)
@@ -115,16 +115,16 @@ class Unavailable(MeterboardError):
 
 
 class ServerAway(Unavailable):
-    """The server does not answer a command, or has no time; events sent to it may have been stored."""
+    """The server doesn't respond to a command, or is busy. Events sent to it may have been stored."""
 
 
 class Overloaded(Unavailable):
-    """Too much is waiting already."""
+    """Too many requests or events are waiting already."""
 
 
 class StoreFailed(Unavailable):
-    """The store could not make the events durable; none of them counts."""
+    """The write failed; none of the events was stored."""
 
 
 class OutcomeUnknown(StoreFailed):
-    """The store failed in the middle of a commit and can't be opened again yet: the events may count or not."""
+    """The store failed during a commit and can't be opened again yet: the events may or may not have been stored."""

@@ -1,4 +1,4 @@
-"""Running the application: one process, which answers requests, writes, and runs the jobs."""
+"""Runs the application: one process, which answers requests, writes, and runs the jobs."""
 
 import asyncio
 import gc
@@ -26,8 +26,8 @@ from meterboard.network.running_server import (
 from meterboard.service.jobs.schedule import run_jobs
 from meterboard.services import Services
 
-LOOK_SECONDS = 0.01
-"""How long to wait between two looks whether a starting server answers yet."""
+POLL_SECONDS = 0.01
+"""How often a starting server is checked for whether it answers requests."""
 GRACE_SECONDS = 3
 """How long open connections, such as live counters, may take to end when the server stops."""
 
@@ -42,9 +42,9 @@ def serve(
     meanwhile: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """
-    Answer requests until SIGTERM or SIGINT.
+    Answers requests until SIGTERM or SIGINT.
 
-    `ready` is called with the address as soon as requests are answered; `meanwhile` runs beside the server.
+    Calls `ready` with the address as soon as requests are answered, and runs `meanwhile` beside the server.
     """
     # uvloop wakes for a request in a third of the time; it does not exist for Windows.
     run = asyncio.run if sys.platform == "win32" else import_module("uvloop").run
@@ -91,9 +91,9 @@ async def _serve(
 
 def _keep_from_collector() -> None:
     """
-    Excludes what was built so far, which stays until the end, from garbage collection.
+    Excludes all objects that exist from garbage collection: they live until the process ends.
 
-    The collector would look through all of it again and again: every request would wait 40 ms several times a second.
+    Otherwise every collection would scan them, and requests would wait 40 ms several times a second.
     """
     gc.collect()
     gc.freeze()
@@ -106,9 +106,9 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
 
 
 async def _announce(data: Path, running: Running, ready: Callable[[], None]) -> None:
-    """Waits until the server answers, then tells commands and people where."""
-    while not await asyncio.to_thread(_answers, running):
-        await asyncio.sleep(LOOK_SECONDS)
+    """Waits until the server answers requests, then writes its address for commands and calls `ready`."""
+    while not await asyncio.to_thread(_accepts_connections, running):
+        await asyncio.sleep(POLL_SECONDS)
     write_note(data, running)
     ready()
 
@@ -117,7 +117,7 @@ def _failed(task: asyncio.Task[None]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is not None
 
 
-def _answers(running: Running) -> bool:
+def _accepts_connections(running: Running) -> bool:
     connection = connect(running)
     if connection is None:
         return False
@@ -126,7 +126,7 @@ def _answers(running: Running) -> bool:
 
 
 def _log_unless_cut_off(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Passes over what Granian reports once it has cut off connections: a result for a future that is cancelled."""
+    """Ignores the error that Granian causes when it cuts off connections: a result for a cancelled future."""
     if not isinstance(context.get("exception"), asyncio.InvalidStateError):
         loop.default_exception_handler(context)
 

@@ -1,7 +1,7 @@
 """
 The composition root: settings -> stores -> services.
 
-The only file that builds things with a lifetime.
+The only file that creates objects that have to be closed.
 """
 
 from datetime import datetime, timedelta
@@ -80,7 +80,7 @@ class Services:
         """Raises: DataFolderError. SettingError: the dimensions of the settings can't be used."""
         self.clock = clock or SystemClock()
         self.settings = settings
-        self.instance_secret = token_hex(32)  # proves to commands that it is this server: see server.json
+        self.instance_secret = token_hex(32)  # proves this server's identity to commands: see server.json
         self.accounts = Accounts(data, self.clock)
         self.schedules = Schedules(self.accounts.organizations.schedule_text)
         self.dimensions = parse_dimensions(settings.dimensions)
@@ -104,13 +104,13 @@ class Services:
         self.meter = Meter(
             store,
             clock,
-            most_waiting=settings.queue_events,
+            max_waiting=settings.queue_events,
             committed=self.health.committed,
             failed=self.health.commit_failed,
         )
         self.health.watch(
             waiting=lambda: self.meter.waiting,
-            most_waiting=settings.queue_events,
+            max_waiting=settings.queue_events,
             watermark=self._watermark,
         )
         self.refresh = Refresh(self.meter, clock, settings.refresh_interval)
@@ -164,7 +164,7 @@ class Services:
         return [self.health.watched(job) for job in jobs]
 
     def close(self) -> None:
-        """Stores what is waiting, then releases the folder."""
+        """Stores the events that wait, then releases the folder."""
         self.reads.close()
         self.access.close()
         self.meter.close()

@@ -2,7 +2,7 @@
 Every setting: its unit, its default and why.
 
 A setting comes from `meterboard.toml` in the data folder, or from the environment as METERBOARD_<NAME>, which wins.
-A wrong one stops the start and is named.
+If one is wrong, the server doesn't start, and the error names the setting.
 """
 
 import os
@@ -20,7 +20,7 @@ from msgspec import Struct
 from meterboard.domain.dimensions import parse_dimensions, parse_sources
 from meterboard.errors import SettingError
 
-LONGEST_INTERVAL = timedelta(days=1)
+MAX_INTERVAL = timedelta(days=1)
 FILE = "meterboard.toml"
 PREFIX = "METERBOARD_"
 USUAL_PORTS = {"http": 80, "https": 443}
@@ -63,7 +63,8 @@ def read_settings(
     overrides: Mapping[str, object] = MappingProxyType({}),
 ) -> Settings:
     """
-    The settings of a data folder under an environment; `overrides`, from the command line, win over both.
+    Returns the settings of a data folder. Variables of the environment win over its file, and `overrides`, from the
+    command line, over both.
 
     Raises: SettingError: a name or value is wrong; the message names it.
     """
@@ -103,7 +104,7 @@ def _parsed(name: str, value: object) -> object:
 
 
 def _public_url(value: str) -> str:
-    """Returns the address as browsers write an origin: in lower case, without a usual port or a slash at the end."""
+    """Returns the address as browsers write an origin: in lower case, without a default port or a final slash."""
     if not value:
         return value
     try:
@@ -123,11 +124,11 @@ def _public_url(value: str) -> str:
 
 def _check(settings: Settings) -> None:
     bounds = {"port": (0, 65_535), "retention_days": (1, 36_500), "queue_events": (10_000, 100_000_000)}
-    for name, (least, most) in bounds.items():
+    for name, (low, high) in bounds.items():
         value = getattr(settings, name)
-        if not least <= value <= most:
-            raise SettingError(f"{name} is {value}: use a number from {least:,} to {most:,}.")
-    if settings.refresh_interval > LONGEST_INTERVAL:
+        if not low <= value <= high:
+            raise SettingError(f"{name} is {value}: use a number from {low:,} to {high:,}.")
+    if settings.refresh_interval > MAX_INTERVAL:
         raise SettingError("refresh_interval is longer than a day: use at most 24h.")
     if settings.metrics not in METRICS:
         raise SettingError(f"metrics is {settings.metrics!r}: use one of {', '.join(METRICS)}.")

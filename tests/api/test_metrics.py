@@ -130,5 +130,5 @@ def test_instruments_of_two_servers_in_a_process_are_apart() -> None:
     one, other = Health("1", SystemClock()), Health("1", SystemClock())
     one.committed(3, 0.001)
 
-    assert b"meterboard_commit_events_sum 3.0" in one.told("")[0]
-    assert b"meterboard_commit_events_sum 0.0" in other.told("")[0]
+    assert b"meterboard_commit_events_sum 3.0" in one.render("")[0]
+    assert b"meterboard_commit_events_sum 0.0" in other.render("")[0]

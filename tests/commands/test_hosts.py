@@ -26,7 +26,7 @@ from meterboard.errors import ServerAway
 from meterboard.importers.delivery import to_meter
 from meterboard.importers.following import Following
 from meterboard.network.running_server import Running, running_server, write_note
-from meterboard.service.ingest.calls import Calls, Outcome, What
+from meterboard.service.ingest.calls import CallKind, Calls, Outcome
 from meterboard.services import Accounts, Services
 from meterboard.settings import Settings
 from tests.server import Server, command_here
@@ -166,7 +166,7 @@ def one_call() -> Calls:
     zero = array("i", [0])
     now = micros(SystemClock().now())
     return Calls(
-        [What(UsageEvent(module="Leads"), now)], [(None, None)], [None], zero, zero, zero, array("q", [now]),
+        [CallKind(UsageEvent(module="Leads"), now)], [(None, None)], [None], zero, zero, zero, array("q", [now]),
         array("Q", [1]), array("I", [1]), lambda: ["a call"],
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from meterboard.client import event as client
 from meterboard.domain.dimensions import (
     BUILT_IN,
     CALLER,
-    MOST_OWN,
+    MAX_OWN,
     RESERVED,
     Dimensions,
     parse_dimensions,
@@ -51,15 +51,15 @@ def test_there_are_none_unless_they_are_set(text: str) -> None:
         ("a-b", "name 'a-b'"),
         ("a" * 41, "at most 40"),
         ("region,", "name ''"),
-        ("user", "'user', which means something else"),
-        ("calls", "'calls', which means something else"),
-        ("caller", "'caller', which means something else"),
-        ("user_count", "'user_count', which means something else"),
+        ("user", "'user', which is reserved"),
+        ("calls", "'calls', which is reserved"),
+        ("caller", "'caller', which is reserved"),
+        ("user_count", "'user_count', which is reserved"),
         ("region,region", "'region' twice"),
         ("region:", "label ''"),
         ("region:" + "x" * 41, "1 to 40 characters"),
         ("region:a\u202eb", "label"),
-        (",".join("abcdefg"), f"at most {MOST_OWN}"),
+        (",".join("abcdefg"), f"at most {MAX_OWN}"),
     ],
 )
 def test_what_can_not_be_a_dimension_is_named(text: str, message: str) -> None:
@@ -109,7 +109,7 @@ def test_everything_that_names_dimensions_names_those_of_the_table() -> None:
     assert set(names) <= set(Event.__struct_fields__)
     assert set(client.UsageEvent.__annotations__) == set(fields)
     assert set(client._ENCODERS) == set(fields)
-    assert client.MAX_DIMENSIONS == MOST_OWN
+    assert client.MAX_DIMENSIONS == MAX_OWN
     assert all({*dimension.columns} <= {*names} for dimension in (*BUILT_IN, CALLER))
 
 

@@ -157,7 +157,7 @@ def use(folder: Path, first: int, times: int, recovers: bool) -> None:
         (folder / CALLS).write_text(str(disk.disk_works()))
         return  # a start is refused while the disk fails, and loses nothing
     clock = FixedClock(NOW)
-    meter = Meter(story.store, clock, most_waiting=1_000)
+    meter = Meter(story.store, clock, max_waiting=1_000)
     story.live(meter, clock)
     (folder / CALLS).write_text(str(disk.disk_works()))
     if recovers:
@@ -176,7 +176,7 @@ def use_again(folder: Path) -> None:
         for name, names in json.loads((folder / STORY).read_text()).items():
             setattr(story, name, set(names))
     story.store = DuckDBStore(folder, memory="128MB")
-    meter = Meter(story.store, FixedClock(NOW + timedelta(hours=1)), most_waiting=1_000)
+    meter = Meter(story.store, FixedClock(NOW + timedelta(hours=1)), max_waiting=1_000)
     story.check(meter)
     story.retry(meter)
     story.check(meter)

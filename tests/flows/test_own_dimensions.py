@@ -157,7 +157,7 @@ def test_a_name_that_is_not_set_is_told_those_that_are(sent: Server) -> None:
     for question, detail in (
         ("breakdown?by=env", "status, environment, region, plan, caller."),
         ("values?column=env", "status, environment, region, plan."),
-        ("table?columns=env", "status, environment, region, plan, each once"),
+        ("table?columns=env", "status, environment, region, plan, comma-separated, each once"),
         ("summary?env=x", "There is no parameter 'env' here."),
     ):
         answer = sent.get(f"/v1/statistics/{question}")

@@ -16,6 +16,7 @@ from meterboard.web.routes import on_error
 EXPECTED = {
     errors.UnreadableBody("x"): 400,
     errors.InvalidParameter("by", "x"): 400,
+    errors.AnswerTooLong("x"): 400,
     errors.Unauthenticated("x"): 401,
     errors.Forbidden("x"): 403,
     errors.NotFound("x"): 404,
@@ -92,4 +93,4 @@ def test_what_fails_here_is_logged_with_its_traceback(
 def test_what_nothing_foresaw_is_answered_in_brief(client: TestClient[Litestar]) -> None:
     for place in ("api", "page"):
         answer = client.get(f"/{place}/ZeroDivisionError").text
-        assert "The server's log says why" in answer.replace("&#39;", "'")
+        assert "The server's log has the details" in answer.replace("&#39;", "'")

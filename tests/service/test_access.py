@@ -12,7 +12,7 @@ from meterboard.clock import FixedClock
 from meterboard.domain.access import ApiKey
 from meterboard.domain.organization import Organization
 from meterboard.errors import Overloaded, Unauthenticated
-from meterboard.service.access import LONGEST_SECRET, MOST_SIGN_INS, REMEMBERED_SECONDS, Access
+from meterboard.service.access import CACHE_SECONDS, MAX_SECRET_LENGTH, MAX_SIGN_INS, Access
 from meterboard.services import Accounts, Services
 from tests.service.test_reads import run
 
@@ -73,12 +73,12 @@ def test_made_up_links_keep_no_key_from_being_found(services: Services, acme: Or
     )
 
     async def main() -> None:
-        links = [asyncio.create_task(access.sign_in(f"{n}")) for n in range(MOST_SIGN_INS)]
+        links = [asyncio.create_task(access.sign_in(f"{n}")) for n in range(MAX_SIGN_INS)]
         assert (await access.key(secret)).organization == acme
         with pytest.raises(Overloaded):
             await access.sign_in("one more")
         end.set()
-        assert len(await asyncio.gather(*links)) == MOST_SIGN_INS
+        assert len(await asyncio.gather(*links)) == MAX_SIGN_INS
         assert await access.sign_in("again") == "again"
 
     run(main())
@@ -99,7 +99,7 @@ def test_unknown_keys_and_sessions_are_refused_without_a_session_of_the_database
     async def main() -> None:
         for number in range(100):
             await refused(f"mb_{number}")
-        await refused("x" * (LONGEST_SECRET + 1))
+        await refused("x" * (MAX_SECRET_LENGTH + 1))
         await refused("é\x00")
         assert looked.looked_up == []
         # A key that is made beside the server works at once; a revoked one is unknown.
@@ -107,7 +107,7 @@ def test_unknown_keys_and_sessions_are_refused_without_a_session_of_the_database
         secret = beside.keys.create(acme, name="test", scope="read")
         assert (await looked.access.key(secret)).organization == acme
         beside.keys.revoke(secret)
-        looked.now += REMEMBERED_SECONDS
+        looked.now += CACHE_SECONDS
         with pytest.raises(Unauthenticated):
             await looked.access.key(secret)
         beside.close()
@@ -127,7 +127,7 @@ def test_a_clock_that_is_set_back_does_not_lengthen_the_life_of_a_revoked_key(
         await looked.access.key(secret)
         services.accounts.keys.revoke(secret)
         clock.advance(-timedelta(hours=1))
-        looked.now += REMEMBERED_SECONDS - 0.5
+        looked.now += CACHE_SECONDS - 0.5
         await looked.access.key(secret)
         looked.now += 0.5
         with pytest.raises(Unauthenticated):

@@ -18,7 +18,7 @@ from meterboard.domain.organization import Organization
 from meterboard.domain.query import parse_order
 from meterboard.errors import AnswerTooLong, Overloaded
 from meterboard.service import export
-from meterboard.service.export import FOLDER, MOST_FILES_EACH, Exports, FileFormat, write_in_full
+from meterboard.service.export import FOLDER, MAX_FILES_PER_ORGANIZATION, Exports, FileFormat, write_in_full
 from meterboard.service.statistics.answers import TableAnswer
 from meterboard.service.statistics.events import MOST_EVENTS
 from meterboard.service.table_data import Paged
@@ -107,12 +107,12 @@ def test_pages_of_an_export_add_up_to_the_whole_answer(
             write_in_full(
                 partial(_called, ask),
                 file,
-                form=form,
+                format=form,
                 with_estimates=reading.has_estimates(day, FILTERS),
                 page_rows=3,
             )
             written = file.content.read()
-            expected = respond(whole, form=form, name="x").content
+            expected = respond(whole, format=form, name="x").content
             filled.exports.close(file)
             if form == "csv":
                 assert written == expected
@@ -154,11 +154,11 @@ def test_an_export_that_fails_makes_room_for_the_next(filled: Services, acme: Or
     async def main() -> None:
         async with client(filled) as web:
             web.headers["Authorization"] = f"Bearer {key}"
-            held = [filled.exports.open(acme.id) for _ in range(MOST_FILES_EACH)]
+            held = [filled.exports.open(acme.id) for _ in range(MAX_FILES_PER_ORGANIZATION)]
             refused = await web.get("/v1/statistics/table?format=csv")
             assert (refused.status_code, int(refused.headers["retry-after"]) > 0) == (503, True)
             filled.exports.close(held[0])
-            for _ in range(MOST_FILES_EACH + 1):
+            for _ in range(MAX_FILES_PER_ORGANIZATION + 1):
                 wrong = await web.get("/v1/statistics/table?format=csv&period=nonsense")
                 right = await web.get("/v1/statistics/table?format=csv")
                 assert (wrong.status_code, right.status_code) == (400, 200)
@@ -169,13 +169,13 @@ def test_an_export_that_fails_makes_room_for_the_next(filled: Services, acme: Or
 
 def test_a_file_that_is_dropped_counts_no_longer(tmp_path: Path) -> None:
     exports = Exports(tmp_path)
-    for _ in range(MOST_FILES_EACH + 1):
+    for _ in range(MAX_FILES_PER_ORGANIZATION + 1):
         exports.open(1)  # and its sender is gone
-    held = [exports.open(1) for _ in range(MOST_FILES_EACH)]
+    held = [exports.open(1) for _ in range(MAX_FILES_PER_ORGANIZATION)]
     with pytest.raises(Overloaded):
         exports.open(1)
     exports.open(2)
-    assert len(held) == MOST_FILES_EACH
+    assert len(held) == MAX_FILES_PER_ORGANIZATION
 
 
 def long_names(count: int, length: int) -> list[Combination]:
@@ -197,7 +197,7 @@ def test_long_names_fit_in_a_file(services: Services, acme: Organization) -> Non
 
         for form in forms:
             file = services.exports.open(acme.id)
-            write_in_full(ask, file, form=form, with_estimates=False)
+            write_in_full(ask, file, format=form, with_estimates=False)
             if form == "parquet":
                 table = pyarrow.parquet.read_table(io.BytesIO(file.content.read()), columns=["user"])
                 names = [row["user"] for row in ask(JSON_ROWS, 0).rows]
@@ -238,7 +238,7 @@ def test_nothing_is_left_of_exports(filled: Services, acme: Organization, tmp_pa
         write_in_full(
             lambda limit, offset: reading.breakdown(day, FILTERS, "user", limit=limit, offset=offset),
             file,
-            form="parquet",
+            format="parquet",
             with_estimates=False,
         )
     assert folder.stat().st_mode & 0o777 == 0o700

@@ -15,7 +15,12 @@ import pytest
 from meterboard.app import asgi
 from meterboard.domain.organization import Organization
 from meterboard.errors import Overloaded
-from meterboard.service.reads import MOST_RUNNING, MOST_RUNNING_EACH, MOST_WAITING_EACH, Reads
+from meterboard.service.reads import (
+    MAX_RUNNING,
+    MAX_RUNNING_PER_ORGANIZATION,
+    MAX_WAITING_PER_ORGANIZATION,
+    Reads,
+)
 from meterboard.services import Services
 from meterboard.usage.store import Snapshot
 from tests.waiting import eventually_in_loop
@@ -56,9 +61,9 @@ def test_reads_of_one_organization_keep_no_other_from_reading_or_sending(
     own = services.accounts.keys.create(acme, name="test", scope="all")
 
     async def main() -> None:
-        most = MOST_RUNNING_EACH + MOST_WAITING_EACH
+        most = MAX_RUNNING_PER_ORGANIZATION + MAX_WAITING_PER_ORGANIZATION
         async with client(services) as web, held(services.reads, acme.id, most):
-            assert services.reads.running == MOST_RUNNING_EACH < MOST_RUNNING
+            assert services.reads.running == MAX_RUNNING_PER_ORGANIZATION < MAX_RUNNING
             headers = {"Authorization": f"Bearer {key}"}
             sent = await web.post("/v1/events", json={"module": "Leads"}, headers=headers)
             read = await web.get("/v1/credits", headers=headers)
@@ -77,7 +82,7 @@ def test_organizations_take_turns() -> None:
 
     async def main() -> None:
         reads = Reads(lambda thread: None)
-        async with held(reads, 1, MOST_RUNNING - 1):
+        async with held(reads, 1, MAX_RUNNING - 1):
             async with held(reads, 2, 1):
                 tasks = [
                     asyncio.create_task(reads.run(own, partial(order.append, own)))
@@ -96,7 +101,7 @@ def test_a_read_that_waits_is_dropped_when_its_caller_leaves() -> None:
 
     async def main() -> None:
         reads = Reads(lambda thread: None)
-        async with held(reads, 1, MOST_RUNNING_EACH):
+        async with held(reads, 1, MAX_RUNNING_PER_ORGANIZATION):
             waiting = asyncio.create_task(reads.run(1, lambda: done.append("unwanted")))
             await eventually_in_loop(lambda: reads.waiting == 1)
             waiting.cancel()
@@ -184,7 +189,7 @@ def test_a_request_ends_its_read_when_its_caller_disconnects(services: Services,
             "root_path": "",
         }
         app: Any = asgi(services)
-        async with held(services.reads, acme.id, MOST_RUNNING_EACH):
+        async with held(services.reads, acme.id, MAX_RUNNING_PER_ORGANIZATION):
             request = asyncio.create_task(app(scope, receive, send))
             await eventually_in_loop(lambda: services.reads.waiting == 1)
             left.set()
@@ -198,7 +203,7 @@ def test_a_request_ends_its_read_when_its_caller_disconnects(services: Services,
 def test_the_queue_of_an_organization_is_bounded() -> None:
     async def main() -> None:
         reads = Reads(lambda thread: None)
-        async with held(reads, 1, MOST_RUNNING_EACH + MOST_WAITING_EACH):
+        async with held(reads, 1, MAX_RUNNING_PER_ORGANIZATION + MAX_WAITING_PER_ORGANIZATION):
             with pytest.raises(Overloaded):
                 await reads.run(1, lambda: None)
             await reads.run(2, lambda: None)

@@ -23,7 +23,7 @@ async def metrics(
 ) -> Response[bytes]:
     """Raises: NotFound, Unauthenticated, Forbidden: as the setting `metrics` says."""
     await _check(request, access, metrics_for)
-    content, content_type = await asyncio.to_thread(health.told, request.headers.get("accept", ""))
+    content, content_type = await asyncio.to_thread(health.render, request.headers.get("accept", ""))
     return Response(content, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
 

@@ -38,7 +38,7 @@ from meterboard.settings import Settings, read_settings
     "fields",
     metavar="NAME=SOURCE",
     multiple=True,
-    help=f"Where a field is: a variable, a column or a JSON member (client.ip). Fields: {', '.join(FIELDS)}, "
+    help=f"Map a field to a variable, a column or a JSON member (client.ip). Fields: {', '.join(FIELDS)}, "
     "and the dimensions of the settings.",
 )
 @click.option(

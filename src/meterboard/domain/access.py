@@ -18,14 +18,14 @@ SESSION_LIFE = timedelta(days=30)
 
 
 class ApiKey(Struct, frozen=True):
-    """What a key lets its bearer do; `organization` None: send events for every organisation, read nothing."""
+    """The permissions of a key. Where `organization` is None, it may send events for every organisation and read none."""
 
     organization: Organization | None
     scope: str
 
 
 class Viewer(Struct, frozen=True):
-    """A person who is signed in, and the one organisation that they look at."""
+    """A person who is signed in, and the one organisation that they may read."""
 
     email: str
     role: str

@@ -8,11 +8,11 @@ from msgspec import Struct
 from meterboard.domain.period import DAY, INSTANT, Period, midnight
 
 WINDOW = timedelta(hours=24)
-"""The rolling window is (now - WINDOW, now]: what an event used frees up exactly this long after its time."""
+"""The rolling window is (now - WINDOW, now]: the credits of an event are free again exactly this long after its time."""
 
 
 class Allowance(Struct, frozen=True):
-    """`credits` in any rolling 24 hours from `starts_at` (UTC) on; None: unlimited."""
+    """The credits that may be used in any rolling 24 hours, from `starts_at` (UTC) on. None: unlimited."""
 
     credits: int | None
     starts_at: datetime
@@ -20,20 +20,20 @@ class Allowance(Struct, frozen=True):
 
 def allowance_at(history: Sequence[Allowance], moment: datetime) -> int | None:
     """
-    The credits allowed at `moment`; None: unlimited.
+    Returns the credits allowed at `moment`. None: unlimited.
 
-    `history` is in order of `starts_at`. Before its first entry that entry holds already, since usage that was
-    imported may be older than the organisation's record here.
+    `history` is in order of `starts_at`. Its first entry also applies before its start, since imported usage may be
+    older than the organisation's record.
     """
-    holding = [allowance for allowance in history if allowance.starts_at <= moment] or history[:1]
-    return holding[-1].credits if holding else None
+    in_force = [allowance for allowance in history if allowance.starts_at <= moment] or history[:1]
+    return in_force[-1].credits if in_force else None
 
 
 def allowed_in(history: Sequence[Allowance], period: Period) -> int | None:
     """
-    The credits allowed in a period: the allowance in force at the end of each of its days, added up.
+    Returns the credits allowed in a period: the sum of the allowances in force at the end of each of its days.
 
-    A day that has only begun counts whole, as its allowance may be used whole. None when any day was unlimited.
+    A day that is not over counts in full, since its allowance may be used in full. None: a day was unlimited.
     """
     if period.days == 1:
         return allowance_at(history, period.end - INSTANT)

@@ -1,4 +1,4 @@
-"""A place in a list of events, newest first, that stays where it is when others come or go."""
+"""A position in a list of events, newest first, that stays the same when events are added or deleted."""
 
 import re
 from typing import NamedTuple
@@ -10,10 +10,10 @@ _TEXT = re.compile(r"([on])(\d{1,17})\.(\d{1,9})", re.ASCII)
 
 class Cursor(NamedTuple):
     """
-    The place behind the first `passed` of the events at `time` (microseconds since 1970 UTC).
+    The position after the first `passed` events at `time` (microseconds since 1970 UTC).
 
-    Events of one time are in the order of their receipt, so that one that comes later moves none that was passed.
-    `newer`: what comes before this place in the list is asked for, instead of what follows it.
+    Events of the same time are in the order of their receipt, so that a later one doesn't change the position.
+    `newer`: the cursor asks for the events before this position in the list instead of those after it.
     """
 
     time: int
@@ -21,16 +21,16 @@ class Cursor(NamedTuple):
     newer: bool = False
 
     def text(self) -> str:
-        """As it stands in an address."""
+        """Returns the cursor as it is written in an address."""
         return f"{'n' if self.newer else 'o'}{self.time}.{self.passed}"
 
 
 def parse_cursor(text: str) -> Cursor:
-    """Raises: InvalidParameter: `text` is no cursor."""
+    """Returns the cursor that `text` stands for. Raises: InvalidParameter: `text` is not a cursor."""
     found = _TEXT.fullmatch(text)
     if found is None:
         raise InvalidParameter(
             "cursor",
-            f"cursor is {text!r}: use what an answer has as next or previous, or leave it out for the newest.",
+            f"cursor is {text!r}: use the value of next or previous in a response, or omit it for the newest events.",
         )
     return Cursor(int(found[2]), int(found[3]), found[1] == "n")

@@ -1,8 +1,8 @@
 """
-The dimensions of usage: what statistics are asked by, and what is said of each.
+The dimensions of usage, with their labels and words.
 
 The event's fields, the store's columns, the parameters of the API, labels, filters, exports and imports are made from this
-table. Eight dimensions are built in; an installation may add up to six of its own, which its settings name.
+table. Eight dimensions are built in. An installation may add up to six of its own in its settings.
 """
 
 import re
@@ -13,7 +13,7 @@ from msgspec import Struct
 from meterboard.domain.query import NOT, Breakdown, DimensionName, canonical, value_of
 from meterboard.errors import InvalidParameter, SettingError
 
-MOST_OWN = 6
+MAX_OWN = 6
 MAX_LABEL = 40
 _PARAMETERS = """
 after against all before by caller column columns compare connections cursor dimensions exclude field filter find format
@@ -29,18 +29,18 @@ all_calls all_combinations all_credits all_tasks answer as_of bucket combination
 digest event id_high id_low moment number rank reason received_at rollup same step text usage watermark what whence who
 """
 RESERVED = frozenset((_PARAMETERS + _ANSWERS + _COLUMNS).split())
-"""Names that parameters of the API, what stands beside dimensions in answers, and the store's other columns have."""
+"""Names of the API's parameters, of other members of its responses, and of the store's other columns."""
 COUNT_SUFFIX = "_count"
-"""What the number of a column's values is called in rows of the table, behind the column's name."""
+"""The suffix of the member that counts a column's values in rows of the table: `ip_count`."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Dimension(Struct, frozen=True):
     """
-    What calls are distinguished by, under the name that the API has for it.
+    A field of usage events that is a column, a filter and a breakdown, under its name in the API.
 
-    `noun` and `plural` stand in sentences, `absent` where an event did not say. `columns` are those of the table that
-    is behind one of its values.
+    `noun` and `plural` are its words in sentences. `absent` is shown where an event has no value. `columns` are the
+    columns of the table that a link to one of its values opens.
     """
 
     name: str
@@ -82,7 +82,7 @@ CALLER = Dimension(
     "no application",
     ("application", "function", "user"),
 )
-"""Not a dimension, but usage is broken down by it as by one: the function of an integration task, else the application."""
+"""Not a dimension, but a breakdown: the function of an integration task, else the application."""
 
 
 class Dimensions:
@@ -95,9 +95,9 @@ class Dimensions:
         self.names: tuple[DimensionName, ...] = tuple(dimension.name for dimension in self.all)
         self.breakdowns: tuple[Breakdown, ...] = (*self.names, CALLER.name)
         self.filters: tuple[str, ...] = (*self.names, *(f"{name}{NOT}" for name in self.names))
-        """The names of filters: `application` lets values through, `application!` keeps them out."""
+        """The names of filters: `application` includes values, `application!` excludes them."""
         self.no_values = ("",) * len(own)
-        """The values of an event that says nothing of the installation's own dimensions."""
+        """The values of an event without own dimensions."""
         self._by_name = {dimension.name: dimension for dimension in (*self.all, CALLER)}
 
     def __getitem__(self, name: Breakdown) -> Dimension:
@@ -116,25 +116,25 @@ class Dimensions:
 
     def parse_columns(self, text: str) -> tuple[DimensionName, ...]:
         """
-        `user,ip` -> the columns in that order.
+        Returns the columns of a list such as `user,ip`, in its order.
 
-        Raises: InvalidParameter: none, one that does not exist, or one twice.
+        Raises: InvalidParameter: there is none, one doesn't exist, or one is listed twice.
         """
         columns = tuple(text.split(","))
         wrong = [column for column in columns if column not in self.names]
         if wrong or len(set(columns)) < len(columns):
             raise InvalidParameter(
                 "columns",
-                f"columns is {text!r}: use some of {', '.join(self.names)}, each once, with commas between.",
+                f"columns is {text!r}: use some of {', '.join(self.names)}, comma-separated, each once.",
             )
         return columns
 
     def parse_filters(self, given: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
         """
-        Filters from pairs of dimension and value; pairs of other names are left out.
+        Returns the filters of pairs of name and value. Pairs of other names are ignored.
 
-        An empty value and "(unknown)" both mean that the event did not say; an IP address may be in any spelling.
-        Raises: InvalidParameter: an IP address is none.
+        An empty value and "(unknown)" both mean that the event has no value; an IP address may be in any spelling.
+        Raises: InvalidParameter: a value for `ip` is not an IP address.
         """
         filters: dict[str, tuple[str, ...]] = {}
         for name, value in given:
@@ -145,7 +145,8 @@ class Dimensions:
 
 def parse_dimensions(text: str) -> Dimensions:
     """
-    `environment,region:Region` -> those built in, and two own ones with the labels Environment and Region.
+    Returns the built-in dimensions and those of a setting: `environment,region:Region` has the labels Environment and
+    Region.
 
     Raises: SettingError: a name or label can't be used.
     """
@@ -160,16 +161,16 @@ def parse_dimensions(text: str) -> Dimensions:
                 f"dimensions has the label {label!r} for {name}: use 1 to {MAX_LABEL} characters, such as {name}:Region."
             )
         own.append(_own(name, label or name.replace("_", " ").capitalize()))
-    if len(own) > MOST_OWN:
-        raise SettingError(f"dimensions has {len(own)} names: use at most {MOST_OWN}.")
+    if len(own) > MAX_OWN:
+        raise SettingError(f"dimensions has {len(own)} names: use at most {MAX_OWN}.")
     return Dimensions(own)
 
 
 def parse_sources(setting: str, text: str, dimensions: Dimensions) -> dict[str, str]:
     """
-    `environment=env,region=cloud.region` -> from what in another format each own dimension is taken.
+    Returns which attribute of another format each own dimension is read from: `environment=env,region=cloud.region`.
 
-    Raises: SettingError: a part is not of that form, or names no own dimension.
+    Raises: SettingError: a part doesn't have that form, or doesn't name an own dimension.
     """
     found: dict[str, str] = {}
     for part in text.split(",") if text.strip() else ():
@@ -178,9 +179,7 @@ def parse_sources(setting: str, text: str, dimensions: Dimensions) -> dict[str, 
             raise SettingError(f"{setting} has {part.strip()!r}: write name=source, such as environment=env.")
         if name not in dimensions.own_names:
             own = f"use one of {', '.join(dimensions.own_names)}" if dimensions.own else "none are set"
-            raise SettingError(
-                f"{setting} names {name!r}, which is none of the dimensions of the setting: {own}."
-            )
+            raise SettingError(f"{setting} names {name!r}, which is not an own dimension: {own}.")
         if name in found:
             raise SettingError(f"{setting} names {name!r} twice: name it once.")
         found[name] = source
@@ -188,7 +187,7 @@ def parse_sources(setting: str, text: str, dimensions: Dimensions) -> dict[str, 
 
 
 def _check_name(name: str, before: Sequence[str]) -> None:
-    """Raises: SettingError: an own dimension can't have the name."""
+    """Checks the name of an own dimension. Raises: SettingError: the name can't be used."""
     if not _NAME.fullmatch(name):
         raise SettingError(
             f"dimensions has the name {name!r}: use lower-case letters, digits and _, a letter first, at most 40, "
@@ -196,7 +195,7 @@ def _check_name(name: str, before: Sequence[str]) -> None:
         )
     taken = name in RESERVED or name.endswith(COUNT_SUFFIX) or any(name == each.name for each in BUILT_IN)
     if taken:
-        raise SettingError(f"dimensions has the name {name!r}, which means something else here: use another.")
+        raise SettingError(f"dimensions has the name {name!r}, which is reserved: use another.")
     if name in before:
         raise SettingError(f"dimensions has the name {name!r} twice: name it once.")
 

@@ -1,4 +1,4 @@
-"""The usage event: its shape on the wire, its limits, and why one is refused."""
+"""The usage event: its fields, its limits, and why one is rejected."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
@@ -9,26 +9,26 @@ MAX_BODY_BYTES = 10_000_000
 MAX_EVENTS = 10_000
 MAX_CREDITS = 1_000_000
 MAX_TEXT = 10_000
-"""Characters in a name. Long enough for anything honest, short enough that a batch can't fill a page."""
+"""Characters in a name. Longer than any real name, and short enough that names can't fill a page."""
 MAX_RECORDS = 2**31 - 1
-"""What the store's 32-bit column holds."""
+"""The largest number of the store's 32-bit column."""
 MAX_AHEAD = timedelta(minutes=5)
-"""How far a sender's clock may run ahead of ours."""
+"""How far a sender's clock may be ahead of the server's."""
 
 UNKNOWN = "(unknown)"
-"""The name that statistics show where an event did not say; inside, it is the empty string."""
+"""The value that statistics show where an event has none. It is stored as the empty string."""
 
 NOT_HTTP = "(not HTTP)"
-"""The module and the method of what is not an HTTP request, such as TLS on a plain port. Only prices that name it apply."""
+"""The module and method of requests that are not HTTP, such as TLS on a plain port. Only prices that name it apply."""
 
 REFUSED = "429"
-"""The HTTP status of a call that was refused because too much was used."""
+"""The HTTP status of a call that was refused because its caller had made too many."""
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """The HTTP request behind an event; classified by the credit schedule, then forgotten."""
+    """The HTTP request of an event. The credit schedule classifies it; it is not stored."""
 
     method: Annotated[str, Meta(min_length=1, max_length=32)]
     path: Text
@@ -57,11 +57,11 @@ class UsageEvent(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 class Combination(NamedTuple):
     """
-    The dimensions of an event: what statistics can be asked by.
+    The dimensions of an event, by which statistics filter and group.
 
-    Every value is text; the empty string means that the event did not say. `own` are the values of the installation's own
-    dimensions, in the order of its settings.
-    Events that share a combination differ only in id, time, credits and records, so the store keeps each one once.
+    Every value is text; the empty string means that the event has no value. `own` are the values of the installation's
+    own dimensions, in the order of its settings.
+    Events that share a combination differ only in id, time, credits and records, so each combination is stored once.
     """
 
     organization: int
@@ -84,5 +84,5 @@ class Rejection(Struct, frozen=True):
     message: str
 
 
-OF_A_LINE = "log-"
-"""How ids begin that an import makes of lines."""
+LINE_ID_PREFIX = "log-"
+"""The prefix of the ids that an import derives from lines."""

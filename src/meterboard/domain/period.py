@@ -22,7 +22,7 @@ BUCKET_SECONDS = 900
 BUCKETS_A_DAY = 96
 DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)
-"""The finest step of time that is told apart."""
+"""The smallest difference between two times that is stored."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 EARLIEST = date(1971, 1, 1)
@@ -31,9 +31,9 @@ EARLIEST = date(1971, 1, 1)
 Unit = Literal["quarter_hour", "hour", "day"]
 DEFAULT_PERIOD = "last_24_hours"
 NAMED_PERIODS = ("last_24_hours", "today", "yesterday", "last_30_days")
-MOST_BY_QUARTER = timedelta(hours=2)
-MOST_BY_HOUR = timedelta(hours=48)
-"""Ranges of times up to these lengths have quarters of an hour and hours as their chart's steps, longer ones days."""
+MAX_BY_QUARTER = timedelta(hours=2)
+MAX_BY_HOUR = timedelta(hours=48)
+"""Ranges of times up to these lengths have steps of 15 minutes and of an hour in charts, longer ones steps of a day."""
 EXAMPLE = "2026-11-03T10:00..2026-11-03T14:00"
 _DATES = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\.\.(\d{4}-\d{2}-\d{2}))?")
 _TIME = r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?:[+-]\d{2}:\d{2})?)"
@@ -42,10 +42,10 @@ _TIMES = re.compile(rf"{_TIME}\.\.{_TIME}")
 
 class Period(Struct, frozen=True):
     """
-    A half-open stretch of time, aware UTC, on bucket boundaries but for an end at the watermark.
+    A half-open range of time, aware UTC, on bucket boundaries unless it ends at the watermark.
 
-    `unit` is the step of its chart: hours for one day, days for a range of them. `days` counts the days that it names
-    as far as they had begun at the watermark, at least one.
+    `unit` is the step of its chart: hours for one day, days for a range of days. `days` is how many of its days had
+    begun at the watermark, at least 1.
     """
 
     name: str
@@ -57,11 +57,11 @@ class Period(Struct, frozen=True):
 
     def previous(self) -> "Period":
         """
-        The stretch of the same length before this one, under a name that `parse_period` reads.
+        Returns the period of the same length before this one, with a name that `parse_period` accepts.
 
-        Whole days come before whole days, however long the clocks make them. A day or range of them that is not over
-        is compared with as much of the one before: today until 10:45 with yesterday until 10:45. Lengths are to the
-        quarter of an hour, which is what statistics are kept by: the quarter that the watermark is in counts whole.
+        The previous period of whole days is as many whole days, even if DST makes their lengths differ. That of days
+        which are not over ends at the same time of day: today until 10:45 is compared with yesterday until 10:45.
+        Lengths are rounded up to buckets: the bucket of the watermark counts in full.
         """
         end = bucket_at_or_after(self.end)
         length = end - self.start
@@ -73,9 +73,9 @@ class Period(Struct, frozen=True):
 
     def within(self, first: datetime, longest: timedelta) -> "Period":
         """
-        The part of this period from `first` on, a midnight of its zone, under its own name.
+        Returns the part of this period from `first` on, a midnight of its zone, with the same name.
 
-        A period that ends before `first` is left as it is, or, where it is longer than `longest`, the end of it.
+        A period that ends before `first` is returned unchanged, or its last part if it is longer than `longest`.
         """
         start = (
             first
@@ -93,7 +93,7 @@ class Period(Struct, frozen=True):
 
     @property
     def is_of_days(self) -> bool:
-        """Is it named by days of the calendar, not by times?"""
+        """Returns whether the period is named by calendar days, and not by times."""
         return self.name != "last_24_hours" and "T" not in self.name
 
     def _before(self, start: datetime, end: datetime) -> "Period":
@@ -104,11 +104,11 @@ class Period(Struct, frozen=True):
 
 def parse_period(text: str, *, zone: ZoneInfo, now: datetime, as_of: datetime) -> Period:
     """
-    The period that `text` names, cut off at the watermark `as_of`.
+    Returns the period that `text` names. It ends at the watermark `as_of` at the latest.
 
-    `today` is the date in `zone` at `now`, even while the watermark is still in the day before: such a period is empty.
+    `today` is the date in `zone` at `now`, even while the watermark is still on the day before: the period is then empty.
 
-    Raises: InvalidParameter: `text` names no period, or a range ends before it starts.
+    Raises: InvalidParameter: `text` is not a period, or a range ends before it starts.
     """
     if text == "last_24_hours":
         return Period(text, bucket_at_or_after(as_of - DAY), as_of, zone, "hour", 1)
@@ -122,7 +122,7 @@ def parse_period(text: str, *, zone: ZoneInfo, now: datetime, as_of: datetime) -
 
 
 def _between(text: str, first: str, last: str, zone: ZoneInfo, as_of: datetime) -> Period:
-    """A range of local times. Its days are counted by the clock, so that 00:00 to 00:00 is one however long it is."""
+    """Returns a range of local times. Its days are counted in local time: 00:00 to 00:00 is one day, also with DST."""
     try:
         start, end = local_moment(first, zone), local_moment(last, zone, is_end=True)
         shown = end.astimezone(zone).replace(tzinfo=None) - start.astimezone(zone).replace(tzinfo=None)
@@ -134,8 +134,8 @@ def _between(text: str, first: str, last: str, zone: ZoneInfo, as_of: datetime) 
     if end <= start:
         raise InvalidParameter("period", f"period is {text!r}: it ends before it starts. Swap the two times.")
     unit: Unit = "day"
-    if end - start <= MOST_BY_HOUR:
-        unit = "quarter_hour" if end - start <= MOST_BY_QUARTER else "hour"
+    if end - start <= MAX_BY_HOUR:
+        unit = "quarter_hour" if end - start <= MAX_BY_QUARTER else "hour"
     end = max(start, min(end, as_of))
     begun = -((start - end) // DAY)
     return Period(text, start, end, zone, unit, max(1, min(begun, -(-shown // DAY))))
@@ -143,12 +143,12 @@ def _between(text: str, first: str, last: str, zone: ZoneInfo, as_of: datetime) 
 
 def local_moment(text: str, zone: ZoneInfo, *, is_end: bool = False) -> datetime:
     """
-    The moment at which the zone's clocks show a date and time, in UTC.
+    Returns the moment of a local date and time, in UTC.
 
-    A time that they show twice is the first of the two as a start and the second as an end, unless an offset behind it
-    says which; a time that they skip is the moment of the jump.
+    A time that occurs twice (DST overlap) is the first of the two as a start and the second as an end, unless it has an
+    offset. A time that doesn't occur (DST gap) is the moment of the change.
 
-    Raises: ValueError: there is no such date or time, or it is not on a quarter of an hour.
+    Raises: ValueError: there is no such date or time, or it is not a multiple of 15 minutes.
     """
     given = datetime.fromisoformat(text)
     if not EARLIEST.year <= given.year <= 9990:
@@ -158,33 +158,33 @@ def local_moment(text: str, zone: ZoneInfo, *, is_end: bool = False) -> datetime
         moment = second if is_end else first
         if (
             first > second
-        ):  # skipped: the jump lies between, on a quarter of an hour like every change of the clocks
+        ):  # a DST gap: the change lies between, at a multiple of 15 minutes like every change of offset
             moment = second
             while moment.astimezone(zone).replace(tzinfo=None) < given:
                 moment += BUCKET
     else:
         moment = given.astimezone(UTC)
     if moment != bucket_at_or_after(moment):
-        raise ValueError("its times are not on quarters of an hour (00, 15, 30, 45)")
+        raise ValueError("its times are not multiples of 15 minutes (00, 15, 30, 45)")
     return moment
 
 
 def range_name(start: datetime, end: datetime, zone: ZoneInfo) -> str:
     """
-    [start, end) as `parse_period` reads it: whole days as dates, else local times, with an offset where it is needed.
+    Returns the name of [start, end) for `parse_period`: whole days as dates, else local times, with an offset if needed.
 
-    Both on bucket boundaries.
+    Both have to be on bucket boundaries.
     """
     first, after = start.astimezone(zone).date(), end.astimezone(zone).date()
     if start < end and midnight(first, zone) == start and midnight(after, zone) == end:
         last = after - DAY
-        if midnight(last, zone) < end:  # else the last is a day that never was
+        if midnight(last, zone) < end:  # else the zone skipped the last day
             return f"{first}" if last == first else f"{first}..{last}"
     return "..".join(local_times(start, end, zone))
 
 
 def local_times(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[str, str]:
-    """The two ends of a range as `parse_period` reads them. Both on bucket boundaries."""
+    """Returns the two ends of a range as `parse_period` reads them. Both have to be on bucket boundaries."""
     return _written(start, zone), _written(end, zone, is_end=True)
 
 
@@ -222,27 +222,27 @@ def _dates(text: str, today: date) -> tuple[date, date]:
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
-    """The first moment of a local day, in UTC; where clocks skip midnight itself, the first that exists."""
+    """Returns the first moment of a local day, in UTC. Where midnight is in a DST gap, it is the end of the gap."""
     return datetime.combine(day, time.min, zone).astimezone(UTC)
 
 
 def micros(moment: datetime) -> int:
-    """Microseconds since 1970 UTC: how moments are stored."""
+    """Returns a moment as microseconds since 1970 UTC, as it is stored."""
     return (moment - EPOCH) // INSTANT
 
 
 def bucket_at_or_after(moment: datetime) -> datetime:
-    """The first bucket boundary that is not before `moment`."""
+    """Returns the first bucket boundary that is not before `moment`."""
     return datetime.fromtimestamp(-(-moment.timestamp() // BUCKET_SECONDS) * BUCKET_SECONDS, UTC)
 
 
 def bucket_number(moment: datetime) -> int:
-    """The number of the bucket that `moment` falls in, counted from 1970-01-01 00:00 UTC."""
+    """Returns the number of the bucket that contains `moment`, counted from 1970-01-01 00:00 UTC."""
     return int(moment.timestamp() // BUCKET_SECONDS)
 
 
 def bucket_start(number: int) -> datetime:
-    """The first moment of a bucket, in UTC."""
+    """Returns the first moment of a bucket, in UTC."""
     return datetime.fromtimestamp(number * BUCKET_SECONDS, UTC)
 
 
@@ -255,10 +255,10 @@ class Point(Struct, frozen=True):
 
 def points(period: Period) -> list[Point]:
     """
-    The steps of a period in order, empty ones included, without a gap.
+    Returns the steps of a period in order, including empty ones.
 
-    Days are the zone's days of 23, 24 or 25 hours. Hours are the clock's: a step begins when the clock shows a new
-    hour or jumps, so the first step may start within an hour and a repeated hour is two steps.
+    Days are local days of 23, 24 or 25 hours. Hours are local hours: a step begins with each hour and each change of
+    offset, so the first step may start within an hour, and an hour that occurs twice is two steps.
     """
     steps = {"quarter_hour": _quarters, "hour": _hours, "day": _days}[period.unit]
     starts = list(steps(period))

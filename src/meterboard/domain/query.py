@@ -1,4 +1,4 @@
-"""A question to the statistics, as a value: whose usage, which period, which filters, by what, in which order."""
+"""The parts of a query of statistics: its organisation, period, filters, breakdown and order."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,10 +20,10 @@ Measure = Literal["calls", "credits", "integration_tasks"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 NOT = "!"
-"""What a filter's name ends with that keeps its values out: `application!`."""
+"""The suffix of a filter's name that excludes its values: `application!`."""
 
 Filters = Mapping[str, tuple[str, ...]]
-"""A filter's name -> values, any of which it lets through or all of which it keeps out; empty: "did not say"."""
+"""A filter's name -> the values that it includes, or excludes. An empty value stands for events without one."""
 
 
 class Order(Struct, frozen=True):
@@ -38,8 +38,9 @@ MOST_CALLS_FIRST = (Order("calls", descending=True),)
 
 class Scope(Struct, frozen=True):
     """
-    What every question has: one organisation, one period, the filters, and the watermark of the statistics that it is to
-    be answered from. Each read is built from one, so that all answers to questions of one watermark are of one moment.
+    What every query has: one organisation, one period, the filters, and the watermark of the statistics to read.
+
+    Every read is built from one, so that all results with the same watermark are of the same moment.
     """
 
     organization: int
@@ -50,7 +51,7 @@ class Scope(Struct, frozen=True):
 
 def parse_order(text: str, *, allowed: tuple[str, ...]) -> tuple[Order, ...]:
     """
-    `-calls,user` -> by calls, most first, then by user from A to Z.
+    Returns the sort keys of a list: `-calls,user` sorts by calls, largest first, then by user from A to Z.
 
     Raises: InvalidParameter: a column is not among `allowed`.
     """
@@ -68,17 +69,17 @@ def parse_order(text: str, *, allowed: tuple[str, ...]) -> tuple[Order, ...]:
 
 
 def name_of(value: str) -> str:
-    """A stored or filtered value as statistics name it: what was not said is "(unknown)"."""
+    """Returns the name that statistics show for a stored value: "(unknown)" for an empty one."""
     return value or UNKNOWN
 
 
 def value_of(name: str) -> str:
-    """A name of statistics as it is stored and filtered by."""
+    """Returns the stored value of a name that statistics show."""
     return "" if name == UNKNOWN else name
 
 
 def canonical(dimension: DimensionName, value: str) -> str:
-    """Returns a value to filter by as it is stored. Raises: InvalidParameter: an IP address is none."""
+    """Returns the stored form of a value to filter by. Raises: InvalidParameter: an IP address is not valid."""
     value = value_of(value)
     if dimension == "ip" and value:
         try:

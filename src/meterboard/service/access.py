@@ -1,4 +1,4 @@
-"""Who is asking: keys and sessions, remembered for a few seconds so that not every request asks the database."""
+"""Authentication by keys and sessions, cached for a few seconds so that not every request reads the database."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,22 +11,22 @@ from cachetools import TTLCache
 from meterboard.domain.access import ApiKey, Viewer
 from meterboard.errors import Overloaded, Unauthenticated
 
-REMEMBERED_SECONDS = 5.0
+CACHE_SECONDS = 5.0
 """How long a revoked key or an ended session may still work."""
-MOST_REMEMBERED = 10_000
-LONGEST_SECRET = 200
-"""Characters; those that Meterboard makes have under 50. With MOST_REMEMBERED this bounds the memory to a few megabytes."""
+CACHE_SIZE = 10_000
+MAX_SECRET_LENGTH = 200
+"""Characters. Meterboard's secrets have under 50. With CACHE_SIZE this bounds the cache to a few megabytes."""
 THREADS = 2
-"""For looking keys and sessions up: threads of their own, so that no other work can keep them waiting."""
-MOST_SIGN_INS = 32
-"""Sign-ins and sign-outs that wait for the one thread that does them. Anybody may send made-up links."""
+"""Threads that look up keys and sessions. No other work uses them, so that none can delay a look-up."""
+MAX_SIGN_INS = 32
+"""Sign-ins and sign-outs that wait for their one thread. Links may be invented by anyone, so their number is bounded."""
 RETRY_SECONDS = 2
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class _Remembered(Generic[T]):
+class _SecretCache(Generic[T]):
     def __init__(
         self,
         threads: ThreadPoolExecutor,
@@ -39,29 +39,29 @@ class _Remembered(Generic[T]):
         self._find = find
         self._exists = exists
         self._unknown = unknown
-        self._known: TTLCache[str, T] = TTLCache(MOST_REMEMBERED, REMEMBERED_SECONDS, timer=monotonic)
+        self._cache: TTLCache[str, T] = TTLCache(CACHE_SIZE, CACHE_SECONDS, timer=monotonic)
 
     async def get(self, secret: str) -> T:
         try:
-            return self._known[secret]
+            return self._cache[secret]
         except KeyError:
             return await self._look_up(secret)
 
     async def _look_up(self, secret: str) -> T:
-        # An unknown secret is refused here and now: whoever sends many keeps nobody waiting.
-        if len(secret) > LONGEST_SECRET or not self._exists(secret):
+        # Unknown secrets are refused in the event loop, so that many of them don't fill the threads.
+        if len(secret) > MAX_SECRET_LENGTH or not self._exists(secret):
             raise Unauthenticated(self._unknown)
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._threads, self._find, secret)
-        self._known[secret] = found
+        self._cache[secret] = found
         return found
 
     def forget(self, secret: str) -> None:
-        self._known.pop(secret, None)
+        self._cache.pop(secret, None)
 
 
 class Access:
-    """Finds out who a secret belongs to."""
+    """Finds the key or the session that a secret belongs to."""
 
     def __init__(
         self,
@@ -75,20 +75,20 @@ class Access:
         monotonic: Callable[[], float] = monotonic,
     ) -> None:
         """
-        `is_key` and `is_session` are called in the event loop, and must answer at once.
+        `is_key` and `is_session` are called in the event loop, and must not block.
 
-        `monotonic` is a clock in seconds that is never set back, which would lengthen the life of what was revoked.
+        `monotonic` returns seconds of a clock that is never set back: otherwise revoked keys would stay in the cache.
         """
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="access")
-        self._keys = _Remembered(
+        self._keys = _SecretCache(
             self._threads,
             key,
             is_key,
-            "The key in the Authorization header is not known here, or was revoked. "
-            "Make one: meterboard key create ORG",
+            "The key in the Authorization header is unknown or was revoked. "
+            "Create one with: meterboard key create ORG",
             monotonic,
         )
-        self._viewers = _Remembered(
+        self._viewers = _SecretCache(
             self._threads,
             viewer,
             is_session,
@@ -101,26 +101,26 @@ class Access:
         self._sign_ins = 0
 
     async def key(self, secret: str) -> ApiKey:
-        """Raises: Unauthenticated: there is no such key."""
+        """Returns the key with a secret. Raises: Unauthenticated: there is none."""
         return await self._keys.get(secret)
 
     async def viewer(self, session: str) -> Viewer:
-        """Raises: Unauthenticated: there is no such session."""
+        """Returns the person that a session belongs to. Raises: Unauthenticated: there is no such session."""
         return await self._viewers.get(session)
 
     async def sign_in(self, link: str) -> str:
-        """Use up a one-time link; answers a session's secret. Raises: Unauthenticated. Overloaded."""
+        """Uses up a one-time link and returns the secret of a new session. Raises: Unauthenticated. Overloaded."""
         return await self._in_thread(self._sign_in, link)
 
     async def sign_out(self, session: str) -> None:
-        """End a session at once. Raises: Overloaded: it has not ended."""
+        """Ends a session immediately. Raises: Overloaded: it has not ended."""
         self._viewers.forget(session)
         await self._in_thread(self._sign_out, session)
 
     async def _in_thread(self, work: Callable[[str], R], secret: str) -> R:
-        if self._sign_ins >= MOST_SIGN_INS:
+        if self._sign_ins >= MAX_SIGN_INS:
             raise Overloaded(
-                f"{MOST_SIGN_INS} people are signing in or out. Try again in {RETRY_SECONDS} seconds.",
+                f"{MAX_SIGN_INS} people are signing in or out. Try again in {RETRY_SECONDS} seconds.",
                 retry_after=RETRY_SECONDS,
             )
         self._sign_ins += 1
@@ -130,6 +130,6 @@ class Access:
             self._sign_ins -= 1
 
     def close(self) -> None:
-        """Waits for what is being looked up."""
+        """Waits for look-ups in progress, and ends the threads."""
         self._threads.shutdown()
         self._signing.shutdown()

@@ -1,4 +1,4 @@
-"""The live counter: what an organisation used in the rolling window, at once and exactly."""
+"""The live counter: the credits that an organisation used in the rolling window, exact to the last event."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC
@@ -13,7 +13,7 @@ from meterboard.usage.store import UsageStore
 
 
 class LiveCredits:
-    """Reads the window from the events themselves, so every acknowledged event is in it."""
+    """Reads the rolling window from the events, so that it includes every acknowledged one."""
 
     def __init__(
         self,
@@ -23,14 +23,14 @@ class LiveCredits:
         *,
         allowances: Callable[[int], Sequence[Allowance]],
     ) -> None:
-        """`allowances` answers an organisation's history."""
+        """`allowances` returns the allowances of an organisation in order of time."""
         self._store = store
         self._meter = meter
         self._clock = clock
         self._allowances = allowances
 
     def now(self, organization: Organization) -> Credits:
-        """Used and unused credits of (now - 24 h, now], times in the organisation's zone."""
+        """Returns used and unused credits of (now - 24 h, now], with times in the organisation's zone."""
         with self._store.snapshot() as snapshot:
             end = self._clock.now()
             used = snapshot.window(organization.id, after=end - WINDOW, until=end)
@@ -46,7 +46,7 @@ class LiveCredits:
         )
 
     def returns(self, organization: Organization) -> Returns:
-        """When the used credits of (now - 24 h, now] come back: each use exactly 24 hours after its time."""
+        """Returns when the used credits of (now - 24 h, now] are free again: exactly 24 hours after their use."""
         with self._store.snapshot() as snapshot:
             now = self._clock.now()
             window = snapshot.window_buckets(organization.id, after=now - WINDOW, until=now)
@@ -56,26 +56,26 @@ class LiveCredits:
         coming = Period("returns", bucket_start(first), end, zone, "hour", 1)
         steps = points(coming)
         starts = [bucket_number(step.start) - BUCKETS_A_DAY for step in steps]
-        within = [
+        used_by_step = [
             [usage for bucket, usage in window.items() if start <= bucket < end]
             for start, end in zip(starts, [*starts[1:], starts[-1] + BUCKETS_A_DAY], strict=True)
         ]
-        answered = [
+        returned = [
             ReturnPoint(
-                # In UTC: two times of one zone are compared by what its clocks show, which go back once a year.
+                # In UTC: Python compares times of one zone by their local time, which repeats at the end of DST.
                 max(step.start.astimezone(UTC), now).astimezone(zone),
                 sum(u.calls for u in used),
                 sum(u.credits for u in used),
             )
-            for step, used in zip(steps, within, strict=True)
+            for step, used in zip(steps, used_by_step, strict=True)
         ]
         return Returns(
             organization=organization.name,
             window=Window((now - WINDOW).astimezone(zone), now.astimezone(zone)),
-            used=sum(point.credits for point in answered),
-            points=answered,
+            used=sum(point.credits for point in returned),
+            points=returned,
         )
 
     def version(self, organization: Organization) -> int:
-        """Changes with every commit that holds events of the organisation; cheap to ask."""
+        """Returns a number that changes with every commit of events of the organisation. Doesn't read the store."""
         return self._meter.version(organization.id)

@@ -1,8 +1,8 @@
 """
-Running reads of the usage store: in threads of their own, and with a share of them for each organisation.
+Reads of the usage store: they run in separate threads, of which each organisation has a share.
 
-A read takes from milliseconds to minutes. Without a share, the reads of one organisation would keep all others waiting;
-in asyncio's own executor they would also keep keys from being checked and jobs from being run.
+A read takes from milliseconds to minutes. Without shares, the reads of one organisation could delay those of all others.
+In asyncio's default executor they could also delay the look-up of keys and the jobs.
 """
 
 import asyncio
@@ -21,66 +21,66 @@ from meterboard.errors import Overloaded
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MOST_RUNNING = 3
-"""Reads that run at once. Each may use every processor, so more of them would finish no sooner and slow commits down."""
-MOST_RUNNING_EACH = 2
-"""Reads of one organisation that run at once: fewer than MOST_RUNNING, so that another's can always begin."""
-MOST_WAITING_EACH = 32
-"""Reads of one organisation that wait. A page is one read, so this is as many tabs that open at the same moment."""
+MAX_RUNNING = 3
+"""Reads that run at the same time. Each may use every processor, so more would finish no sooner and slow commits down."""
+MAX_RUNNING_PER_ORGANIZATION = 2
+"""Running reads of one organisation: fewer than MAX_RUNNING, so that those of another can always start."""
+MAX_WAITING_PER_ORGANIZATION = 32
+"""Waiting reads of one organisation. A page is one read, so this many tabs can be opened at the same moment."""
 RETRY_SECONDS = 2
 INTERRUPT_SECONDS = 0.05
-"""How often a read whose caller has left is interrupted until it has ended: it may be between two statements."""
+"""How often a read whose caller has left is interrupted until it ends: it may be between two statements."""
 
 
 class _Read(Generic[T]):
-    """Work to be done in a thread, which can be interrupted there."""
+    """A read that runs in a thread and can be interrupted."""
 
     def __init__(self, work: Callable[[], T], interrupt: Callable[[int], None]) -> None:
         self._work = work
         self._interrupt = interrupt
         self._lock = Lock()
         self._thread: int | None = None
-        self._is_unwanted = False
+        self._is_cancelled = False
 
     def run(self) -> T:
         with self._lock:
-            if self._is_unwanted:
+            if self._is_cancelled:
                 raise asyncio.CancelledError
             self._thread = get_ident()
         try:
             return self._work()
         finally:
-            with self._lock:  # the thread's next work is another's
+            with self._lock:  # the thread is free for another read
                 self._thread = None
 
     def stop(self) -> bool:
-        """Interrupts it, or keeps it from starting. Is it still running?"""
+        """Interrupts the read, or keeps it from starting. Returns whether it is still running."""
         with self._lock:
-            self._is_unwanted = True
+            self._is_cancelled = True
             if self._thread is not None:
                 self._interrupt(self._thread)
             return self._thread is not None
 
 
 class Reads:
-    """Shares the threads for reads among the organisations, which take turns. To be used in one event loop."""
+    """Shares the threads for reads among organisations, which take turns. Belongs to one event loop."""
 
     def __init__(self, interrupt: Callable[[int], None]) -> None:
         """`interrupt` ends the statement that the read in a thread is executing."""
         self._interrupt = interrupt
-        self._threads = ThreadPoolExecutor(MOST_RUNNING, thread_name_prefix="read")
+        self._threads = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="read")
         self._waiting: dict[int, deque[asyncio.Future[None]]] = {}
         self._running: Counter[int] = Counter()
         self._all: set[_Read[Any]] = set()
 
     async def run(self, organization: int, work: Callable[[], T]) -> T:
         """
-        The result of `work`, done in a thread when it is the organisation's turn.
+        Runs `work` in a thread when it is the organisation's turn, and returns its result.
 
-        Cancelling it takes it out of the queue or interrupts it.
+        Cancelling removes it from the queue or interrupts it.
         Raises: Overloaded: too many reads of the organisation are waiting.
         """
-        await self._turn(organization)
+        await self._wait_for_turn(organization)
         read = _Read(work, self._interrupt)
         self._all.add(read)
         try:
@@ -89,11 +89,11 @@ class Reads:
             self._all.discard(read)
             self._leave(organization)
 
-    async def _turn(self, organization: int) -> None:
+    async def _wait_for_turn(self, organization: int) -> None:
         queue = self._waiting.setdefault(organization, deque())
-        if len(queue) >= MOST_WAITING_EACH:
+        if len(queue) >= MAX_WAITING_PER_ORGANIZATION:
             raise Overloaded(
-                f"{MOST_WAITING_EACH} requests of this organisation are waiting. "
+                f"{MAX_WAITING_PER_ORGANIZATION} requests of this organisation are waiting. "
                 f"Try again in {RETRY_SECONDS} seconds.",
                 retry_after=RETRY_SECONDS,
             )
@@ -105,17 +105,17 @@ class Reads:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._remove(organization, turn)
-            else:  # it had just got its turn
+            else:  # its turn had just come
                 self._leave(organization)
             raise
 
     def _start_next(self) -> None:
-        """Gives free threads to those who wait, to one organisation after the other."""
+        """Gives free threads to waiting reads, one organisation after the other."""
         for organization in [*self._waiting]:
-            if self._running.total() >= MOST_RUNNING:
+            if self._running.total() >= MAX_RUNNING:
                 return
-            if self._running[organization] < MOST_RUNNING_EACH:
-                queue = self._waiting.pop(organization)  # and in again behind the others
+            if self._running[organization] < MAX_RUNNING_PER_ORGANIZATION:
+                queue = self._waiting.pop(organization)  # and added again after the others
                 turn = queue.popleft()
                 if queue:
                     self._waiting[organization] = queue
@@ -140,22 +140,22 @@ class Reads:
             while not done.done():
                 read.stop()
                 await asyncio.wait([done], timeout=INTERRUPT_SECONDS)
-            with suppress(BaseException):  # what an unwanted read ends with concerns nobody
+            with suppress(BaseException):  # the outcome of a cancelled read is not needed
                 done.result()
             raise
 
     @property
     def running(self) -> int:
-        """Reads that run at the moment, of all organisations."""
+        """Returns the number of running reads of all organisations."""
         return self._running.total()
 
     @property
     def waiting(self) -> int:
-        """Reads that wait at the moment, of all organisations."""
+        """Returns the number of waiting reads of all organisations."""
         return sum(map(len, self._waiting.values()))
 
     def close(self) -> None:
-        """Ends what is running."""
+        """Interrupts running reads, and ends the threads."""
         while any(read.stop() for read in [*self._all]):
             sleep(INTERRUPT_SECONDS)
         self._threads.shutdown(cancel_futures=True)
@@ -163,9 +163,9 @@ class Reads:
 
 def shared(handler: Callable[P, T]) -> Callable[P, Awaitable[T]]:
     """
-    Makes a request handler run in the threads for reads, as one of the share of its `organization` or `viewer`.
+    Makes a request handler run in the threads for reads, within the share of its `organization` or `viewer`.
 
-    The handler gets another parameter, `reads`.
+    The handler gets an additional parameter, `reads`.
     """
 
     @wraps(handler)

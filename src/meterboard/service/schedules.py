@@ -1,4 +1,4 @@
-"""The credit schedule that an organisation names: one that comes with Meterboard, or one of its own."""
+"""The credit schedules that organisations name: built-in ones, and their own."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -7,18 +7,18 @@ from meterboard.accounts.organizations import OWN
 from meterboard.schedule.builtin import builtin_schedule
 from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
 
-MOST_KEPT = 1_000
-"""Own schedules that are kept compiled; of more, those in use are read again, which takes milliseconds."""
+CACHE_SIZE = 1_000
+"""Compiled own schedules that are cached. Others are compiled again when they are used, which takes milliseconds."""
 
 
 class Schedules:
-    """Schedules by reference, each read once while it is in use."""
+    """Credit schedules by reference. Each is compiled once while it is in use."""
 
     def __init__(self, text: Callable[[str], str]) -> None:
         """`text` returns the text of an organisation's own schedule. Raises: NotFound: there is none."""
         self._text = text
-        # An own schedule never changes: a new one gets a new number.
-        self._own = lru_cache(maxsize=MOST_KEPT)(self._read)
+        # An own schedule never changes: a new version has a new number.
+        self._own = lru_cache(maxsize=CACHE_SIZE)(self._read)
 
     def of(self, reference: str) -> CreditSchedule:
         """Returns the schedule that an organisation names. Raises: ScheduleError, NotFound."""

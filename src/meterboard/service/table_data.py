@@ -1,4 +1,4 @@
-"""The rows of every answer of the statistics, as files have them."""
+"""The rows of every result of statistics, as they are written to files."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,11 +30,11 @@ Statistic = (
 )
 Answer = Statistic | EventsAnswer
 Paged = BreakdownAnswer | TableAnswer | TasksAnswer
-"""The answers that may be of any length."""
+"""The results that may have any number of rows."""
 OTHERS = "(others)"
-"""The name of the rest in files."""
+"""The name of all other values in files."""
 ESTIMATED = "estimated_calls"
-"""A column of the table that is there when the price of any of its calls is an estimate."""
+"""A column that a table has if the price of any of its calls is an estimate."""
 _BUILT_IN = tuple(dimension.name for dimension in BUILT_IN)
 _COSTS: dict[str, type] = {**dict.fromkeys(("records", "credits", "charged"), int), "estimated": bool}
 _WHY: dict[str, type] = dict.fromkeys(("schedule", "rule", "formula", "result"), str)
@@ -48,7 +48,7 @@ class TableData(NamedTuple):
 
 
 def table_data(answer: Statistic, *, with_estimates: bool = False) -> TableData:
-    """Returns the rows of an answer; a table's have the column of estimates if asked, or if any row has one."""
+    """Returns the rows of a result. A table has the column of estimates if asked for, or if any row has one."""
     if isinstance(answer, Summary):
         return _summary(answer)
     if isinstance(answer, BreakdownAnswer):
@@ -85,9 +85,9 @@ def table_data(answer: Statistic, *, with_estimates: bool = False) -> TableData:
 
 def events_data(answer: EventsAnswer, own: Sequence[DimensionName]) -> TableData:
     """Returns the rows of events; `own` are the own dimensions of the installation."""
-    said: dict[str, type] = dict.fromkeys((*_BUILT_IN, *own), str) | {"status": int}
+    fields: dict[str, type] = dict.fromkeys((*_BUILT_IN, *own), str) | {"status": int}
     rows = [_event(event, own) for event in answer.events]
-    return TableData({"time": datetime} | said | _COSTS | _WHY, rows)
+    return TableData({"time": datetime} | fields | _COSTS | _WHY, rows)
 
 
 def _event(event: Event, own: Sequence[DimensionName]) -> list[Value]:
@@ -113,7 +113,7 @@ def _breakdown(answer: BreakdownAnswer) -> TableData:
 
 
 def _series(answer: SeriesAnswer) -> TableData:
-    """A row for each step; or for each step and name, the others behind them."""
+    """Returns a row for each step; or for each step and name, followed by one for the others."""
     if answer.by is None:
         return TableData(
             {"start": datetime, "calls": int, "credits": int},

@@ -1,4 +1,4 @@
-"""Every number can prove itself: the statistics and the counter, recomputed from the events."""
+"""Verification: the statistics are compared with sums that are computed from the events again."""
 
 from datetime import datetime
 
@@ -12,12 +12,12 @@ from meterboard.usage.store import UsageStore
 
 class Verification(Struct, frozen=True):
     """
-    What the statistics differ by from the events behind them, and when that was checked.
+    By how much the statistics differ from the events, and when that was checked.
 
-    `as_of`: statistics cover, and `events` counts, what was received before; 1970 until the first refresh. Both times are
-    in the organisation's zone.
-    `difference` adds up what each bucket and combination is off by in calls and in credits, so that a surplus here
-    can't hide a lack there.
+    `as_of`: statistics cover the events received before, and `events` is their number; 1970 until the first refresh.
+    Both times are in the organisation's zone.
+    `difference` is the sum of the absolute differences in calls and credits of each bucket and combination, so that a
+    surplus in one can't hide a lack in another.
     """
 
     organization: str
@@ -28,7 +28,7 @@ class Verification(Struct, frozen=True):
 
 
 class Verify:
-    """Recomputes; changes nothing."""
+    """Compares statistics with events. Changes nothing."""
 
     def __init__(self, store: UsageStore, refresh: Refresh, clock: Clock) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class Verify:
         self._clock = clock
 
     def check(self, organization: Organization) -> Verification:
-        """Compare an organisation's statistics with its events."""
+        """Compares an organisation's statistics with its events."""
         self._refresh.before_read()
         with self._store.snapshot() as snapshot:
             found = snapshot.difference(organization.id)

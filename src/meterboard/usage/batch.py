@@ -13,7 +13,7 @@ from struct import Struct as Layout
 
 from msgspec import Struct
 
-from meterboard.domain.event import OF_A_LINE, Combination
+from meterboard.domain.event import LINE_ID_PREFIX, Combination
 
 NO_ID = bytes(12)
 _HALVES = Layout("<QI")
@@ -119,7 +119,7 @@ def identity(organization: int, event_id: str) -> bytes:
     second id for an existing or future one, which is all that is required of it.
     """
     text = f"{organization}:{event_id}".encode()
-    if event_id.startswith(OF_A_LINE):
+    if event_id.startswith(LINE_ID_PREFIX):
         return md5(text, usedforsecurity=False).digest()[:12]
     return blake2b(text, digest_size=12).digest()
 

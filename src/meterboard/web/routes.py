@@ -39,7 +39,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-INTERNAL_ERROR = "Meterboard could not show this page. The server's log says why. Try again or go back."
+INTERNAL_ERROR = (
+    "Meterboard could not show this page. The server's log has the details. Try again or go back."
+)
 TITLES = {
     HTTPStatus.FORBIDDEN: "Not allowed",
     HTTPStatus.NOT_FOUND: "Not found",

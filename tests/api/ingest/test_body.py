@@ -255,9 +255,9 @@ def test_pricing_in_pieces_is_pricing_at_once(services: Services, acme_key: ApiK
     pricing = services.ingest.pricing(acme_key, sent)
 
     pieces = 0
-    while not pricing.go_on(0):
+    while not pricing.price_for(0):
         pieces += 1
-    found, at_once = pricing.priced(), services.ingest.price(acme_key, sent)
+    found, at_once = pricing.result(), services.ingest.price(acme_key, sent)
     assert pieces == 3
     assert (found.rejected, len(found.batch)) == (at_once.rejected, len(at_once.batch))
     assert [refused.index for refused in found.rejected] == list(range(0, 100, 7))

@@ -257,4 +257,4 @@ def test_whoever_has_to_wait_is_told_how_long(services: Services, acme: Organiza
         answer = pool.submit(asyncio.run, post()).result()
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-    assert "Send the events again" in Status.FromString(answer.content).message
+    assert "Try again" in Status.FromString(answer.content).message

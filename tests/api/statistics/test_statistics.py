@@ -158,7 +158,7 @@ LARGEST = "with a - before it for the largest first."
         ),
         (
             "summary?period=2026-11-03T10:07..2026-11-03T11:00",
-            "period is '2026-11-03T10:07..2026-11-03T11:00': its times are not on quarters of an hour "
+            "period is '2026-11-03T10:07..2026-11-03T11:00': its times are not multiples of 15 minutes "
             "(00, 15, 30, 45). Use local times such as 2026-11-03T10:00..2026-11-03T14:00.",
         ),
         (
@@ -217,7 +217,7 @@ LARGEST = "with a - before it for the largest first."
         ("../events?limit=10001", "limit is '10001': expected a whole number from 1 to 10,000."),
         (
             "../events?cursor=",
-            "cursor is '': use what an answer has as next or previous, or leave it out for the newest.",
+            "cursor is '': use the value of next or previous in a response, or omit it for the newest events.",
         ),
     ],
 )

@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
 
 @pytest.fixture
 def meter(store: DuckDBStore, clock: FixedClock) -> Iterator[Meter]:
-    running = Meter(store, clock, most_waiting=10)
+    running = Meter(store, clock, max_waiting=10)
     yield running
     running.close()
 
@@ -86,7 +86,7 @@ def test_past_the_bound_senders_are_turned_away_and_nothing_is_lost(meter: Meter
 
 
 def test_closing_stores_what_waits_and_takes_no_more(store: DuckDBStore, clock: FixedClock) -> None:
-    meter = Meter(store, clock, most_waiting=10)
+    meter = Meter(store, clock, max_waiting=10)
     busy = Busy(meter)
     waiting = meter.submit(batch("a"))
     busy.let_go()
@@ -105,7 +105,7 @@ def test_a_failed_commit_counts_nothing_and_the_next_one_works(
 
     with monkeypatch.context() as broken:
         broken.setattr(store, "_insert", fail)
-        with pytest.raises(StoreFailed, match="none of them counts"):
+        with pytest.raises(StoreFailed, match="none of these events was stored"):
             meter.submit(batch("a")).result(SHORT)
 
     assert meter.submit(batch("a")).result(SHORT) == [True]
@@ -123,7 +123,7 @@ def test_a_batch_that_was_stored_before_its_commit_failed_is_taken_back(
 
     with monkeypatch.context() as broken:
         broken.setattr(store, "_insert", insert_and_fail)
-        with pytest.raises(StoreFailed, match="none of them counts"):
+        with pytest.raises(StoreFailed, match="none of these events was stored"):
             meter.submit(batch("b", "c")).result(SHORT)
 
     with store.snapshot() as snapshot:
@@ -137,7 +137,7 @@ def test_the_thread_outlives_whatever_fails(
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    meter = Meter(store, clock, most_waiting=10, committed=fail, failed=fail)
+    meter = Meter(store, clock, max_waiting=10, committed=fail, failed=fail)
     assert meter.submit(batch("a")).result(SHORT) == [True]
     with monkeypatch.context() as broken:
         broken.setattr(EventBatch, "extend", fail)
@@ -148,7 +148,7 @@ def test_the_thread_outlives_whatever_fails(
             with pytest.raises(StoreFailed):
                 answer.result(SHORT)
     with monkeypatch.context() as broken:
-        broken.setattr("meterboard.service.ingest.meter._settle", fail)
+        broken.setattr("meterboard.service.ingest.meter._complete", fail)
         lost = meter.submit(batch("e"))
         with pytest.raises(TimeoutError):
             lost.result(0.1)
@@ -183,7 +183,7 @@ def test_an_event_loop_that_has_ended_keeps_nobody_from_an_answer(meter: Meter) 
 
 
 def test_a_job_that_comes_after_the_end_is_refused(store: DuckDBStore, clock: FixedClock) -> None:
-    meter = Meter(store, clock, most_waiting=10)
+    meter = Meter(store, clock, max_waiting=10)
     meter.close()
 
     with pytest.raises(Overloaded, match="shutting down"):
@@ -257,7 +257,7 @@ def test_an_import_is_reported_as_a_commit(store: DuckDBStore, clock: FixedClock
     meter = Meter(
         store,
         clock,
-        most_waiting=10,
+        max_waiting=10,
         committed=lambda events, seconds: committed.append(events),
         failed=lambda: failures.append(None),
     )

@@ -58,7 +58,7 @@ class History:
 
     def open(self) -> None:
         self.store = DuckDBStore(self.folder, memory="128MB")
-        self.meter = Meter(self.store, self.clock, most_waiting=1_000)
+        self.meter = Meter(self.store, self.clock, max_waiting=1_000)
         self.refresh = Refresh(self.meter, self.clock, QUARTER)
 
     def close(self) -> None:

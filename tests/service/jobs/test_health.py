@@ -20,7 +20,7 @@ def clock() -> FixedClock:
 
 def told_by(health: Health) -> dict[str, float]:
     """Values by name, of what has no label or that of a job."""
-    families = text_string_to_metric_families(health.told("")[0].decode())
+    families = text_string_to_metric_families(health.render("")[0].decode())
     return {sample.name: sample.value for family in families for sample in family.samples}
 
 
@@ -54,7 +54,7 @@ def test_a_store_that_can_t_be_read_hides_nothing_else(
     def watermark() -> datetime:
         raise OSError("the disk is gone")
 
-    health.watch(waiting=lambda: 7, most_waiting=10, watermark=watermark)
+    health.watch(waiting=lambda: 7, max_waiting=10, watermark=watermark)
     health.commit_failed()
 
     told = told_by(health)

@@ -13,7 +13,7 @@ from meterboard.clock import FixedClock
 from meterboard.domain.organization import Organization
 from meterboard.domain.period import EPOCH
 from meterboard.errors import Unauthenticated
-from meterboard.service.access import REMEMBERED_SECONDS, Access
+from meterboard.service.access import CACHE_SECONDS, Access
 from meterboard.service.jobs.schedule import Job, run_jobs
 
 
@@ -92,7 +92,7 @@ def test_a_run_that_crosses_the_next_due_moment_is_followed_by_its_turn_at_once(
 
     assert turns.run() == ["00:15", "00:30", "00:45"]
     assert turns.began[1] == START + timedelta(minutes=32)
-    assert "The job 'work' was due at 2026-11-24 00:30:00+00:00 and begins at 2026-11-24 00:32" in caplog.text
+    assert "The job 'work' was due at 2026-11-24 00:30:00+00:00 and starts at 2026-11-24 00:32" in caplog.text
 
 
 def test_the_latest_of_several_missed_turns_stands_for_all() -> None:
@@ -129,7 +129,7 @@ def test_a_job_that_fails_runs_again(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         assert turns.run() == ["00:15", "00:30", "00:45"]
 
-    assert "The job 'work' that was due at 2026-11-24 00:15:00+00:00 failed" in caplog.text
+    assert "The job 'work' due at 2026-11-24 00:15:00+00:00 failed" in caplog.text
     assert "not this time" in caplog.text
 
 
@@ -156,7 +156,7 @@ def test_a_session_is_remembered_for_seconds_and_forgotten_at_once_when_it_ends(
     async def main() -> None:
         nonlocal now
         await access.viewer("s")
-        now += REMEMBERED_SECONDS - 1
+        now += CACHE_SECONDS - 1
         await access.viewer("s")
         assert len(asked) == 1
         now += 1

@@ -110,9 +110,9 @@ async def price(
     """
     if isinstance(sent, Sent):
         pricing = ingest.pricing(key, sent)
-        if pricing.go_on(LOOP_SECONDS):
-            return pricing.priced()
-        job = pricing.finished
+        if pricing.price_for(LOOP_SECONDS):
+            return pricing.result()
+        job = pricing.price_all
     else:
         job = lambda: ingest.price(key, sent())  # noqa: E731
     return await held.run(job, large=large)

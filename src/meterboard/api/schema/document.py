@@ -1,5 +1,6 @@
 """GET /schema: the API described as OpenAPI 3.1."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -78,8 +79,8 @@ METRICS_OPERATION: Json = {
 class EventSchema(JsonRenderPlugin):
     """Completes what the framework derives from the handlers, once: the document is the same for every request."""
 
-    def __init__(self, dimensions: Dimensions, *, path: str) -> None:
-        super().__init__(path=path)
+    def __init__(self, dimensions: Dimensions, *, paths: Sequence[str]) -> None:
+        super().__init__(path=paths)
         self._dimensions = dimensions
         self._document: bytes | None = None
 

@@ -45,7 +45,7 @@ PROBLEM: Json = {
 
 
 def list_pattern(sign: str, names: Sequence[str], *, once: bool = False, count: str = "*") -> str:
-    """A pattern of names with commas between; `count` is that of the names behind the first."""
+    """A pattern of names separated by commas; `count` is that of the names behind the first."""
     name = f"{sign}({'|'.join(names)})"
     twice = r"(?!.*\b([a-z0-9_]+)\b.*\b\1\b)" if once else ""
     return f"^{twice}{name}(,{name}){count}$"

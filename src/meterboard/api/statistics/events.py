@@ -56,7 +56,7 @@ def events(
     size = limit or (EVENTS if format == "json" else MOST_EVENTS)
     with statistics.read(organization) as reading:
         answer = reading.events(reading.period(asked.period), asked.filters, limit=size, cursor=place)
-    response = respond(answer, form=format, name="calls", own=asked.dimensions.own_names)
+    response = respond(answer, format=format, name="calls", own=asked.dimensions.own_names)
     links = [
         f'<{_address(request, cursor)}>; rel="{relation}"'
         for relation, cursor in (("next", answer.next), ("prev", answer.previous))

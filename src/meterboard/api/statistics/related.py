@@ -47,7 +47,7 @@ def related(
     chosen = asked.dimensions.parse_columns(columns)
     with statistics.read(organization) as reading:
         answer = reading.related(reading.period(asked.period), asked.filters, chosen, limit=limit)
-    return respond(answer, form=format, name="related")
+    return respond(answer, format=format, name="related")
 
 
 @get(
@@ -73,4 +73,4 @@ def values(
     with statistics.read(organization) as reading:
         period = reading.period(asked.period)
         answer = reading.values(period, asked.filters, column, search=search, limit=limit)
-    return respond(answer, form=format, name=f"values-of-{column}")
+    return respond(answer, format=format, name=f"values-of-{column}")

@@ -20,19 +20,21 @@ PIECE_BYTES = 256 * 1024
 """What of a file is in memory while it is sent."""
 
 
-def respond(answer: Answer, *, form: Format, name: str, own: Sequence[DimensionName] = ()) -> Response[bytes]:
+def respond(
+    answer: Answer, *, format: Format, name: str, own: Sequence[DimensionName] = ()
+) -> Response[bytes]:
     """`name` is the downloaded file's, without its ending; `own` are the own dimensions that events are listed with."""
-    if form == "json":
+    if format == "json":
         return Response(msgspec.json.encode(answer), media_type="application/json")
-    content = to_bytes(answer, form, own)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
-    return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
+    content = to_bytes(answer, format, own)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{format}"'}
+    return Response(content, media_type=MEDIA_TYPES[format], headers=headers)
 
 
 def respond_in_full(
     ask: Callable[[int, int], Paged],
     *,
-    form: FileFormat,
+    format: FileFormat,
     name: str,
     organization: Organization,
     exports: Exports,
@@ -45,12 +47,12 @@ def respond_in_full(
     """
     file = exports.open(organization.id)
     try:
-        size = write_in_full(ask, file, form=form, with_estimates=with_estimates)
+        size = write_in_full(ask, file, format=format, with_estimates=with_estimates)
     except BaseException:
         exports.close(file)
         raise
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Content-Length": str(size)}
-    return Stream(_pieces(file, exports), media_type=MEDIA_TYPES[form], headers=headers)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{format}"', "Content-Length": str(size)}
+    return Stream(_pieces(file, exports), media_type=MEDIA_TYPES[format], headers=headers)
 
 
 async def _pieces(file: ExportFile, exports: Exports) -> AsyncIterator[bytes]:

@@ -42,7 +42,7 @@ Limit = Annotated[
     Parameter(ge=1, le=MOST_ROWS, description="Rows at most. Default: 10,000; all in CSV and Parquet."),
 ]
 Offset = Annotated[int, Parameter(ge=0, le=MOST_PAGES, description="Rows to pass over.")]
-LARGEST_FIRST = "Columns with commas between, a - before one for the largest first."
+LARGEST_FIRST = "Columns separated by commas, a - before one for the largest first."
 BreakdownSort = Annotated[
     str,
     Parameter(
@@ -56,9 +56,9 @@ Sort = Annotated[
 ]
 Columns = Annotated[
     str,
-    Parameter(description="Columns with commas between, each once; the first is the default column."),
+    Parameter(description="Columns separated by commas, each once; the first is the default column."),
 ]
-FlowColumns = Annotated[str, Parameter(description="Two or three columns with commas between, each once.")]
+FlowColumns = Annotated[str, Parameter(description="Two or three columns separated by commas, each once.")]
 Page = Annotated[int, Parameter(ge=1, le=MOST_PAGES)]
 PageSize = Annotated[
     int | None, Parameter(ge=1, le=MOST_ROWS, description="Default: 50; all in CSV and Parquet.")
@@ -67,7 +67,7 @@ PeriodText = Annotated[
     str,
     Parameter(
         description="last_24_hours, today, yesterday, last_30_days, 2026-11-03, 2026-11-03..2026-11-09, "
-        "or local times on quarters of an hour such as 2026-11-03T10:00..2026-11-03T14:00. The end is after the start.",
+        "or local times at multiples of 15 minutes such as 2026-11-03T10:00..2026-11-03T14:00. The end is after the start.",
         schema_extra={
             "format": "period",
             "pattern": rf"^({'|'.join(NAMED_PERIODS)}|{DAY}(\.\.{DAY})?|{TIME}\.\.{TIME})$",
@@ -152,7 +152,7 @@ def summary(
         answer = reading.summary(period, asked.filters)
         if compare:
             answer = replace(answer, previous=reading.summary_before(period, asked.filters))
-    return respond(answer, form=format, name="summary")
+    return respond(answer, format=format, name="summary")
 
 
 @get(
@@ -191,9 +191,9 @@ def breakdown(
             return reading.compared(answer, period, asked.filters) if compare else answer
 
         if format != "json" and limit is None and not offset:
-            return respond_in_full(ask, form=format, name=name, organization=organization, exports=exports)
+            return respond_in_full(ask, format=format, name=name, organization=organization, exports=exports)
         answer = ask(limit or MOST_ROWS, offset, in_full=False)
-    return respond(answer, form=format, name=name)
+    return respond(answer, format=format, name=name)
 
 
 @get(
@@ -218,7 +218,7 @@ def series(
         by = name_in(request, "by", asked.dimensions.breakdowns)
     with statistics.read(organization) as reading:
         answer = reading.series(reading.period(asked.period), asked.filters, by, limit=limit)
-    return respond(answer, form=format, name="usage-over-time")
+    return respond(answer, format=format, name="usage-over-time")
 
 
 @get(
@@ -242,7 +242,7 @@ def flows(
     chosen = asked.dimensions.parse_columns(columns)
     with statistics.read(organization) as reading:
         answer = reading.flows(reading.period(asked.period), asked.filters, chosen, limit=limit)
-    return respond(answer, form=format, name="flows")
+    return respond(answer, format=format, name="flows")
 
 
 @get(
@@ -282,14 +282,14 @@ def table(
         if format != "json" and page_size is None:
             return respond_in_full(
                 lambda limit, offset: ask(page=offset // limit + 1, page_size=limit, in_full=True),
-                form=format,
+                format=format,
                 name="usage",
                 organization=organization,
                 exports=exports,
                 with_estimates=reading.has_estimates(period, asked.filters),
             )
         answer = ask(page=page, page_size=size)
-    return respond(answer, form=format, name="usage")
+    return respond(answer, format=format, name="usage")
 
 
 @get(
@@ -316,10 +316,10 @@ def integration_tasks(
                 lambda limit, offset: reading.integration_tasks(
                     period, asked.filters, limit=limit, offset=offset, in_full=True
                 ),
-                form=format,
+                format=format,
                 name="integration-tasks",
                 organization=organization,
                 exports=exports,
             )
         answer = reading.integration_tasks(period, asked.filters, limit=MOST_ROWS)
-    return respond(answer, form=format, name="integration-tasks")
+    return respond(answer, format=format, name="integration-tasks")

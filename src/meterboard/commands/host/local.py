@@ -121,7 +121,7 @@ class LocalHost:
                     read, {}, columns=columns, page=offset // limit + 1, page_size=limit, in_full=True
                 ),
                 file,
-                form=form,
+                format=form,
                 with_estimates=reading.has_estimates(read, {}),
             )
         copyfileobj(file.content, output)

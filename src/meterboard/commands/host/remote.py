@@ -147,15 +147,15 @@ class RemoteHost:
 
 def _as_json(calls: Calls) -> list[bytes]:
     """Returns each call as JSON. What calls have in common is encoded once."""
-    whats = [_members(event) for event, _ in calls.whats]
-    whos = [_members(UsageEvent(**caller)) for caller in calls.callers()]
-    ips = [_members(UsageEvent(ip=ip)) for ip in calls.ips]
+    kinds = [_members(event) for event, _ in calls.kinds]
+    callers = [_members(UsageEvent(**caller)) for caller in calls.caller_fields()]
+    origins = [_members(UsageEvent(ip=ip)) for ip in calls.origins]
     quoted = msgspec.json.encode
-    codes = zip(calls.what, calls.who, calls.whence, strict=True)
+    codes = zip(calls.kind, calls.caller, calls.origin, strict=True)
     return [
         b'{"id":%b,"time":%b%b%b%b}'
-        % (quoted(name), quoted(EPOCH + INSTANT * time), whats[what], whos[who], ips[whence])
-        for name, time, (what, who, whence) in zip(calls.ids(), calls.times, codes, strict=True)
+        % (quoted(name), quoted(EPOCH + INSTANT * time), kinds[kind], callers[caller], origins[origin])
+        for name, time, (kind, caller, origin) in zip(calls.ids(), calls.times, codes, strict=True)
     ]
 
 

@@ -8,14 +8,14 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 MAX_IP = 64
-"""Characters of an IP address as it is sent. It bounds what `canonical_ip` remembers: about 20 MB."""
+"""Characters of an IP address as it is sent. It bounds the cache of `canonical_ip` to about 20 MB."""
 
 
 def canonical_ip(text: str) -> str:
     """
     Returns the one spelling of an address: RFC 5952 for IPv6, an IPv4-mapped IPv6 address as the IPv4 address it is.
 
-    A zone is left out: it names an interface of the sender's machine. Raises: ValueError: not an address.
+    A zone is removed: it names an interface of the sender's machine. Raises: ValueError: `text` is not an address.
     """
     if len(text) > MAX_IP:
         raise ValueError(text)
@@ -23,7 +23,7 @@ def canonical_ip(text: str) -> str:
 
 
 def ip_or_none(text: str) -> str | None:
-    """Returns the canonical form of an address; None for text that is no address."""
+    """Returns the canonical form of an address. None: `text` is not an address."""
     try:
         return canonical_ip(text)
     except ValueError:

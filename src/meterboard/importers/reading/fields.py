@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from meterboard.domain.dimensions import Dimensions
-from meterboard.domain.event import MAX_CREDITS, MAX_RECORDS, OF_A_LINE
+from meterboard.domain.event import LINE_ID_PREFIX, MAX_CREDITS, MAX_RECORDS
 from meterboard.errors import InvalidParameter
 
 FIELDS = (
@@ -148,9 +148,7 @@ def parsed(texts: str, given: Mapping[str, str], time: str, options: ParseOption
     if "id" in given:
         readable += f" and length({value['id']}) <= {MAX_ID_LENGTH}"
     own = "if(rest = '', line, left(line, length(line) - length(rest)))"
-    digest = (
-        f"md5_number({quoted(f'{options.organization}:{OF_A_LINE}{options.source}-')} || md5({own}) || '-0')"
-    )
+    digest = f"md5_number({quoted(f'{options.organization}:{LINE_ID_PREFIX}{options.source}-')} || md5({own}) || '-0')"
     period = " + ".join(f"(moment >= {change})::integer" for change in options.changes) or "0"
     return (
         f"select n, if({readable}, moment, null) as time, {value['id']} as id, {digest} as digest, {period} as period, rest, is_open, "

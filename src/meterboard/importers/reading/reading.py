@@ -11,14 +11,14 @@ import nanoarrow as na
 from msgspec import Struct
 
 from meterboard.domain.caller.user_agent import application_of
-from meterboard.domain.event import NOT_HTTP, OF_A_LINE, UsageEvent
+from meterboard.domain.event import LINE_ID_PREFIX, NOT_HTTP, UsageEvent
 from meterboard.importers.formats.named import Format
 from meterboard.importers.reading import values as words
 from meterboard.importers.reading.fields import OWN, ParseOptions, own_fields
 from meterboard.importers.reading.lines import GIVEN, Lines, Table
 from meterboard.importers.reading.numbering import LOW, REMEMBERED, Numbering
 from meterboard.schedule.price import FAILED
-from meterboard.service.ingest.calls import Calls, What, halves_of_id
+from meterboard.service.ingest.calls import CallKind, Calls, halves_of_id
 
 LEFT_OVER = f"""
 create or replace temp table left_over as
@@ -35,16 +35,16 @@ select *, (row_number() over (order by {key}) - 1)::integer as {code} from (
 )
 """
 CALLS = f"""
-select n, time, what, who, whence, {LOW} as id_low, ((digest >> 64) & 4294967295)::uinteger as id_high
-from parsed join whats using ({{whats}}) join whos using ({{whos}}) join whences using ({{whences}})
+select n, time, kind, caller, origin, {LOW} as id_low, ((digest >> 64) & 4294967295)::uinteger as id_high
+from parsed join kinds using ({{kinds}}) join callers using ({{callers}}) join origins using ({{origins}})
 where time is not null order by n
 """
 REST = "select n, strlen(rest)::integer from parsed where time is not null and rest <> ''"
 OWN_IDS = "select id from parsed where time is not null order by n"
 
 NAMES = ("function", "version", "module", "method")
-PARTS = (("whats", "what"), ("whos", "who"), ("whences", "whence"))
-WHO, WHENCE = ("user", "agent", "application"), ("ip",)
+PARTS = (("kinds", "kind"), ("callers", "caller"), ("origins", "origin"))
+CALLER_FIELDS, ORIGIN_FIELDS = ("user", "agent", "application"), ("ip",)
 """The fields of the caller, which has own dimensions, too, and of the origin; the others are of the kind."""
 
 
@@ -68,14 +68,14 @@ class Parsed(NamedTuple):
     """
 
     lines: Lines
-    whats: list[tuple[Any, ...]]
-    whos: list[tuple[Any, ...]]
-    whences: list[tuple[Any, ...]]
+    kinds: list[tuple[Any, ...]]
+    callers: list[tuple[Any, ...]]
+    origins: list[tuple[Any, ...]]
     places: "array[int]"
     times: "array[int]"
-    what: "array[int]"
-    who: "array[int]"
-    whence: "array[int]"
+    kind: "array[int]"
+    caller: "array[int]"
+    origin: "array[int]"
     id_lows: "array[int]"
     id_highs: "array[int]"
     repeated: dict[int, int]
@@ -102,9 +102,9 @@ class Reader:
         own = own_fields(form.shared)
         self._own_names = [name.removeprefix(OWN) for name in own]
         self._fields = {
-            "whats": [name for name in form.shared if name not in (*WHO, *WHENCE, *own)],
-            "whos": [name for name in form.shared if name in WHO or name in own],
-            "whences": [name for name in form.shared if name in WHENCE],
+            "kinds": [name for name in form.shared if name not in (*CALLER_FIELDS, *ORIGIN_FIELDS, *own)],
+            "callers": [name for name in form.shared if name in CALLER_FIELDS or name in own],
+            "origins": [name for name in form.shared if name in ORIGIN_FIELDS],
         }
         self._keys = {
             part: ", ".join(["period", *(f'"{name}"' for name in names)])
@@ -124,24 +124,26 @@ class Reader:
         messages = self._parse(lines)
         for part, code in PARTS:
             execute(PART.format(part=part, code=code, key=self._keys[part])).fetchall()
-        whats, whos, whences = (
+        kinds, callers, origins = (
             execute(f"select * from {part} order by {code}").fetchall() for part, code in PARTS
         )
-        places, times, what, who, whence, lows, highs = self._columns(CALLS.format(**self._keys), "iqiiiQI")
+        places, times, kind, caller, origin, lows, highs = self._columns(
+            CALLS.format(**self._keys), "iqiiiQI"
+        )
         repeated = self._numbering.repeated(lines.total)
         rest = dict(execute(REST).fetchall())
         own = execute(OWN_IDS).fetchall() if self._form.has_ids else []
         own_ids = [name for (name,) in own]
         return Parsed(
             lines=lines,
-            whats=whats,
-            whos=whos,
-            whences=whences,
+            kinds=kinds,
+            callers=callers,
+            origins=origins,
             places=places,
             times=times,
-            what=what,
-            who=who,
-            whence=whence,
+            kind=kind,
+            caller=caller,
+            origin=origin,
             id_lows=lows,
             id_highs=highs,
             repeated=repeated,
@@ -155,12 +157,12 @@ class Reader:
         ids = _Ids(parsed, self._options)
         ids.correct()
         calls = Calls(
-            whats=[What(self._event(row), row[-2]) for row in parsed.whats],
-            whos=[self._caller(row) for row in parsed.whos],
-            ips=[words.address(self._fields_of("whences", row).get("ip", "")) for row in parsed.whences],
-            what=parsed.what,
-            who=parsed.who,
-            whence=parsed.whence,
+            kinds=[CallKind(self._event(row), row[-2]) for row in parsed.kinds],
+            callers=[self._caller(row) for row in parsed.callers],
+            origins=[words.address(self._fields_of("origins", row).get("ip", "")) for row in parsed.origins],
+            kind=parsed.kind,
+            caller=parsed.caller,
+            origin=parsed.origin,
             times=parsed.times,
             id_lows=parsed.id_lows,
             id_highs=parsed.id_highs,
@@ -207,7 +209,7 @@ class Reader:
         return dict(zip(self._fields[part], row[1:-2], strict=True))
 
     def _event(self, row: Sequence[Any]) -> UsageEvent:
-        given_fields = self._fields_of("whats", row)
+        given_fields = self._fields_of("kinds", row)
         records, credits = given_fields.get("records"), given_fields.get("credits")
         function, version, module, method = (words.name(given_fields.get(name, "")) for name in NAMES)
         request = words.request(given_fields.get("request", ""), is_escaped=self._form.is_escaped)
@@ -227,7 +229,7 @@ class Reader:
 
     def _caller(self, row: Sequence[Any]) -> tuple[str | None, ...]:
         """Returns application, user, and the values of own dimensions."""
-        given_fields = self._fields_of("whos", row)
+        given_fields = self._fields_of("callers", row)
         agent, user = (self._written(given_fields.get(field, "")) for field in ("agent", "user"))
         own = [words.name(self._written(given_fields[f"{OWN}{name}"])) for name in self._own_names]
         return (
@@ -287,7 +289,7 @@ class _Ids:
         rest = self._parsed.rest.get(n)
         line = texts[n][:-rest] if rest else texts[n]
         digest = md5(line, usedforsecurity=False).hexdigest()
-        return f"{OF_A_LINE}{self._options.source}-{digest}-{self._parsed.repeated.get(n, 0)}"
+        return f"{LINE_ID_PREFIX}{self._options.source}-{digest}-{self._parsed.repeated.get(n, 0)}"
 
 
 _STATUS = {str(status): status for status in range(100, 600)}

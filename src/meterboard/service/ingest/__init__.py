@@ -1,1 +1,1 @@
-"""Taking usage in: pricing, and the one thread that writes."""
+"""Ingestion of usage: pricing, and the one thread that writes."""

@@ -1,4 +1,4 @@
-"""Taking usage events in: who may send what, what each call is and costs, then into the meter."""
+"""Ingestion of usage events: permissions are checked, events are classified and priced, and handed to the meter."""
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -16,13 +16,13 @@ from meterboard.errors import Forbidden
 from meterboard.formats.json_events import Fault, Sent, shown
 from meterboard.schedule.credit_schedule import CreditSchedule
 from meterboard.service.ingest.calls import CallIntake
-from meterboard.service.ingest.meter import Answer, Meter
+from meterboard.service.ingest.meter import IsNew, Meter
 from meterboard.service.ingest.pricing import Acceptance, add_priced
 from meterboard.usage.batch import EventBatch
 
 
 class Receipt(Struct, frozen=True):
-    """The answer to whoever sent events, given when the accepted ones are durable. All three together: all events."""
+    """The response to a request that sent events, when the accepted ones are durable. The sum of all three is all events."""
 
     accepted: int
     duplicates: int
@@ -30,13 +30,13 @@ class Receipt(Struct, frozen=True):
 
 
 class Priced(Struct, frozen=True):
-    """Events that may be stored, and the rejections of the rest in the order sent."""
+    """Events to be stored, and the rejections of the others in the order sent."""
 
     batch: EventBatch
     rejected: list[Rejection]
 
-    def receipt(self, new: Answer) -> Receipt:
-        """The answer, once the store has said which were new."""
+    def receipt(self, new: IsNew) -> Receipt:
+        """Returns the receipt, given which of the events were new."""
         accepted = sum(new)
         return Receipt(accepted, len(new) - accepted, self.rejected)
 
@@ -55,7 +55,11 @@ class Ingest:
         dimensions: Dimensions,
         answered: Callable[[Receipt], None] = lambda _: None,
     ) -> None:
-        """`schedule` finds one by its name, `organizations` those that have one of many. `answered` hears of receipts."""
+        """
+        `schedule` returns a credit schedule by its name, `organizations` returns organisations by their names.
+
+        `answered` is called with every receipt.
+        """
         self._meter = meter
         self._clock = clock
         self._retention = retention
@@ -67,36 +71,36 @@ class Ingest:
         """Names of the schedules that have priced events."""
 
     def needs_no_database(self, key: ApiKey) -> bool:
-        """Is all in memory that prices a key's events? For a provider-wide key organisations are looked up."""
+        """Returns whether a key's events can be priced from memory. For a provider-wide key organisations are looked up."""
         return key.organization is not None and key.organization.schedule in self._compiled
 
     async def accept(self, key: ApiKey, sent: Sent) -> Receipt:
         """
-        Price and store what was sent; answers when it is durable.
+        Prices and stores events, and returns when they are durable.
 
-        Raises: Forbidden: the key may only read. Overloaded, StoreFailed: nothing counts, send it again later.
+        Raises: Forbidden: the key may only read. Overloaded, StoreFailed: nothing was stored, send the events again.
         """
         return await self.store(self.price(key, sent))
 
     async def store(self, priced: Priced) -> Receipt:
-        """Store what was priced; answers when it is durable. Raises: Overloaded, StoreFailed: nothing counts."""
-        return self._answer(priced, await self._meter.commit(priced.batch))
+        """Stores priced events, and returns when they are durable. Raises: Overloaded, StoreFailed: nothing was stored."""
+        return self._receipt(priced, await self._meter.commit(priced.batch))
 
     def accept_and_wait(self, key: ApiKey, sent: Sent) -> Receipt:
-        """`accept` for a caller outside the event loop."""
+        """Does the same as `accept`, for callers outside the event loop."""
         priced = self.price(key, sent)
-        return self._answer(priced, self._meter.submit(priced.batch).result())
+        return self._receipt(priced, self._meter.submit(priced.batch).result())
 
-    def _answer(self, priced: Priced, new: Answer) -> Receipt:
+    def _receipt(self, priced: Priced, new: IsNew) -> Receipt:
         receipt = priced.receipt(new)
         self._answered(receipt)
         return receipt
 
     def calls_of(self, key: ApiKey) -> CallIntake:
         """
-        What takes the calls of a key's organisation, many at a time.
+        Returns what stores many calls of a key's organisation at a time.
 
-        Raises: Forbidden: the key may only read, or is of no organisation.
+        Raises: Forbidden: the key may only read, or is provider-wide.
         """
         if key.scope == "read" or key.organization is None:
             raise Forbidden("An import needs a key of one organisation, of scope ingest or all.")
@@ -112,15 +116,17 @@ class Ingest:
 
     def price(self, key: ApiKey, sent: Sent) -> Priced:
         """
-        Decide what each event is and costs, as of now.
+        Classifies and prices events, and rejects those that can't be accepted now.
 
         Raises: Forbidden: the key may only read.
         """
-        return self.pricing(key, sent).finished()
+        return self.pricing(key, sent).price_all()
 
     def pricing(self, key: ApiKey, sent: Sent) -> "Pricing":
         """
-        `price` in pieces. A provider-wide key's organisations are looked up in the database at once.
+        Returns a Pricing, which does the same as `price` in steps.
+
+        The organisations of a provider-wide key's events are looked up in the database before it returns.
 
         Raises: Forbidden: the key may only read.
         """
@@ -131,20 +137,20 @@ class Ingest:
         return Pricing(
             sent,
             Acceptance(self._clock.now(), self._retention),
-            lambda name: self._whose(key, name, known),
+            lambda name: self._find(key, name, known),
             self._dimensions,
         )
 
-    def _whose(
+    def _find(
         self, key: ApiKey, name: str | None, known: dict[str, Organization]
     ) -> tuple[Organization, CreditSchedule] | Fault:
-        """The organisation that an event is of and what prices its calls, or why it can't be."""
+        """Returns the organisation of an event and the schedule that prices it, or why the event is rejected."""
         if key.organization is not None:
             if name not in (None, key.organization.name):
                 return Fault(
                     "wrong_organization",
-                    f"organization is {shown(name)}: this key sends events of {shown(key.organization.name)} alone. "
-                    "Leave the field out.",
+                    f"organization is {shown(name)}: this key only sends events of {shown(key.organization.name)}. "
+                    "Omit the field.",
                 )
             schedule = self._schedule(key.organization.schedule)
             self._compiled.add(key.organization.schedule)
@@ -163,59 +169,59 @@ class Ingest:
 
 
 def check_may_send(key: ApiKey) -> None:
-    """Raises: Forbidden: the key may only read."""
+    """Checks that a key may send events. Raises: Forbidden: the key may only read."""
     if key.scope == "read":
         raise Forbidden("This key may only read. Use a key of scope ingest or all.")
 
 
-EVENTS_BETWEEN_LOOKS = 32
-"""Events that are priced between two looks at the clock: 1 ms usually, and 50 ms were they the worst that there are."""
+EVENTS_PER_CLOCK_READ = 32
+"""Events that are priced between two reads of the clock: this takes usually 1 ms, and 50 ms at worst."""
 
 
 class Pricing:
-    """The pricing of what one request sent, which can be done in pieces."""
+    """The pricing of the events of one request, which can be done in steps."""
 
     def __init__(
         self,
         sent: Sent,
         acceptance: Acceptance,
-        whose: Callable[[str | None], tuple[Organization, CreditSchedule] | Fault],
+        find: Callable[[str | None], tuple[Organization, CreditSchedule] | Fault],
         dimensions: Dimensions,
     ) -> None:
-        """`whose` finds the organisation and the schedule of the events that name it."""
-        self._left = zip(sent.positions, sent.events, strict=True)
+        """`find` returns the organisation and the schedule for the organisation's name in an event."""
+        self._remaining = zip(sent.positions, sent.events, strict=True)
         self._acceptance = acceptance
-        self._whose = whose
+        self._find = find
         self._dimensions = dimensions
         self._names: dict[str | None, tuple[Organization, CreditSchedule] | Fault] = {}
         self._batch = EventBatch()
         self._rejected = list(sent.rejected)
 
-    def go_on(self, seconds: float = inf) -> bool:
-        """Price events for about so many seconds. Returns whether all are priced."""
+    def price_for(self, seconds: float) -> bool:
+        """Prices events for about this many seconds. Returns whether all are priced."""
         until = perf_counter() + seconds
         acceptance, batch, names, dimensions = self._acceptance, self._batch, self._names, self._dimensions
-        for done, (position, event) in enumerate(self._left, 1):
+        for done, (position, event) in enumerate(self._remaining, 1):
             name = event.organization
             if name not in names:
-                names[name] = self._whose(name)
+                names[name] = self._find(name)
             found = names[name]
             try:
                 if isinstance(found, Fault):
                     raise Fault(found.code, str(found))
-                time = acceptance.now if event.time is None else acceptance.checked(event.time)
+                time = acceptance.now if event.time is None else acceptance.check(event.time)
                 add_priced(batch, time, event, *found, dimensions)
             except Fault as fault:
                 self._rejected.append(Rejection(position, fault.code, str(fault)))
-            if not done % EVENTS_BETWEEN_LOOKS and perf_counter() > until:
+            if not done % EVENTS_PER_CLOCK_READ and perf_counter() > until:
                 return False
         return True
 
-    def finished(self) -> Priced:
-        """Price what is left. Returns what was decided of all events."""
-        self.go_on()
-        return self.priced()
+    def price_all(self) -> Priced:
+        """Prices the remaining events, and returns the result for all."""
+        self.price_for(inf)
+        return self.result()
 
-    def priced(self) -> Priced:
-        """What was decided, when all events are priced."""
+    def result(self) -> Priced:
+        """Returns the priced events and the rejections. All events have to be priced."""
         return Priced(self._batch, sorted(self._rejected, key=lambda rejection: rejection.index))

@@ -1,9 +1,9 @@
 """
-The meter: one thread that writes, and everything that waits for it.
+The meter: one thread that writes, with its queue.
 
-Requests hand in priced events and wait; the thread takes all that is waiting and stores it in one durable step (group
-commit), so the cost of reaching the disk is shared by everyone who waited for it. Refreshes and clean-ups run in the
-same thread between two commits: a watermark therefore means the same to every panel, and no lock is needed.
+Requests queue priced events and wait. The thread stores all queued events in one transaction (group commit), so that all
+of their requests share the cost of a write to disk. Refreshes and deletions run in the same thread between two commits,
+so that a watermark means the same to every reader, and no lock is needed.
 """
 
 import asyncio
@@ -25,28 +25,29 @@ from meterboard.usage.store import UsageStore
 
 log = logging.getLogger("meterboard.meter")
 
-MOST_IN_ONE_COMMIT = 20_000
-"""Events. A commit of so many takes tens of milliseconds; more would make the next in line wait for no gain."""
+MAX_COMMIT_EVENTS = 20_000
+"""Events. A commit of this size takes tens of milliseconds; larger ones would delay the next without being faster."""
 
-CROWD = 3
+BUSY_REQUESTS = 3
 LINGER_SECONDS = 0.005
-LOOK_SECONDS = 0.0005
-"""After a commit that CROWD requests or more had waited for, the next waits for as many again, at most this long: those
-who were answered are about to send their next, and together they cost one write instead of several. Latency is no
-worse for it, since the answers of a crowd take that long to be read and written anyway."""
+POLL_SECONDS = 0.0005
+"""After a commit for BUSY_REQUESTS requests or more, the next waits at most LINGER_SECONDS for as many requests: their
+senders are about to send again, and one commit for all is cheaper than several. It checks every POLL_SECONDS. Latency
+doesn't grow, since reading and writing the responses takes about as long."""
 
 CLOCK_TOLERANCE = timedelta(seconds=1)
-"""By how much receipts may be ahead of the clock before it counts as set back: they are kept apart by microseconds."""
+"""How far times of receipt may be ahead of the clock before it counts as set back: they differ by microseconds."""
 
-NOT_ANSWERED = "Meterboard could not answer. Send the events again with the same ids."
+NOT_ANSWERED = "The result of the write is unknown. Send the events again with the same ids."
 
 T = TypeVar("T")
-Answer = list[bool]
+IsNew = list[bool]
+"""Whether each event of a batch was new. The others are duplicates."""
 
 
 class _Waiting(NamedTuple):
     batch: EventBatch
-    answer: "Future[Answer] | asyncio.Future[Answer]"
+    future: "Future[IsNew] | asyncio.Future[IsNew]"
 
 
 class Meter:
@@ -57,18 +58,18 @@ class Meter:
         store: UsageStore,
         clock: Clock,
         *,
-        most_waiting: int,
+        max_waiting: int,
         committed: Callable[[int, float], None] = lambda events, seconds: None,
         failed: Callable[[], None] = lambda: None,
     ) -> None:
         """
-        `most_waiting` events may wait for the next commit; more are turned away.
+        `max_waiting` events may wait for the next commit; more are refused.
 
-        `committed` hears of each commit's events and how many seconds it took, `failed` of each that failed.
+        `committed` is called with the number of events and the seconds of each commit, `failed` for each that failed.
         """
         self._store = store
         self._clock = clock
-        self._most_waiting = most_waiting
+        self._max_waiting = max_waiting
         self._committed = committed
         self._failed = failed
         self._waiting: deque[_Waiting] = deque()
@@ -82,37 +83,37 @@ class Meter:
         self._thread = Thread(target=self._work, name="meter", daemon=True)
         self._thread.start()
 
-    def submit(self, batch: Batch) -> "Future[Answer]":
+    def submit(self, batch: Batch) -> "Future[IsNew]":
         """
-        Queue events for the next commit. The answer comes when they are durable: which of them were new.
+        Queues events for the next commit. The future has its result when they are durable.
 
-        An encoded batch is as large as a commit should be, and has one of its own.
-        Raises: Overloaded: too many events wait already. StoreFailed (from the future): nothing of the batch counts.
-        OutcomeUnknown (from the future): it may count.
+        An encoded batch is as large as a commit should be, and is committed alone.
+        Raises: Overloaded: too many events wait already. StoreFailed (from the future): none of the batch was stored.
+        OutcomeUnknown (from the future): it may have been stored.
         """
         if isinstance(batch, EncodedBatch):
             return self.run(lambda _, moment: self._append_alone(batch, moment))
-        answer: Future[Answer] = Future()
-        self._queue(_Waiting(batch, answer))
-        return answer
+        future: Future[IsNew] = Future()
+        self._queue(_Waiting(batch, future))
+        return future
 
-    async def commit(self, batch: EventBatch) -> Answer:
-        """`submit` for a coroutine, which waits for the answer."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue(_Waiting(batch, answer))
-        return await answer
+    async def commit(self, batch: EventBatch) -> IsNew:
+        """Does the same as `submit` in a coroutine, and returns the result when the events are durable."""
+        future: asyncio.Future[IsNew] = asyncio.get_running_loop().create_future()
+        self._queue(_Waiting(batch, future))
+        return await future
 
     def _queue(self, waiting: _Waiting) -> None:
         count = len(waiting.batch)
         if not count:
-            waiting.answer.set_result([])
+            waiting.future.set_result([])
             return
         with self._changed:
             self._refuse_if_closing()
-            if self._waiting_events + count > self._most_waiting:
+            if self._waiting_events + count > self._max_waiting:
                 raise Overloaded(
                     f"{self._waiting_events:,} events are waiting to be stored, the limit is "
-                    f"{self._most_waiting:,}. Try again in a second."
+                    f"{self._max_waiting:,}. Try again in a second."
                 )
             self._waiting.append(waiting)
             self._waiting_events += count
@@ -120,18 +121,18 @@ class Meter:
 
     def run(self, job: Callable[[UsageStore, datetime], T]) -> "Future[T]":
         """
-        Run a job in the writing thread, between two commits.
+        Runs a job in the writing thread, between two commits.
 
-        The job is given the store and a moment that is later than every receipt before it and earlier than every one
-        after it: a watermark.
+        The job is called with the store and a watermark: a moment after every receipt before the job, and before every
+        receipt after it.
         Raises: Overloaded: the meter is closing.
         """
-        answer: Future[T] = Future()
+        future: Future[T] = Future()
         with self._changed:
             self._refuse_if_closing()
-            self._jobs.append((lambda store: job(store, self._moment()), answer))
+            self._jobs.append((lambda store: job(store, self._moment()), future))
             self._changed.notify()
-        return answer
+        return future
 
     def _refuse_if_closing(self) -> None:
         if self._closing:
@@ -139,15 +140,15 @@ class Meter:
 
     @property
     def waiting(self) -> int:
-        """Events that wait for the next commit."""
+        """Returns how many events wait for the next commit."""
         return self._waiting_events
 
     def version(self, organization: int) -> int:
-        """A number that changes with every commit that holds events of the organisation."""
+        """Returns a number that changes with every commit of events of the organisation."""
         return self._versions.get(organization, 0)
 
     def close(self) -> None:
-        """Store what is waiting, then end the thread."""
+        """Stores the events that wait, then ends the thread."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -156,57 +157,57 @@ class Meter:
     # -- the writing thread ---------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        crowd = 0
+        requests = 0
         while True:
-            if crowd >= CROWD:
-                self._linger(crowd)
+            if requests >= BUSY_REQUESTS:
+                self._linger(requests)
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._jobs or self._closing)
                 jobs, self._jobs = self._jobs, deque()
                 group = self._next_group()
                 if not (jobs or group):
                     return
-            crowd = len(group)
-            for job, answer in jobs:
-                self._run_job(job, answer)
+            requests = len(group)
+            for job, future in jobs:
+                self._run_job(job, future)
             if group:
                 self._store_group(group)
 
-    def _run_job(self, job: Callable[[UsageStore], Any], answer: "Future[Any]") -> None:
-        if not answer.set_running_or_notify_cancel():
+    def _run_job(self, job: Callable[[UsageStore], Any], future: "Future[Any]") -> None:
+        if not future.set_running_or_notify_cancel():
             return
         try:
-            outcome = job(self._store)
-        except BaseException as error:  # noqa: BLE001  # handed to the caller, who waits for the job
-            answer.set_exception(error)
+            result = job(self._store)
+        except BaseException as error:  # noqa: BLE001  # raised to the caller, which waits for the job
+            future.set_exception(error)
         else:
-            answer.set_result(outcome)
+            future.set_result(result)
 
-    def _linger(self, crowd: int) -> None:
-        give_up = monotonic() + LINGER_SECONDS
-        while len(self._waiting) < crowd and monotonic() < give_up and not (self._jobs or self._closing):
-            sleep(LOOK_SECONDS)
+    def _linger(self, requests: int) -> None:
+        deadline = monotonic() + LINGER_SECONDS
+        while len(self._waiting) < requests and monotonic() < deadline and not (self._jobs or self._closing):
+            sleep(POLL_SECONDS)
 
     def _next_group(self) -> list[_Waiting]:
         group: list[_Waiting] = []
         count = 0
-        while self._waiting and (not group or count + len(self._waiting[0].batch) <= MOST_IN_ONE_COMMIT):
+        while self._waiting and (not group or count + len(self._waiting[0].batch) <= MAX_COMMIT_EVENTS):
             group.append(self._waiting.popleft())
             count += len(group[-1].batch)
         self._waiting_events -= count
         return group
 
     def _store_group(self, group: list[_Waiting]) -> None:
-        """Store what waits together. Answers all of it and never raises: nothing else would answer later events."""
+        """Stores a group and completes its futures. Never raises: the thread has to serve later events."""
         began = monotonic()
-        outcome: Answer | MeterboardError
+        outcome: IsNew | MeterboardError
         try:
             together = _joined(group)
             outcome = self._append(together, self._moment())
         except MeterboardError as error:
             outcome = error
-        except BaseException as error:  # noqa: BLE001  # the callers wait for an answer, whatever has happened
-            outcome = StoreFailed(f"The events could not be stored, so none of them counts: {error}")
+        except BaseException as error:  # noqa: BLE001  # the callers wait for a result in any case
+            outcome = StoreFailed(f"The write failed; none of these events was stored: {error}")
         try:
             if isinstance(outcome, MeterboardError):
                 self._failed()
@@ -215,15 +216,13 @@ class Meter:
         except Exception:
             log.exception("A commit could not be reported")
         try:
-            _settle(group, outcome)
+            _complete(group, outcome)
         except Exception:
-            log.exception("A commit could not be answered")
-            with suppress(
-                Exception
-            ):  # those whose answer is lost send again; all later events need this thread
-                _settle(group, OutcomeUnknown(NOT_ANSWERED))
+            log.exception("The result of a commit could not be delivered")
+            with suppress(Exception):  # callers without a result send again; later events need this thread
+                _complete(group, OutcomeUnknown(NOT_ANSWERED))
 
-    def _append_alone(self, batch: Batch, moment: datetime) -> Answer:
+    def _append_alone(self, batch: Batch, moment: datetime) -> IsNew:
         began = monotonic()
         try:
             new = self._append(batch, moment)
@@ -233,14 +232,14 @@ class Meter:
         self._committed(len(batch), monotonic() - began)
         return new
 
-    def _append(self, batch: Batch, moment: datetime) -> Answer:
+    def _append(self, batch: Batch, moment: datetime) -> IsNew:
         new = self._store.append(batch, received_at=moment)
         for organization in batch.organizations:
             self._versions[organization] += 1
         return new
 
     def _moment(self) -> datetime:
-        """Now, but always later than the moment before, whatever the machine's clock does."""
+        """Returns the present, but always a later moment than the last time, even if the clock was set back."""
         now = self._clock.now()
         was_set_back, self._clock_was_set_back = (
             self._clock_was_set_back,
@@ -248,8 +247,8 @@ class Meter:
         )
         if self._clock_was_set_back and not was_set_back:
             log.warning(
-                "The clock shows %s, but something was received or refreshed at %s already: it was set back. Nothing is "
-                "lost; receipts go on from the later time until the clock has passed it.",
+                "The clock shows %s, but events were received or statistics refreshed at %s: it was set back. Nothing is "
+                "lost; times of receipt continue from the later time until the clock has passed it.",
                 now,
                 self._latest,
             )
@@ -266,35 +265,33 @@ def _joined(group: list[_Waiting]) -> EventBatch:
     return together
 
 
-def _settle(group: list[_Waiting], outcome: Answer | MeterboardError) -> None:
-    """Give each its part of the outcome; an event loop is woken once for all that wait in it."""
+def _complete(group: list[_Waiting], outcome: IsNew | MeterboardError) -> None:
+    """Completes each future with its part of the outcome. Each event loop is woken once for all its futures."""
     awaited: defaultdict[
-        asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | MeterboardError]]
+        asyncio.AbstractEventLoop, list[tuple[asyncio.Future[IsNew], IsNew | MeterboardError]]
     ]
     awaited = defaultdict(list)
     first = 0
-    for batch, answer in group:
+    for batch, future in group:
         part = outcome if isinstance(outcome, MeterboardError) else outcome[first : first + len(batch)]
         first += len(batch)
-        if isinstance(answer, asyncio.Future):
-            awaited[answer.get_loop()].append((answer, part))
+        if isinstance(future, asyncio.Future):
+            awaited[future.get_loop()].append((future, part))
         else:
-            _answer(answer, part)
+            _set_result(future, part)
     for loop, parts in awaited.items():
-        with suppress(RuntimeError):  # the loop was closed, and with it all that waited in it
-            loop.call_soon_threadsafe(_answer_all, parts)
+        with suppress(RuntimeError):  # the loop was closed, and its coroutines with it
+            loop.call_soon_threadsafe(_set_results, parts)
 
 
-def _answer_all(parts: list[tuple["asyncio.Future[Answer]", Answer | MeterboardError]]) -> None:
-    for answer, part in parts:
-        _answer(answer, part)
+def _set_results(parts: list[tuple["asyncio.Future[IsNew]", IsNew | MeterboardError]]) -> None:
+    for future, part in parts:
+        _set_result(future, part)
 
 
-def _answer(answer: "Future[Answer] | asyncio.Future[Answer]", part: Answer | MeterboardError) -> None:
-    with suppress(
-        InvalidStateError, asyncio.InvalidStateError
-    ):  # the client may have gone away in the meantime
+def _set_result(future: "Future[IsNew] | asyncio.Future[IsNew]", part: IsNew | MeterboardError) -> None:
+    with suppress(InvalidStateError, asyncio.InvalidStateError):  # the client may have disconnected
         if isinstance(part, MeterboardError):
-            answer.set_exception(part)
+            future.set_exception(part)
         else:
-            answer.set_result(part)
+            future.set_result(part)

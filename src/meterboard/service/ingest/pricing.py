@@ -1,4 +1,4 @@
-"""What each event is and costs: events -> rows of the store."""
+"""Pricing: events are classified, priced, and added to a batch for the store."""
 
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ from meterboard.usage.batch import NO_ID, EventBatch, identity
 
 
 class Acceptance:
-    """Which times an event may have, as of now."""
+    """The times that an event may have at the moment."""
 
     def __init__(self, now: datetime, retention: timedelta) -> None:
         self.now = micros(now)
@@ -28,8 +28,8 @@ class Acceptance:
         """All three in microseconds since 1970 UTC."""
         self._retention = retention
 
-    def checked(self, time: datetime) -> int:
-        """A time in microseconds since 1970 UTC. Raises: Fault: the event can't be accepted."""
+    def check(self, time: datetime) -> int:
+        """Returns a time as microseconds since 1970 UTC. Raises: Fault: the event can't be accepted."""
         moment = micros(time)
         if moment < self.oldest:
             raise Fault(
@@ -59,7 +59,7 @@ def add_priced(
     dimensions: Dimensions,
 ) -> None:
     """
-    Adds what an event is and costs to a batch. `time` in microseconds since 1970 UTC.
+    Classifies and prices an event, and adds it to a batch. `time` is in microseconds since 1970 UTC.
 
     Raises: Fault: the event can't be accepted.
     """
@@ -70,7 +70,7 @@ def add_priced(
         found, tariff = schedule.read(event.request.method, address)
         if version is None and module is None and method is None:
             version, module, method, certain = found
-        else:  # what is given explicitly wins, and what it is decides what it costs
+        else:  # fields of the event win, and decide the price
             version = found.version if version is None else version
             module = found.module if module is None else module
             method = found.method if method is None else method
@@ -134,6 +134,6 @@ def _checked_ip(text: str) -> str:
 
 
 def _without_unknown(combination: Combination) -> Combination:
-    """Statistics call what was not said "(unknown)"; whoever says just that has not said it either."""
-    said = ("" if value == UNKNOWN else value for value in combination[1:-1])
-    return Combination._make((combination.organization, *said, combination.own))
+    """Returns a combination without the value "(unknown)", which statistics show where an event has none."""
+    values = ("" if value == UNKNOWN else value for value in combination[1:-1])
+    return Combination._make((combination.organization, *values, combination.own))

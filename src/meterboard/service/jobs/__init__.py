@@ -1,1 +1,1 @@
-"""What the server does at fixed moments, and how it is doing."""
+"""Jobs that the server runs at fixed times, and metrics of the server."""

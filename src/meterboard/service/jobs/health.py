@@ -1,8 +1,8 @@
 """
-How Meterboard itself is doing, as Prometheus reads it.
+Metrics of the server, for Prometheus.
 
-Nothing in it names an organisation or tells what one uses: whoever watches the server need not be who may see usage.
-Every instrument belongs to one `Health`, so that several can live in one process.
+They contain no organisation and no usage of one, since those who operate the server need not have access to usage.
+Every metric belongs to one `Health`, so that a process can have several.
 """
 
 import logging
@@ -35,19 +35,21 @@ SIZES = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 20_000)
 
 
 class Health:
-    """Counts what happens. Every method may be called from any thread and takes microseconds."""
+    """Collects metrics. Every method may be called from any thread and takes microseconds."""
 
     def __init__(self, version: str, clock: Clock) -> None:
         self._clock = clock
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
-        events = self._counter("events", "Events that could be read, by what became of them.", "outcome")
+        events = self._counter("events", "Events that could be read, by their outcome.", "outcome")
         self._accepted, self._duplicate = events.labels("accepted"), events.labels("duplicate")
-        self._rejected = self._counter("events_rejected", "Events that were refused one by one.", "code")
+        self._rejected = self._counter("events_rejected", "Events that were rejected, by code.", "code")
         self._commit_seconds = self._histogram("commit_seconds", "How long commits took.", SECONDS)
         self._commit_events = self._histogram("commit_events", "Events in a commit.", SIZES)
-        self._failed_commits = self._counter("commits_failed", "Commits of which nothing counts.")
+        self._failed_commits = self._counter(
+            "commits_failed", "Commits that failed: none of their events was stored."
+        )
         self._requests = self._counter(
             "http_requests", "HTTP requests answered, by class of status.", "status"
         )
@@ -56,7 +58,7 @@ class Health:
         self._succeeded = self._gauge("job_last_success_timestamp_seconds", "When a job last ran.", "job")
         self._failed = self._gauge("job_last_failure_timestamp_seconds", "When a job last failed.", "job")
         self._failures = self._counter("job_failures", "Runs of a job that failed.", "job")
-        self._gauge("build_info", "Always 1; what is running.", "version").labels(version).set(1)
+        self._gauge("build_info", "Always 1; the running version.", "version").labels(version).set(1)
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(name, about, labels, namespace="meterboard", registry=self._registry)
@@ -68,13 +70,13 @@ class Health:
         return Histogram(name, about, namespace="meterboard", registry=self._registry, buckets=buckets)
 
     def watch(
-        self, *, waiting: Callable[[], int], most_waiting: int, watermark: Callable[[], datetime]
+        self, *, waiting: Callable[[], int], max_waiting: int, watermark: Callable[[], datetime]
     ) -> None:
-        """What is asked for when somebody looks."""
-        self._registry.register(_State(self._clock, waiting, most_waiting, watermark))
+        """Adds metrics that are read when they are requested."""
+        self._registry.register(_State(self._clock, waiting, max_waiting, watermark))
 
     def received(self, receipt: Receipt) -> None:
-        """A request of events was answered."""
+        """Counts the events of a request by their outcome."""
         if receipt.accepted:
             self._accepted.inc(receipt.accepted)
         if receipt.duplicates:
@@ -83,22 +85,22 @@ class Health:
             self._rejected.labels(rejection.code).inc()
 
     def committed(self, events: int, seconds: float) -> None:
-        """A commit is durable."""
+        """Records the size and the duration of a commit."""
         self._commit_events.observe(events)
         self._commit_seconds.observe(seconds)
 
     def commit_failed(self) -> None:
-        """Nothing of a commit counts."""
+        """Counts a failed commit."""
         self._failed_commits.inc()
 
     def answered(self, status: int) -> None:
-        """An HTTP request got its answer."""
+        """Counts an HTTP response by the class of its status."""
         self._classes[status // 100 - 1].inc()
 
     def watched(self, job: Job) -> Job:
-        """The same job; how long it takes and whether it fails is told."""
+        """Returns a job that records its duration and its failures."""
         name = job.name
-        self._failures.labels(name)  # there from the start, so that its first failure is an increase
+        self._failures.labels(name)  # 0 from the start, so that the first failure is an increase
 
         def run(due: datetime) -> None:
             began = monotonic()
@@ -113,29 +115,29 @@ class Health:
 
         return replace(job, run=run)
 
-    def told(self, accept: str) -> tuple[bytes, str]:
-        """Everything, in Prometheus' or OpenMetrics' text as an Accept header asks, and the type of content."""
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """Returns all metrics in the text format that an Accept header asks for, and its Content-Type."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
 
 class _State(Collector):
-    """What is so at the moment."""
+    """Metrics of the present state."""
 
     def __init__(
-        self, clock: Clock, waiting: Callable[[], int], most_waiting: int, watermark: Callable[[], datetime]
+        self, clock: Clock, waiting: Callable[[], int], max_waiting: int, watermark: Callable[[], datetime]
     ) -> None:
         self._clock = clock
         self._waiting = waiting
-        self._most_waiting = most_waiting
+        self._max_waiting = max_waiting
         self._watermark = watermark
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         watermark = self._watermark_seconds()
         for name, about, value in (
             ("queue_events", "Events that wait for a commit.", self._waiting()),
-            ("queue_limit_events", "Events that may wait; past it senders get 503.", self._most_waiting),
-            ("watermark_timestamp_seconds", "Statistics cover what was received before.", watermark),
+            ("queue_limit_events", "Events that may wait; beyond it senders get 503.", self._max_waiting),
+            ("watermark_timestamp_seconds", "Statistics cover events that were received before.", watermark),
             (
                 "refresh_age_seconds",
                 "How old the statistics are.",
@@ -152,6 +154,6 @@ class _State(Collector):
     def _watermark_seconds(self) -> float:
         try:
             return self._watermark().timestamp()
-        except Exception:  # a store that can't be read must not hide everything else
+        except Exception:  # a store that can't be read must not hide the other metrics
             log.exception("The watermark can't be read")
             return math.nan

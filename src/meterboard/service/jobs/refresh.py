@@ -1,4 +1,4 @@
-"""Bringing the statistics up to date: at fixed times of the clock, or with interval 0 on every read."""
+"""Refreshes of the statistics: at fixed times of the clock, or with interval 0 before every read."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,9 +18,9 @@ GRACE = timedelta(minutes=1)
 
 class Delay(Struct, frozen=True):
     """
-    Why statistics don't end where they should.
+    Why the watermark is not where it should be.
 
-    late: the refresh of `due` has not finished. failed: it failed, for that reason. clock: statistics end after the
+    late: the refresh of `due` has not finished. failed: it failed, for `reason`. clock: the watermark is after the
     present, since the clock was set back.
     """
 
@@ -39,23 +39,23 @@ class Refresh:
         self.interval = interval
         self._failure: Delay | None = None
         self._covered: datetime | None = None
-        """Up to where the last refresh of this process went."""
+        """The watermark of this process's last refresh."""
 
     def now(self) -> None:
-        """Cover everything received until this moment; returns when it is done."""
+        """Refreshes the statistics up to the present, and returns when that is done."""
         self._refresh(self._clock.now(), lambda moment: moment)
 
     def before_read(self) -> None:
-        """With interval zero, what `now` does; else nothing."""
+        """Refreshes the statistics up to the present if the interval is zero. Otherwise does nothing."""
         if not self.interval:
             self.now()
 
     def run(self, due: datetime) -> None:
         """
-        Cover everything received before `due`; with interval zero, what `now` does.
+        Refreshes the statistics up to `due`, or up to the present if the interval is zero.
 
-        While receipts are ahead of the clock, which was set back, it covers everything received until this moment: else
-        statistics would stand still until the clock has caught up.
+        While times of receipt are ahead of a clock that was set back, it refreshes up to the present: otherwise
+        statistics would not change until the clock has caught up.
         """
         if self.interval:
             self._refresh(due, lambda moment: moment if self._is_ahead(moment) else min(due, moment))
@@ -79,7 +79,7 @@ class Refresh:
         return moment - self._clock.now() > CLOCK_TOLERANCE
 
     def delay(self, now: datetime, watermark: datetime) -> Delay | None:
-        """What is wrong with a watermark at a time of the clock; None: nothing."""
+        """Returns why a watermark is not where it should be at `now`. None: it is."""
         due = self.last_due(now)
         if watermark - now > CLOCK_TOLERANCE:
             return Delay("clock", now)
@@ -92,24 +92,25 @@ class Refresh:
 
     def first_due(self, now: datetime) -> datetime:
         """
-        The first fixed time that no refresh has covered: a start that takes a while may have passed it. After the clock
-        was set back, the next one.
+        Returns the first fixed time that no refresh has covered: it may have passed during a slow start.
+
+        After the clock was set back, it is the next fixed time.
         """
         return self.next_after(now if self._covered is None else min(now, self._covered))
 
     def next_after(self, moment: datetime) -> datetime:
-        """The next fixed time: a multiple of the interval since 1970 UTC, later than `moment`."""
+        """Returns the next fixed time: a multiple of the interval since 1970 UTC, later than `moment`."""
         if not self.interval:
             return moment
         return EPOCH + ((moment - EPOCH) // self.interval + 1) * self.interval
 
     def last_due(self, moment: datetime) -> datetime:
-        """The last fixed time that is not later than `moment`."""
+        """Returns the last fixed time that is not later than `moment`."""
         return self.next_after(moment) - self.interval
 
 
 def _reason(error: Exception) -> str:
-    """Why a refresh failed, for readers of a page. Whoever runs the job logs the rest."""
+    """Returns why a refresh failed, as it is shown on pages. The scheduler logs the details."""
     if isinstance(error, MeterboardError):
         return str(error)
     return f"an internal error ({type(error).__name__}), which is in the server's log."
