@@ -75,7 +75,7 @@ class Site:
 
         asked = Import(list(map(str, files)), form, source=source, chunk=chunk)
         registry = services.accounts.import_files.of(organization.id)
-        return import_files(asked, registry, Delivery(deliver, delivery.wanted), io.StringIO(), following)
+        return import_files(asked, registry, Delivery(deliver, delivery.options), io.StringIO(), following)
 
 
 def line(second: int, request: int = 0) -> bytes:

@@ -9,7 +9,7 @@ from meterboard.domain.event import UsageEvent
 from meterboard.importers.formats.iis import iis_lines
 from meterboard.importers.formats.named import read_format
 from meterboard.importers.formats.tables import csv_lines
-from meterboard.importers.reading.fields import Wanted
+from meterboard.importers.reading.fields import ParseOptions
 from meterboard.importers.reading.lines import CHUNK, chunks
 from meterboard.importers.reading.numbering import REMEMBERED
 from meterboard.importers.reading.reading import Reader
@@ -39,11 +39,11 @@ def read_all(
     zone: str = "UTC",
 ) -> Reading:
     found = read_format(form, mapping or {}, zone)
-    reader = Reader(found, Wanted(fold=fold), remembered=remembered)
+    reader = Reader(found, ParseOptions(fold=fold), remembered=remembered)
     reading = Reading([], 0, [])
     stream = io.BytesIO(data)
-    portions = csv_lines(stream, size=size) if form == "csv" else chunks(stream, size=size)
-    for lines in iis_lines(portions) if form == "iis" else portions:
+    batches = csv_lines(stream, size=size) if form == "csv" else chunks(stream, size=size)
+    for lines in iis_lines(batches) if form == "iis" else batches:
         read = reader.read(lines)
         reading.lines += read.lines
         reading.unreadable_lines += read.unreadable

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterboard.importers.formats.named import read_format
-from meterboard.importers.reading.fields import Wanted
-from meterboard.importers.reading.lines import cut
+from meterboard.importers.reading.fields import ParseOptions
+from meterboard.importers.reading.lines import split_into_pieces
 from meterboard.importers.reading.reading import Reader
 from tests.importers.lines_read import read_all
 from tests.server import Server, command_here
@@ -122,11 +122,11 @@ class TestCountingOnce:
         once = read_all(log(80), "combined").events
         found: dict[str, int] = {}
         for _ in range(1 + repeated):
-            reader = Reader(read_format("combined", {}), Wanted(fold=True))
+            reader = Reader(read_format("combined", {}), ParseOptions(fold=True))
             at, number = 0, 0
             while at < len(texts):
                 size = sizes[number % len(sizes)]
-                calls = reader.read(cut(at + 1, b"\n".join(texts[at : at + size]))).calls
+                calls = reader.read(split_into_pieces(at + 1, b"\n".join(texts[at : at + size]))).calls
                 found |= dict(zip(calls.ids(), calls.times, strict=True))
                 at, number = at + size, number + 1
             reader.close()

@@ -1,4 +1,4 @@
-"""Delivery of imported calls: what it takes and returns, and to the meter of this process."""
+"""Delivery of imported calls: its interface, and its implementation for the meter of this process."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,42 +7,45 @@ from meterboard.domain.access import ApiKey
 from meterboard.domain.event import UsageEvent
 from meterboard.domain.organization import Organization
 from meterboard.formats.json_events import Sent
-from meterboard.importers.reading.fields import Wanted
+from meterboard.importers.reading.fields import ParseOptions
 from meterboard.schedule.credit_schedule import CreditSchedule
 from meterboard.service.ingest.calls import Calls, Outcome
 from meterboard.service.ingest.intake import Ingest, Receipt
 from meterboard.service.jobs.refresh import Refresh
 
 Deliver = Callable[[list[UsageEvent]], Receipt]
-"""Takes events, answers when they are durable."""
+"""Accepts events, and returns when they are durable."""
 
 
 class Delivery(NamedTuple):
     """
-    Takes calls of an organisation, answers when they are durable.
+    Accepts calls of an organisation, and returns when they are durable.
 
-    `wanted` says what is to be made of lines: what no price depends on may be left out of them.
+    `options` say what to parse: fields that no price depends on may be left out.
     """
 
     calls: Callable[[Calls], Outcome]
-    wanted: Wanted
+    options: ParseOptions
 
 
 REFRESH_EVERY = 500_000
-"""Calls."""
+"""The number of calls after which statistics are refreshed."""
 BATCH_EVENTS = 5_000
-"""Events in a request: half of what it may carry, so that other requests are not kept waiting."""
+"""Events in a request: half of its limit, so that other requests don't wait long."""
 
 
 def to_meter(ingest: Ingest, key: ApiKey) -> Deliver:
-    """Deliver events within this process."""
+    """Returns the delivery of events within this process."""
     return lambda events: ingest.accept_and_wait(key, Sent(events, range(len(events)), []))
 
 
 def calls_to_meter(
     ingest: Ingest, refresh: Refresh, organization: Organization, schedule: CreditSchedule
 ) -> Delivery:
-    """Deliver calls within this process; statistics follow, so that no refresh has more to do than memory holds."""
+    """
+    Returns the delivery of calls within this process. Statistics are refreshed meanwhile, so that no refresh needs
+    too much memory.
+    """
     intake = ingest.calls_of(ApiKey(organization, "ingest"))
     fresh = 0
 
@@ -55,28 +58,29 @@ def calls_to_meter(
             fresh = 0
         return outcome
 
-    wanted = Wanted(
+    options = ParseOptions(
         organization=organization.id,
         fold=schedule.ids_are_alike,
         parameters=bool(schedule.parameters),
         changes=schedule.changes,
     )
-    return Delivery(deliver, wanted)
+    return Delivery(deliver, options)
 
 
 def calls_as_events(ingest: Ingest, key: ApiKey) -> Callable[[Calls], Outcome]:
     """
-    Deliver calls within this process as a server takes them: each is priced as its organisation prices it then.
+    Returns the delivery of calls within this process as a server does it: each is priced by its organisation's
+    current schedule.
 
-    What was read need not know the prices, and so may be delivered later, or elsewhere.
+    Parsing doesn't need to know the prices, so calls may be delivered later, or elsewhere.
     """
     deliver = to_meter(ingest, key)
 
     def calls_one_by_one(calls: Calls) -> Outcome:
         events = calls.events()
         outcome = Outcome()
-        for at in range(0, len(events), BATCH_EVENTS):
-            outcome = outcome.and_then(outcome_of(deliver(events[at : at + BATCH_EVENTS])))
+        for start in range(0, len(events), BATCH_EVENTS):
+            outcome = outcome.and_then(outcome_of(deliver(events[start : start + BATCH_EVENTS])))
         return outcome
 
     return calls_one_by_one

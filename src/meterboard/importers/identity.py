@@ -1,27 +1,28 @@
 """
-Which log file is which: what makes a line another line than an equal one elsewhere.
+Recognises log files, so that equal lines in different files are different calls, and reading a file again adds none.
 
-The id of a line that has none of its own is the key of its source, the digest of its text, and how many equal lines came
-before it in the source. A source that `--source` names, and standard input (`-`), have a key made of the name. Every
-other source is a file, and its key is a random number that is recorded before the first of its lines is delivered.
+The id of a line that has none of its own is the key of its source, the digest of its text, and how many equal lines
+came before it in the source. A source that `--source` names, and standard input (`-`), have a key made of the name.
+Every other source is a file, and its key is a random number that is recorded before the first of its lines is
+delivered.
 
 A file is one that is recorded when
 
-1. it is at the recorded device and inode and begins with what was read then. So it may have grown or been renamed;
-   a file that was truncated, or got the inode of a deleted one, begins with something else. At the recorded path the
-   first 64 KiB are compared, under another name all that was read; or
-2. it begins with everything that was read of the recorded file, and that one is no longer where it was: neither at its
-   path nor, under another name, in the same folder. So it may have been compressed, moved to another file system,
-   replaced by a newer copy, or copied and truncated. Of several such files it is the one of which most was read; or
-3. it is the same log, compressed or expanded, of the same name but for `.gz` or `.zst`, while the recorded one is still
-   there (`gzip -k`): it begins with all that the compressed one holds; or
-4. it is a copy that was made just before the recorded file was truncated, and what was written last is missing in it.
+1. it is at the recorded device and inode and begins with what was read then. It may have grown or been renamed;    a
+file that was truncated, or got the inode of a deleted one, begins with something else. At the recorded path the
+first 64 KiB are compared, under another name all that was read; or 2. it begins with everything that was read of the
+recorded file, and that one is no longer where it was: neither at its    path nor, under another name, in the same
+folder. It may have been compressed, moved to another file system,    replaced by a newer copy, or copied and
+truncated. Of several such files the one of which most was read is taken; or 3. it is the same log, compressed or
+expanded, of the same name but for `.gz` or `.zst`, while the recorded one is still    there (`gzip -k`): it begins
+with all that the compressed one holds; or 4. it is a copy that was made just before the recorded file was truncated,
+and lacks the lines written last.
 
 Otherwise it is a new file: equal lines in two files are two calls. Whenever the choice is between several recorded
 files, each of them holds what the file begins with, so the total is right whichever is taken.
 
-What is recorded always covers what was delivered: it is written first, and never taken back. So after an interruption
-the file is recognised, and the lines that were delivered already count nothing.
+The record always covers what was delivered: it is written first, and never undone. So after an interruption the file
+is recognised, and the lines that were already delivered are duplicates.
 """
 
 import os
@@ -47,13 +48,13 @@ from meterboard.importers.sources import (
 )
 
 KEY_BYTES = 8
-"""Of a key. Random, they make the chance that two of a million files have the same one less than 1 in 10^7."""
+"""The length of a random key. The chance that two of a million files have the same one is below 1 in 10^7."""
 PIECE = 1024 * 1024
-"""Bytes that are compared at once."""
+"""How many bytes are compared at once."""
 COPY_SECONDS = 60
-"""Between the copy that a rotation makes and the truncation after it, at most."""
+"""The longest time between the copy that a rotation makes and the truncation."""
 DAMAGED_LENGTH = 4096
-"""Bytes by which a damaged file is recognised: what comes after them may be damaged, and whole the next time."""
+"""The bytes by which a damaged file is recognised: later ones may be damaged, and intact the next time."""
 
 
 class Registry(Protocol):
@@ -71,9 +72,10 @@ class Registry(Protocol):
         self, file: ImportFile, *, known: ImportFile | None = None, displaced: ImportFile | None = None
     ) -> ImportFile | None:
         """
-        Adds a file, or replaces what was `known` of it, and returns it; `displaced` stood at its place before.
+        Adds a file, or replaces the `known` record of it, and returns it; `displaced` is the file recorded at its
+        place before.
 
-        Returns None, and changes nothing, when another import has changed any of it meanwhile.
+        Returns None, and changes nothing, when another import has changed any of these records meanwhile.
         """
         ...
 
@@ -95,12 +97,13 @@ class Files:
 
     def recognise(self, source: Source, *, elsewhere: str | None = None) -> ImportFile:
         """
-        Returns the recorded file that a source is, recorded now if it is new. The source is then read from its beginning.
+        Returns the recorded file that a source is; a new one is recorded now. The source is then read from its
+        beginning.
 
-        `elsewhere`: the key of a file that is known to be another one, wherever it is.
+        `elsewhere`: the key of a file that is known to be a different one, wherever it is.
         """
         while (found := _Recognition(self._registry, source, elsewhere).run()) is None:
-            source.restart()  # another import has recorded something meanwhile
+            source.restart()  # another import has changed the records meanwhile
         source.restart()
         return found
 
@@ -116,7 +119,7 @@ class Files:
         return longer
 
     def shorten(self, file: ImportFile, source: Source) -> None:
-        """Records of a damaged file no more than its beginning, so that it is recognised when it is whole."""
+        """Reduces the record of a damaged file to its beginning, so that it is recognised when it is intact."""
         length, digest, beginnings = extent_of(source.beginning[:DAMAGED_LENGTH])
         if length < file.length:
             self._registry.save(
@@ -125,14 +128,17 @@ class Files:
 
 
 class Pieces:
-    """The files that one command reads as pieces of a source that has a name."""
+    """The files that one command reads as parts of a named source."""
 
     def __init__(self) -> None:
         self._places: set[str] = set()
         self._paths: list[Path] = []
 
     def is_new(self, source: Source) -> bool:
-        """Is it none of the files before: by another name or link, or compressed beside the original?"""
+        """
+        Returns whether it is none of the files before: not by another name or link, and not compressed beside the
+        original.
+        """
         if not source.is_file:
             return True
         path, place = Path(source.name).resolve(), place_of(os.fstat(source.raw.fileno()))
@@ -145,7 +151,7 @@ class Pieces:
 
 
 class _Recognition:
-    """One look at one file; see the module."""
+    """The recognition of one file; see the module."""
 
     def __init__(self, registry: Registry, source: Source, elsewhere: str | None) -> None:
         status = os.fstat(source.raw.fileno())
@@ -158,7 +164,7 @@ class _Recognition:
         self._extent = extent_of(source.beginning)
 
     def run(self) -> ImportFile | None:
-        """Returns the file; None: another import has changed what is recorded."""
+        """Returns the file; None: another import has changed the records."""
         here = self._registry.at(self._place)
         if here is not None and here.path == str(self._path):
             if begins_with(self._source.beginning, here):
@@ -211,13 +217,16 @@ class _Recognition:
         return _whereabouts(file, self._path.parent)
 
     def _holds(self, file: ImportFile) -> bool:
-        """Does the source begin with all that was read of a recorded file? If that was a part, is it all there is?"""
+        """
+        Returns whether the source begins with all that was read of a recorded file, and, if that was a part, has no
+        more.
+        """
         if not _holds_all(self._source, file):
             return False
         return not file.is_part or _digest(self._source, file.length + 1) is None
 
     def _preference(self, file: ImportFile) -> tuple[int, bool, str]:
-        """The file of which most was read comes first, then one of the same name."""
+        """Returns a sort key: the file of which most was read comes first, then one of the same name."""
         return -file.length, not self._path.name.startswith(_stem(Path(file.path)).name), file.key
 
     def _is_short_copy(self, file: ImportFile) -> bool:
@@ -232,24 +241,24 @@ class _Recognition:
 
 
 def place_of(status: os.stat_result) -> str:
-    """Returns where a file is, whatever it is called."""
+    """Returns the device and inode of a file, which identify it whatever its name."""
     return f"{status.st_dev}:{status.st_ino}"
 
 
 def begins_with(beginning: bytes, file: ImportFile) -> bool:
-    """Is what was read of a file what another begins with, as far as its first bytes show?"""
+    """Returns whether a file's first bytes are those that were read of a recorded file."""
     if file.length <= len(beginning):
         return extent_of(beginning[: file.length]).digest == file.digest
     return len(beginning) == BEGINNING and extent_of(beginning).beginnings == file.beginnings
 
 
 def _holds_all(source: Source, file: ImportFile) -> bool:
-    """Does a source begin with all that was read of a recorded file?"""
+    """Returns whether a source begins with all that was read of a recorded file."""
     return begins_with(source.beginning, file) and _digest(source, file.length) == file.digest
 
 
 def _digest(source: Source, length: int) -> bytes | None:
-    """Returns the digest of the first bytes; None: there are not as many."""
+    """Returns the digest of the first bytes; None: there are fewer."""
     digest = Digest()
     source.restart()
     for piece in _pieces(source, length):
@@ -269,11 +278,11 @@ def _whereabouts(file: ImportFile, folder: Path) -> Path | None:
             if place_of(other.stat()) != file.place:
                 continue
             with open_source(str(other)) as source:
-                # An inode under another name may be that of a file which was deleted.
+                # An inode under another name may be that of a deleted file.
                 if begins_with(source.beginning, file) if other == path else _holds_all(source, file):
                     return other
         except FileError:
-            return other  # there, though it can't be read
+            return other  # it exists, though it can't be read
         except OSError:
             continue
     return None
@@ -288,12 +297,15 @@ def _with_inode(folder: Path, inode: int) -> Iterator[Path]:
 
 
 def _stem(path: Path) -> Path:
-    """A path without the end that a compression gives it."""
+    """Returns a path without the suffix of a compression."""
     return path.with_suffix("") if path.suffix in (".gz", ".zst") else path
 
 
 def _is_packed(source: Source, path: Path, other: Path) -> bool:
-    """Is one of two files the other one compressed, perhaps cut off? It holds no more than the other then."""
+    """
+    Returns whether one of two files is the other one compressed, possibly truncated, so that it holds no more than
+    the other.
+    """
     if path == other or _stem(path) != _stem(other):
         return False
     source.restart()
@@ -309,7 +321,7 @@ def _is_packed(source: Source, path: Path, other: Path) -> bool:
 
 
 def _pieces(source: Source, length: int | None = None) -> Iterator[bytes]:
-    """The bytes of a source up to `length`, its end, or where it is damaged."""
+    """Yields the bytes of a source up to `length`, its end, or damage."""
     left = PIECE if length is None else length
     try:
         while left and (piece := source.read(min(PIECE, left))):

@@ -1,6 +1,6 @@
 """
-Importing: files -> lines -> calls -> wherever they are delivered, with three things under way at once: while a chunk is
-being priced and stored, the next is parsed, and the one after it read.
+Imports files: reads, parses and delivers their lines at the same time. While a chunk is priced and stored, the next is
+parsed, and the one after it is read.
 """
 
 import os
@@ -24,18 +24,18 @@ from meterboard.importers.identity import Files, Pieces, Registry, key_of_name
 from meterboard.importers.reading.lines import CHUNK, Lines, chunks
 from meterboard.importers.reading.reading import Parsed, Reader
 from meterboard.importers.sources import BEGINNING, DAMAGED, STANDARD_INPUT, Source, named, open_source
-from meterboard.importers.tally import Meterage, Rejects, Tally
+from meterboard.importers.tally import ImportProgress, Rejects, Tally
 
 WAITING = 1
-"""Chunks that may wait while another is priced and stored, so that a refresh in between does not hold up the parsing."""
+"""Chunks that may wait while another is priced and stored, so that a refresh does not delay the parsing."""
 
 
 class Import(Struct, frozen=True):
     """
-    What is to be imported. `form`: a format's name or text, None: to be guessed from each file. `mapping`: where fields
-    are, if not where the format says. `rejects`: where lines go that can't be read. `zone`: the time zone of times that
-    say no offset. `source`: whose lines they are; None: each file's own. `chunk`: bytes that are delivered at once.
-    `own`: the names of the installation's own dimensions.
+    The parameters of an import. `form` is the name or text of a format, None: it is guessed for each file. `mapping`:
+    where fields are, if not where the format has them. `rejects`: the file for unreadable lines. `zone`: the time
+    zone of times without an offset. `source`: the name of the source, None: each file is its own. `chunk`: the bytes
+    that are delivered at once. `own`: the names of the installation's own dimensions.
     """
 
     files: Sequence[str]
@@ -49,22 +49,26 @@ class Import(Struct, frozen=True):
 
 
 def import_files(
-    asked: Import, registry: Registry, delivery: Delivery, screen: TextIO, following: Following | None = None
+    request: Import,
+    registry: Registry,
+    delivery: Delivery,
+    screen: TextIO,
+    following: Following | None = None,
 ) -> Tally:
     """
-    Deliver the calls of files in order, with a progress bar on `screen` if that is a terminal; then those of a file that
-    grows, until following is stopped.
+    Imports the calls of files in order, with a progress bar on `screen` if that is a terminal; or those of a file
+    that grows, until following is stopped.
 
-    Raises: InvalidParameter: the format is wrong. FileError: a file can't be opened, or is damaged; what came before the
-    damage has been counted.
+    Raises: InvalidParameter: the format is wrong. FileError: a file can't be opened, or is damaged; what precedes the
+    damage has been imported.
     """
-    with Meterage(screen) as meterage:
-        work = _Work(asked, Files(registry), delivery, meterage)
+    with ImportProgress(screen) as progress:
+        work = _Work(request, Files(registry), delivery, progress)
         try:
             if following is not None:
-                work.follow(asked.files[0], following)
+                work.follow(request.files[0], following)
             else:
-                for file in named(asked.files):
+                for file in named(request.files):
                     work.take(file)
         finally:
             work.close()
@@ -72,16 +76,16 @@ def import_files(
 
 
 class _Work:
-    def __init__(self, asked: Import, files: Files, delivery: Delivery, meterage: Meterage) -> None:
+    def __init__(self, request: Import, files: Files, delivery: Delivery, progress: ImportProgress) -> None:
         self.tally = Tally()
-        self._asked = asked
+        self._request = request
         self._files = files
         self._delivery = delivery
-        self._meterage = meterage
-        self._rejects = Rejects(asked.rejects)
+        self._progress = progress
+        self._rejects = Rejects(request.rejects)
         self._damage: Exception | None = None
         self._of_name: Reader | None = None
-        """The reader of the source that has a name: it numbers the lines of all pieces."""
+        """The reader of a named source, which numbers the lines of all its files."""
         self._pieces = Pieces()
 
     def close(self) -> None:
@@ -91,13 +95,13 @@ class _Work:
     def take(self, file: str) -> None:
         with open_source(file) as source:
             self.tally.files += 1
-            self._meterage.begin(Path(file).name, source.size)
+            self._progress.begin(Path(file).name, source.size)
             if not source.beginning:
                 return
             form = self._format(file, source.beginning)
             if form.name == "parquet" and not source.is_file:
                 raise InvalidParameter("format", "Parquet is read from its end: save it to a file first.")
-            name = self._asked.source or (None if source.is_file else STANDARD_INPUT)
+            name = self._request.source or (None if source.is_file else STANDARD_INPUT)
             if name is not None:
                 if not self._pieces.is_new(source):
                     return
@@ -111,9 +115,9 @@ class _Work:
             ) from self._damage
 
     def _take_file(self, file: str, form: Format, source: Source) -> None:
-        """Import a file that is recognised automatically."""
+        """Imports a file that is recognised automatically."""
         recorded = self._files.recognise(source)
-        reader = Reader(form, self._delivery.wanted._replace(source=recorded.key))
+        reader = Reader(form, self._delivery.options._replace(source=recorded.key))
 
         def cover() -> None:
             nonlocal recorded
@@ -128,53 +132,53 @@ class _Work:
 
     def _lines(self, file: str, form: Format, source: Source) -> Iterator[Lines]:
         if form.name == "parquet":
-            while source.read(CHUNK):  # all of it is recorded before the first row is delivered
+            while source.read(CHUNK):  # the whole file is recorded before the first row is delivered
                 pass
             lines = parquet_lines(file)
         else:
             read = csv_lines if form.name == "csv" else chunks
-            lines = read(source, size=self._asked.chunk)
+            lines = read(source, size=self._request.chunk)
             if form.name == "iis":
                 lines = iis_lines(lines)
-        if source.is_file:  # else a look ahead may wait for ever
-            lines = _ahead(lines)
-        return self._to_the_end(lines)
+        if source.is_file:  # otherwise reading ahead may wait for ever
+            lines = _prefetch(lines)
+        return self._until_damage(lines)
 
     def follow(self, file: str, following: Following) -> None:
         self.tally.files += 1
-        self._meterage.begin(Path(file).name, None)
+        self._progress.begin(Path(file).name, None)
         reader: Reader | None = None
         columns = IisColumns()
         try:
-            for portion in following.portions(self._files):
-                if reader is None or portion.lines.first == 1:
+            for batch in following.batches(self._files):
+                if reader is None or batch.lines.first == 1:
                     if reader is not None:
                         reader.close()
-                    form = self._format(file, portion.lines.pieces[0].text[:BEGINNING])
+                    form = self._format(file, batch.lines.pieces[0].text[:BEGINNING])
                     if form.name in TABLES:
                         raise InvalidParameter(
                             "format",
                             f"A file of the format {form.name} can't be followed. Import it when it is complete.",
                         )
-                    reader = Reader(form, self._delivery.wanted._replace(source=portion.file.key))
-                lines = columns.applied(portion.lines) if form.name == "iis" else portion.lines
+                    reader = Reader(form, self._delivery.options._replace(source=batch.file.key))
+                lines = columns.applied(batch.lines) if form.name == "iis" else batch.lines
                 parsed = reader.parse(lines)
-                self._files.extend(portion.file, portion.extent, portion.modified)
-                self._meterage.advance(self._hand_on(file, reader, parsed), None)
+                self._files.extend(batch.file, batch.extent, batch.modified)
+                self._progress.advance(self._deliver(file, reader, parsed), None)
         finally:
             if reader is not None:
                 reader.close()
 
     def _format(self, file: str, beginning: bytes) -> Format:
-        asked = self._asked
-        form = read_format(asked.form or guess(file, beginning), asked.mapping, asked.zone, asked.own)
-        if asked.form is None:
+        request = self._request
+        form = read_format(request.form or guess(file, beginning), request.mapping, request.zone, request.own)
+        if request.form is None:
             self.tally.guessed(file, form.name)
         return form
 
     def _named_reader(self, form: Format, name: str) -> Reader:
         if self._of_name is None:
-            self._of_name = Reader(form, self._delivery.wanted._replace(source=key_of_name(name)))
+            self._of_name = Reader(form, self._delivery.options._replace(source=key_of_name(name)))
         self._of_name.use(form)
         return self._of_name
 
@@ -182,26 +186,26 @@ class _Work:
         self,
         file: str,
         reader: Reader,
-        portions: Iterator[Lines],
+        batches: Iterator[Lines],
         source: Source,
         cover: Callable[[], None] = lambda: None,
     ) -> None:
-        """Deliver the lines of a file; `cover` is called before each delivery."""
+        """Imports the lines of a file; `cover` is called before each delivery."""
         under_way: deque[Future[int]] = deque()
         with ThreadPoolExecutor(1, thread_name_prefix="deliver") as pool:
-            for lines in portions:
+            for lines in batches:
                 parsed = reader.parse(lines)
-                under_way.append(pool.submit(self._hand_on, file, reader, parsed, cover))
-                # What comes through a pipe may come a little at a time.
+                under_way.append(pool.submit(self._deliver, file, reader, parsed, cover))
+                # A pipe may deliver a little at a time.
                 while len(under_way) > (WAITING if source.is_file else 0):
-                    self._meterage.advance(under_way.popleft().result(), source)
+                    self._progress.advance(under_way.popleft().result(), source)
             while under_way:
-                self._meterage.advance(under_way.popleft().result(), source)
+                self._progress.advance(under_way.popleft().result(), source)
 
-    def _hand_on(
+    def _deliver(
         self, file: str, reader: Reader, parsed: Parsed, cover: Callable[[], None] = lambda: None
     ) -> int:
-        """Deliver a chunk; how many lines it had."""
+        """Delivers a chunk. Returns how many lines it had."""
         read = reader.calls(parsed)
         self._rejects.keep(read)
         cover()
@@ -209,18 +213,18 @@ class _Work:
         self.tally.add(file, read)
         return read.lines
 
-    def _to_the_end(self, lines: Iterator[Lines]) -> Iterator[Lines]:
-        """As far as the file can be read; why no further is kept."""
+    def _until_damage(self, lines: Iterator[Lines]) -> Iterator[Lines]:
+        """Yields lines as far as the file can be read, and records the error."""
         try:
             yield from lines
         except DAMAGED as error:
             self._damage = error
 
 
-def _ahead(portions: Iterator[Lines]) -> Iterator[Lines]:
-    """The same, each read while the one before is parsed."""
+def _prefetch(batches: Iterator[Lines]) -> Iterator[Lines]:
+    """Yields the same batches, each read while the one before is parsed."""
     with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
-        coming = pool.submit(next, portions, None)
+        coming = pool.submit(next, batches, None)
         while (lines := coming.result()) is not None:
-            coming = pool.submit(next, portions, None)
+            coming = pool.submit(next, batches, None)
             yield lines

@@ -1,4 +1,4 @@
-"""Where lines come from: files by name or pattern, plain or compressed, and standard input."""
+"""The sources of lines: files by name or pattern, plain or compressed, and standard input."""
 
 import gzip
 import io
@@ -18,24 +18,24 @@ from meterboard.formats.compression import zstd
 
 STANDARD_INPUT = "-"
 BEGINNING = 65_536
-"""Bytes that are enough to guess a format by."""
+"""How many bytes are read to guess a format."""
 MAX_WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
-"""The logarithm of the bytes that zstd may look back (`--long=31`); it holds as many at most."""
+"""The logarithm of the window of zstd (`--long=31`), which limits its memory."""
 DAMAGED = (OSError, EOFError, zlib.error, zstd.ZstdError)
-"""What reading a file raises that is damaged or cut off."""
+"""The errors of reading a damaged or truncated file."""
 FIRST_BEGINNING = 64
 """Bytes of the shortest beginning whose digest is recorded: no longer than a line, so that most files have one."""
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 class _Stream(Protocol):
-    """What gives some bytes, as many as come easily, and none at its end."""
+    """A stream that returns some bytes at a time, and none at its end."""
 
     def read1(self, size: int, /) -> bytes: ...
 
 
 class Extent(NamedTuple):
-    """How many bytes were read, their digest, and those of the first 64, 128, ... up to BEGINNING of them."""
+    """The number of bytes read, their digest, and the digests of the first 64, 128, ... up to BEGINNING of them."""
 
     length: int
     digest: bytes
@@ -43,7 +43,7 @@ class Extent(NamedTuple):
 
 
 class Digest:
-    """The digests of bytes as they are read."""
+    """Computes the digests of bytes as they are read."""
 
     def __init__(self) -> None:
         self._hash = sha256()
@@ -52,7 +52,7 @@ class Digest:
         self._next = FIRST_BEGINNING
 
     def add(self, data: bytes) -> None:
-        """Takes the bytes that come next."""
+        """Adds the bytes that come next."""
         view = memoryview(data)
         while self._next <= BEGINNING and self._length + len(view) >= self._next:
             missing = self._next - self._length
@@ -65,51 +65,54 @@ class Digest:
 
     @property
     def extent(self) -> Extent:
-        """What has been read so far."""
+        """Returns what has been read so far."""
         return Extent(self._length, self._hash.digest()[:16], self._beginnings)
 
 
 def extent_of(data: bytes) -> Extent:
-    """Returns the extent of bytes that are read at once."""
+    """Returns the extent of bytes that were read at once."""
     digest = Digest()
     digest.add(data)
     return digest.extent
 
 
 class Source:
-    """Bytes as they were before they were compressed, and how far into the file they are."""
+    """The expanded bytes of a file, and the position in the file."""
 
     def __init__(self, name: str, raw: BinaryIO) -> None:
-        """Raises: FileError: it is damaged from the beginning."""
+        """Opens a source. Raises: FileError: it is damaged from the beginning."""
         self.name = name
         status = os.fstat(raw.fileno()) if name != STANDARD_INPUT else None
         self.is_file = status is not None and stat.S_ISREG(status.st_mode)
-        """Has it a place of its own, where it can be found again? Standard input and pipes have none."""
+        """Whether it is a regular file, which can be found again, unlike standard input and pipes."""
         self.size = status.st_size if status is not None and self.is_file else None
-        """Bytes of the file, compressed if it is; None: unknown."""
+        """The size of the file, before expansion; None: unknown."""
         self.raw = raw
         self._start()
 
     def _start(self) -> None:
         self._stream = _expanded(cast(io.BufferedReader, self.raw), self.name)
-        self._given_back = b""
+        self._unread = b""
         self._digest = Digest()
         self.extent = self._digest.extent
-        """What has been read. Replaced, never changed, so another thread may look at it."""
-        self.beginning = self._given_back = self._read_beginning()
+        """What has been read. Replaced, never modified, so that other threads may read it."""
+        self.beginning = self._unread = self._read_beginning()
 
     def restart(self) -> None:
-        """Reads a file from its beginning again."""
+        """Starts to read from the beginning again."""
         self.raw.seek(0)
         self._start()
 
     @property
     def position(self) -> int:
-        """Bytes of the file that have been read, compressed if it is."""
+        """Returns how many bytes of the file have been read, before expansion."""
         return self.raw.tell() if self.size is not None else 0
 
     def read(self, size: int, /) -> bytes:
-        """Fewer bytes than that at the end alone. Raises: one of DAMAGED; EOFError when all before the cut is read."""
+        """
+        Returns the next bytes, fewer than `size` only at the end. Raises: one of DAMAGED; EOFError after the last
+        intact byte.
+        """
         found = self._read(size)
         if self.is_file:
             self._digest.add(found)
@@ -117,13 +120,13 @@ class Source:
         return found
 
     def _read(self, size: int) -> bytes:
-        found, self._given_back = [self._given_back[:size]], self._given_back[size:]
+        found, self._unread = [self._unread[:size]], self._unread[size:]
         left = size - len(found[0])
         try:
             while left and (piece := self._stream.read1(left)):
                 found.append(piece)
                 left -= len(piece)
-        except EOFError:  # comes again when there is nothing before it
+        except EOFError:  # raised again by the next call
             if not any(found):
                 raise
         return b"".join(found)
@@ -137,7 +140,7 @@ class Source:
 
 @contextmanager
 def open_source(name: str) -> Iterator[Source]:
-    """Raises: FileError: it can't be opened, or is damaged from the beginning."""
+    """Opens a source. Raises: FileError: it can't be opened, or is damaged from the beginning."""
     if name == STANDARD_INPUT:
         yield Source(name, sys.stdin.buffer)
         return
@@ -146,7 +149,7 @@ def open_source(name: str) -> Iterator[Source]:
 
 
 def open_file(name: str, *, buffered: bool = True) -> BinaryIO:
-    """Raises: FileError: it can't be opened."""
+    """Opens a file. Raises: FileError: it can't be opened."""
     try:
         return Path(name).open("rb", buffering=-1 if buffered else 0)
     except OSError as error:
@@ -154,7 +157,7 @@ def open_file(name: str, *, buffered: bool = True) -> BinaryIO:
 
 
 def is_compressed(raw: BinaryIO, name: str) -> bool:
-    """By the first bytes rather than by the name: logs are renamed more often than compressed again."""
+    """Returns whether a file is compressed, by its first bytes or its name: logs are often renamed."""
     beginning = cast(io.BufferedReader, raw).peek(4)
     return beginning.startswith((_GZIP, _ZSTD)) or name.endswith((".gz", ".zst"))
 
@@ -168,8 +171,10 @@ def _expanded(raw: io.BufferedReader, name: str) -> _Stream:
 
 def named(patterns: Sequence[str]) -> list[str]:
     """
-    The files that patterns such as `access.log*` name, each once; those of a pattern in the order of their age, as
-    their lines were written. Raises: FileError: a pattern names none.
+    Returns the files that match patterns such as `access.log*`, each once, and those of a pattern by age, the order
+    in which their lines were written.
+
+    Raises: FileError: a pattern matches none.
     """
     found: dict[str, None] = {}
     for pattern in patterns:

@@ -1,4 +1,4 @@
-"""What came of an import, and how far it is."""
+"""The result and the progress of an import."""
 
 import time
 from pathlib import Path
@@ -13,13 +13,13 @@ from meterboard.importers.sources import Source
 from meterboard.service.ingest.calls import Outcome
 
 SHOWN = 10
-"""Lines that can't be read which are shown."""
+"""How many unreadable lines are shown."""
 NAMED = 3
-"""Files that are named of those of which one format was guessed."""
+"""How many of the files with a guessed format are named."""
 
 
 class Unreadable(Struct, frozen=True):
-    """A line that can't be read: the file, its number in it from 1, and its beginning."""
+    """An unreadable line: the file, its number in it from 1, and its beginning."""
 
     file: str
     number: int
@@ -27,32 +27,32 @@ class Unreadable(Struct, frozen=True):
 
 
 class Tally(Struct):
-    """What came of an import."""
+    """The result of an import."""
 
     files: int = 0
     lines: int = 0
     outcome: Outcome = field(default_factory=Outcome)
     messages: int = 0
-    """Lines that a server wrote of something else than a call."""
+    """Lines of a server that are not about a call."""
     unreadable: int = 0
     first_unreadable: list[Unreadable] = field(default_factory=list)
     calls: int = 0
     formats: dict[str, list[str]] = field(default_factory=dict)
-    """The files of which each format was guessed."""
+    """The files by the format that was guessed for them."""
 
     @property
     def is_unreadable(self) -> bool:
-        """Are there lines, and no call among them?"""
+        """Returns whether there are lines, but no call among them."""
         return bool(self.unreadable) and not self.calls
 
     def guessed(self, file: str, form: str) -> None:
-        """The format of a file was guessed."""
+        """Adds a file whose format was guessed."""
         files = self.formats.setdefault(form, [])
         if file not in files:
             files.append(file)
 
     def add(self, file: str, read: Read) -> None:
-        """Count what a chunk holds. What becomes of its calls is `outcome`'s."""
+        """Adds the counts of a chunk. The result of delivering its calls is in `outcome`."""
         self.lines += read.lines
         self.messages += read.messages
         self.calls += len(read.calls.times)
@@ -61,7 +61,7 @@ class Tally(Struct):
             self.first_unreadable.append(Unreadable(file, number, _brief(text)))
 
     def describe(self) -> str:
-        """One line, the formats that were guessed, and more for what went wrong."""
+        """Returns one line of counts, the guessed formats, and details of what failed."""
         outcome = self.outcome
         said = [f"{self.lines:,} lines: {outcome.accepted:,} new, {outcome.duplicates:,} duplicates."]
         if self.messages:
@@ -91,7 +91,7 @@ def _brief(line: bytes) -> str:
 
 
 class Rejects:
-    """Keeps the lines that can't be read, byte for byte."""
+    """Writes unreadable lines to a file, byte for byte."""
 
     def __init__(self, file: BinaryIO | None) -> None:
         self._file = file
@@ -102,8 +102,8 @@ class Rejects:
             self._file.flush()
 
 
-class Meterage:
-    """A bar with the position in the file, the lines read and their rate, on a terminal; else nothing: there it is noise."""
+class ImportProgress:
+    """A progress bar with the position in the file, the lines read and their rate. Shown on a terminal only."""
 
     def __init__(self, screen: TextIO) -> None:
         console = Console(file=screen)
@@ -117,7 +117,7 @@ class Meterage:
             disable=not console.is_terminal,
         )
 
-    def __enter__(self) -> "Meterage":
+    def __enter__(self) -> "ImportProgress":
         self._progress.start()
         return self
 

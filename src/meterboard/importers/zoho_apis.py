@@ -1,8 +1,8 @@
 """
-A credit schedule of Zoho CRM's own price list: the answer of `GET /crm/v8/__apis`.
+Makes a credit schedule from Zoho CRM's own price list, the response of `GET /crm/v8/__apis`.
 
-It says for each path and HTTP method the least and the most credits of a call. What lies between is priced by the
-formulas that come with Meterboard where those have the same bounds; else it is an estimate.
+It has the least and the most credits of a call for each path and HTTP method. Between these, the formulas of the
+built-in schedule are used if they have the same bounds; otherwise the price is an estimate.
 """
 
 import json
@@ -22,7 +22,7 @@ from meterboard.schedule.price import PriceRule, price_by
 
 PRICES = "\nprice = [\n"
 ANY_MODULE = "Anything"
-"""Stands for `{{module}}` while a path is classified."""
+"""The placeholder for `{{module}}` while a path is classified."""
 SOURCE = "__apis"
 FORMULA = ("query", "since", "until", "credits", "per_records", "steps", "max", "failed", "estimated")
 
@@ -43,7 +43,7 @@ class _Answer(Struct, rename={"apis": "__apis"}):
 
 
 class _Calls(NamedTuple):
-    """What one row prices; `module` is `ANY_MODULE` where it prices every module that has no row of its own."""
+    """The calls that one row prices; `module` is `ANY_MODULE` for all modules without a row of their own."""
 
     version: str
     module: str
@@ -61,11 +61,12 @@ _Listed = Mapping[_Calls, Mapping[str, _Bounds]]
 
 def schedule_of_apis(answer: str, builtin: str) -> str:
     """
-    The text of a schedule with the answer's prices in front of those of `builtin`, the text of the built-in schedule.
+    Returns the text of a schedule with the response's prices before those of `builtin`, the text of the built-in
+    schedule.
 
-    They are prices of the versions in the answer's paths; other versions keep the built-in ones.
+    They are prices of the versions in the response's paths; other versions keep the built-in ones.
 
-    Raises: InvalidParameter: it is not such an answer, or has a path or credits that can't be.
+    Raises: InvalidParameter: it is not such a response, or has an invalid path or invalid credits.
     """
     try:
         paths = msgspec.json.decode(answer, type=_Answer).apis
@@ -81,7 +82,7 @@ def schedule_of_apis(answer: str, builtin: str) -> str:
 
 
 def _refused(builtin: str) -> Iterable[str]:
-    """The built-in rows on refused calls, which go before everything."""
+    """Returns the built-in rows on refused calls, which come first."""
     return [line for line in builtin.splitlines() if line.lstrip().startswith("{ status = ")]
 
 
@@ -113,7 +114,7 @@ def _checked(operation: _Operation, path: str) -> _Bounds:
 
 
 def _bounds(calls: _Calls, listed: _Listed) -> _Bounds:
-    """Those of all paths that a row prices, also the paths that are listed for every module alone."""
+    """Returns the bounds of all paths that a row prices, including those that are listed for every module only."""
     of_every_module = listed.get(calls._replace(module=ANY_MODULE), {}) if calls.module else {}
     return _around({**of_every_module, **listed[calls]}.values())
 
@@ -143,7 +144,7 @@ def _bounds_of(rule: PriceRule) -> _Bounds:
 
 
 def _without_outcome(rules: Iterable[PriceRule]) -> list[PriceRule]:
-    """The rows that calls are priced by whatever their status, up to the one that prices all that are left."""
+    """Returns the rows that apply whatever the status of a call, up to the first without other conditions."""
     found: list[PriceRule] = []
     for rule in rules:
         if rule.status is None:

@@ -286,7 +286,7 @@ def test_parquet_is_read_whatever_its_columns_types(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     from meterboard.importers.formats.tables import parquet_lines
-    from meterboard.importers.reading.fields import Wanted
+    from meterboard.importers.reading.fields import ParseOptions
     from meterboard.importers.reading.reading import Reader
 
     file = tmp_path / "usage.parquet"
@@ -296,7 +296,7 @@ def test_parquet_is_read_whatever_its_columns_types(tmp_path: Path) -> None:
         ),
         file,
     )
-    reader = Reader(read_format("parquet", {}), Wanted())
+    reader = Reader(read_format("parquet", {}), ParseOptions())
 
     (read,) = [reader.read(lines) for lines in parquet_lines(str(file))]
 

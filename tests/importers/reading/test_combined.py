@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from meterboard.domain.event import UsageEvent
 from meterboard.importers.formats.named import Format, read_format
-from meterboard.importers.reading.combined import Combined
-from meterboard.importers.reading.fields import Wanted
+from meterboard.importers.reading.combined import CombinedFast
+from meterboard.importers.reading.fields import ParseOptions
 from meterboard.importers.reading.lines import chunks
 from meterboard.importers.reading.reading import Read, Reader
 from meterboard.usage.batch import id_halves, identity
@@ -16,7 +16,7 @@ from tests.importers.test_access_log import COMBINED, COMMON
 
 COMBINED_FORMAT = read_format("combined", {})
 PATTERNS = COMBINED_FORMAT._replace(
-    layouts=[layout for layout in COMBINED_FORMAT.layouts if not isinstance(layout, Combined)]
+    layouts=[layout for layout in COMBINED_FORMAT.layouts if not isinstance(layout, CombinedFast)]
 )
 HOSTS = ("203.0.113.7", "2001:db8::1", "api.example.com", "api.example.com:443 203.0.113.7", "a:b", "", "x y")
 USERS = ("-", "maria", "maria silva", '""', "", "a]b", "-  -")
@@ -54,10 +54,10 @@ lines = st.builds(
 ).map(str.encode)
 
 
-def read_by(form: Format, data: bytes, wanted: Wanted) -> tuple[Read, list[UsageEvent]]:
-    reader = Reader(form, wanted)
-    (portion,) = chunks(io.BytesIO(data))
-    read = reader.read(portion)
+def read_by(form: Format, data: bytes, options: ParseOptions) -> tuple[Read, list[UsageEvent]]:
+    reader = Reader(form, options)
+    (batch,) = chunks(io.BytesIO(data))
+    read = reader.read(batch)
     reader.close()
     return read, read.calls.events()
 
@@ -68,9 +68,9 @@ def read_by(form: Format, data: bytes, wanted: Wanted) -> tuple[Read, list[Usage
 )
 @settings(max_examples=30, deadline=None)
 def test_a_line_is_the_same_call_whichever_way_it_is_read(texts: list[bytes], fold: bool) -> None:
-    data, wanted = b"".join(texts), Wanted(organization=7, fold=fold)
-    short, of_short = read_by(COMBINED_FORMAT, data, wanted)
-    plain, of_plain = read_by(PATTERNS, data, wanted)
+    data, options = b"".join(texts), ParseOptions(organization=7, fold=fold)
+    short, of_short = read_by(COMBINED_FORMAT, data, options)
+    plain, of_plain = read_by(PATTERNS, data, options)
 
     assert of_short == of_plain
     assert short.calls.times == plain.calls.times
@@ -84,7 +84,7 @@ def test_a_line_is_the_same_call_whichever_way_it_is_read(texts: list[bytes], fo
 )
 @settings(max_examples=10, deadline=None)
 def test_an_id_is_the_same_whether_a_server_or_the_store_gets_it(texts: list[bytes]) -> None:
-    read, _ = read_by(COMBINED_FORMAT, b"".join(texts), Wanted(organization=7))
+    read, _ = read_by(COMBINED_FORMAT, b"".join(texts), ParseOptions(organization=7))
 
     sent = [id_halves(identity(7, name)) for name in read.calls.ids()]
     assert list(zip(read.calls.id_lows, read.calls.id_highs, strict=True)) == sent

@@ -108,7 +108,7 @@ def test_calls_of_a_file_cost_what_the_same_events_cost(
     prices = services.schedules.of(by_file.schedule)
 
     delivery = calls_to_meter(services.ingest, services.refresh, by_file, prices)
-    reader = Reader(read_format("combined", {}), delivery.wanted)
+    reader = Reader(read_format("combined", {}), delivery.options)
     outcomes = [delivery.calls(reader.read(portion).calls) for portion in chunks(io.BytesIO(data), size=size)]
     reader.close()
     events = read_all(data, "combined").events

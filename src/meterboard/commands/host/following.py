@@ -13,7 +13,7 @@ from meterboard.domain.organization import Organization
 from meterboard.errors import DataFolderError, MeterboardError, ServerRefused, Unavailable
 from meterboard.importers.delivery import Delivery
 from meterboard.importers.following import Following
-from meterboard.importers.reading.fields import Wanted
+from meterboard.importers.reading.fields import ParseOptions
 from meterboard.service.ingest.calls import Calls, Outcome
 
 NO_HOST: tuple[type[MeterboardError], ...] = (DataFolderError, ServerRefused, Unavailable)
@@ -33,7 +33,7 @@ def deliver_while_following(
     """Yields a delivery that waits while there is no host, and sends again what may have been stored: ids tell."""
     with temporary_keys(data, "import") as keys:
         deliveries = _Deliveries(data, keys, organization, following)
-        yield Delivery(deliveries.deliver, Wanted(organization=organization.id))
+        yield Delivery(deliveries.deliver, ParseOptions(organization=organization.id))
 
 
 class _Deliveries:

@@ -22,7 +22,7 @@ from meterboard.domain.period import EPOCH, INSTANT
 from meterboard.domain.query import DimensionName
 from meterboard.errors import MeterboardError, ServerAway, ServerRefused
 from meterboard.importers.delivery import BATCH_EVENTS, Delivery, outcome_of
-from meterboard.importers.reading.fields import Wanted
+from meterboard.importers.reading.fields import ParseOptions
 from meterboard.network.running_server import Running
 from meterboard.service.export import FileFormat
 from meterboard.service.ingest.calls import Calls, Outcome
@@ -88,7 +88,7 @@ class RemoteHost:
     def bulk_import(self, organization: Organization) -> Iterator[Delivery]:
         secret = self._keys.secret(organization, "ingest")
         with closing(self._transport(secret)) as transport:
-            yield Delivery(partial(self._send_calls, secret, transport), Wanted())
+            yield Delivery(partial(self._send_calls, secret, transport), ParseOptions())
 
     def deliver(self, organization: Organization, calls: Calls) -> Outcome:
         secret = self._keys.secret(organization, "ingest")

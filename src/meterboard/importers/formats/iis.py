@@ -1,7 +1,7 @@
 """
-Lines of IIS (the W3C extended format) as JSON objects, which are then read as any other.
+Converts lines of IIS (the W3C extended format) to JSON objects, which are read like any others.
 
-A line `#Fields: …` names the columns of the lines behind it; the server writes one at each start, and whenever its
+A line `#Fields: …` names the columns of the lines after it; the server writes one at each start, and whenever its
 settings change.
 """
 
@@ -14,16 +14,16 @@ FIELDS = b"#Fields:"
 
 
 class IisColumns:
-    """The columns of a file's lines, as far as it was read."""
+    """The columns of a file, as far as it was read."""
 
     def __init__(self) -> None:
         self._names: list[str] = []
 
     def applied(self, lines: Lines) -> Lines:
         """
-        Returns a portion's lines as JSON objects.
+        Returns the lines of a batch as JSON objects.
 
-        A line that does not fit the columns stays as it was written, which no reader takes for a record.
+        A line that does not fit the columns stays as it was written, so that it is unreadable.
         """
         if lines.first == 1:
             self._names = []
@@ -35,13 +35,13 @@ class IisColumns:
         return records(lines.first, texts)._replace(ended=lines.ended)
 
 
-def iis_lines(portions: Iterable[Lines]) -> Iterator[Lines]:
-    """Returns the lines of one file, or of files that follow each other, as JSON objects."""
-    return map(IisColumns().applied, portions)
+def iis_lines(batches: Iterable[Lines]) -> Iterator[Lines]:
+    """Returns the lines of one file, or of consecutive files, as JSON objects."""
+    return map(IisColumns().applied, batches)
 
 
 def _object(line: bytes, names: Sequence[str]) -> bytes:
-    """A line as a JSON object, with what stands in several columns put together."""
+    """Returns a line as a JSON object, in which values that span several columns are combined."""
     values = line.decode("utf-8", "replace").split()
     if line.startswith(b"#") or not values or len(values) != len(names):
         return line

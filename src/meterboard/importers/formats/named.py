@@ -1,4 +1,4 @@
-"""The formats that an import knows by name."""
+"""The built-in formats of an import, and guessing the format of a file."""
 
 import json
 import re
@@ -9,20 +9,20 @@ from meterboard.domain.query import DimensionName
 from meterboard.errors import InvalidParameter
 from meterboard.importers.formats.objects import CADDY_CONSOLE_MESSAGE, OBJECTS, OF_A_CALL, objects
 from meterboard.importers.formats.patterns import UTC, read_pattern
-from meterboard.importers.reading.combined import Combined
-from meterboard.importers.reading.fields import OWN, SHARED, Wanted, own_fields, quoted
+from meterboard.importers.reading.combined import CombinedFast
+from meterboard.importers.reading.fields import OWN, SHARED, ParseOptions, own_fields, quoted
 from meterboard.importers.reading.values import address
 
 _CALLER = "$remote_addr $identity $remote_user"
 COMMON = _CALLER + ' [$time_local] "$request" $status $body_bytes_sent'
 _AGENT = ' $unquoted"$http_referer" $unquoted"$http_user_agent"'
 _USUAL = COMMON.replace("$identity", "-")
-# A host without a port is one where an address, and `-` for the identity, follow; those are fields of their own.
+# Text before the address is a host without a port if an address, and `-` for the identity, follow as fields.
 _ON_A_HOST = COMMON.replace(_CALLER, "$virtual_host $caller - $caller_name")
 _ON_A_PORT = COMMON.replace(_CALLER, "$virtual_host_with_port $caller $identity $caller_name")
 _HAPROXY_CLF = COMMON.replace(_CALLER, "$caller - $caller_name").replace("$status", "$haproxy_status")
 TEXTS = {
-    # The host may stand in front, as in Apache's vhost_combined. Unknown fields in between and behind are passed over.
+    # The host may come first, as in Apache's vhost_combined. Unknown fields between and after these are ignored.
     "combined": tuple(
         line + agent for line in (_USUAL, _ON_A_HOST, _ON_A_PORT, COMMON) for agent in (_AGENT, "")
     ),
@@ -30,7 +30,7 @@ TEXTS = {
     "haproxy": (
         "$syslog$client:$client_port [$haproxy_time] $frontend $backend/$server $timers $haproxy_status $bytes_read "
         '$cookie $set_cookie $termination $connections $queues $captured"$request"',
-        # Longer than the syslog line that it had to fit in, so its end is missing.
+        # Truncated because it did not fit in a syslog line.
         "$syslog$client:$client_port [$haproxy_time] $frontend $backend/$server $timers $haproxy_status $bytes_read "
         '$cookie $set_cookie $termination $connections $queues $captured"$broken_request',
         "$syslog" + _HAPROXY_CLF,
@@ -53,7 +53,7 @@ TEXTS = {
     ),
 }
 TABLES = ("csv", "parquet")
-"""Each row becomes a JSON object on the way in."""
+"""Each row is converted to a JSON object."""
 NAMES = (
     *TEXTS,
     "iis",
@@ -66,12 +66,12 @@ NAMES = (
     "parquet",
 )
 _PLAIN = ("haproxy",)
-"""Formats of text in which a backslash is one."""
+"""Text formats without escapes, in which a backslash is a backslash."""
 ERROR_LOG = (
     r"^(?:[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8} \[[a-z]+\] [0-9]+#[0-9]+: "
     r"|\[[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9]{2} [0-9:.]{8,15} [0-9]{4}\] \[[^\]]*\] \[pid )"
 )
-"""What nginx and Apache write to their error logs, which containers write to the same place."""
+"""The lines of the error logs of nginx and Apache, which containers write to the same stream."""
 HAPROXY_MESSAGE = (
     r'^(?:\[[A-Z]+\] +\([0-9]+\) : |[^"]*(?:haproxy(?:\[[0-9]+\])?: |haproxy [0-9]+ - - '
     r'|\[[0-9]{2}/[A-Z][a-z]{2}/[0-9:]{13}\.[0-9]{3}\] )[^"]*$)'
@@ -83,30 +83,30 @@ MESSAGES = {"iis": "starts_with(line, '#')", "caddy-console": CADDY_CONSOLE_MESS
 
 
 class Layout(Protocol):
-    """How a line is laid out."""
+    """A layout of lines."""
 
     @property
     def is_closed(self) -> bool:
-        """Does a line show that it is whole, though its end is missing?"""
+        """Returns whether a line shows that it is complete, though its line end is missing."""
         ...
 
     @property
     def fields(self) -> Set[str]:
-        """The fields that it has."""
+        """Returns the fields of the layout."""
         ...
 
-    def query(self, lines: str, wanted: Wanted) -> str:
-        """What is parsed of a table of `n` and `line`; see `fields.parsed`."""
+    def query(self, lines: str, options: ParseOptions) -> str:
+        """Returns the query that parses a table of `n` and `line`; see `fields.parsed`."""
         ...
 
 
 class Format(NamedTuple):
     """
-    A format: its layouts, each for the lines that the ones before can't read.
+    A format: its layouts, each for the lines that the earlier ones can't read.
 
-    `message` is the SQL of whether a `line` that is not a call is a message of the server, and no access line. `is_log`:
-    it is a server's log, whose requests were received from clients. `is_escaped`: its texts have escapes. `has_ids`:
-    its lines may have ids of their own.
+    `message` is the SQL of whether a `line` that is not a call is a message of the server. `is_log`: it is a server's
+    log, whose requests were received from clients. `is_escaped`: its texts have escapes. `has_ids`: its lines may
+    have their own ids.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Format(NamedTuple):
 
     @property
     def shared(self) -> list[str]:
-        """Those of SHARED that a line may say, and own dimensions."""
+        """Returns the shared fields that its lines may have, and those of own dimensions."""
         said = {field for layout in self.layouts for field in layout.fields}
         said |= {"request"} if said & {"http", "path"} else set()
         return [*(field for field in SHARED if field in said), *own_fields(said)]
@@ -128,15 +128,15 @@ def read_format(
     text: str, mapping: Mapping[str, str], zone: str = UTC, own: Sequence[DimensionName] = ()
 ) -> Format:
     """
-    A format by its name or as a server's configuration writes it; `mapping` says where fields are instead, `zone` of
-    which time zone times without an offset are, `own` which own dimensions usage events may have.
+    Returns a format by its name, or in the notation of a server's configuration; `mapping` overrides where fields
+    are, `zone` is the time zone of times without an offset, `own` are the own dimensions that usage events may have.
 
-    Raises: InvalidParameter.
+    Raises: InvalidParameter: there is no such format.
     """
     if text in TEXTS:
         layouts: list[Layout] = [read_pattern(pattern, mapping, zone) for pattern in TEXTS[text]]
         if text in ("combined", "lighttpd") and not mapping:
-            layouts.insert(0, Combined())
+            layouts.insert(0, CombinedFast())
         message = _matches(HAPROXY_MESSAGE if text == "haproxy" else ERROR_LOG)
         return Format(text, layouts, message, is_log=True, is_escaped=text not in _PLAIN)
     if text in OBJECTS or text in TABLES:
@@ -163,7 +163,7 @@ def _matches(pattern: str) -> str:
 
 
 def _path(name: str) -> str:
-    """`client.ip` is the member ip of client; `$.…` is a JSON path as it is."""
+    """Returns a JSON path: of the member ip of client for `client.ip`; `$.…` is one already."""
     if name.startswith("$"):
         return name
     return "$" + "".join(f".{json.dumps(part)}" for part in name.split("."))
@@ -175,18 +175,16 @@ _BEGINNINGS = {
     "envoy": re.compile(r"\[\d{4}-\d\d-\d\dT"),
     "alb": re.compile(r"(?:https?|h2|wss?|grpcs) \d{4}-\d\d-\d\dT"),
 }
-"""How lines of formats begin and no others."""
+"""How the lines of a format begin, if no others do."""
 _STAMP = re.compile(r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(\.\d{3}| [+-]\d{4})\] ")
 _MESSAGE_TIMES = {"ts": "caddy-json", "time": "traefik-json"}
-"""The member that says when, in a message of each server."""
+"""The time member of each server's messages."""
 
 
 def guess(file: str, beginning: bytes) -> str:
     """
-    The format of a file by its name and its first bytes: by the first line that is a call, since messages of the server
-    may stand before it.
-
-    Raises: InvalidParameter: nothing says which.
+    Returns the format of a file by its name and its first bytes: by the first line that is a call, since messages of
+    the server may come before it.
     """
     bare = re.sub(r"\.(gz|zst)$", "", file.lower())
     if beginning.startswith(b"PAR1"):
@@ -203,7 +201,7 @@ def guess(file: str, beginning: bytes) -> str:
 
 
 def _format_of(line: str) -> str | None:
-    """The format in which a line is a call; None: nothing says."""
+    """Returns the format in which a line is a call; None: it is not clear."""
     if line.startswith("{"):
         return _of_object(line.replace('": ', '":'))
     named = next((name for name, beginning in _BEGINNINGS.items() if beginning.match(line)), None)
@@ -231,7 +229,7 @@ def _of_object(line: str) -> str | None:
 
 
 def _of_messages(line: str) -> str | None:
-    """The format of the server that writes such messages; None: the object may be anything."""
+    """Returns the format of the server that writes such messages; None: it is not clear."""
     try:
         names = set(json.loads(line))
     except (ValueError, RecursionError):

@@ -1,10 +1,10 @@
-"""Lines that hold a JSON object: where each field is, and which of them are calls."""
+"""Formats whose lines are JSON objects: where each field is, and which lines are calls."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from meterboard.importers.reading.fields import FIELDS, Wanted, moment, parsed, quoted
+from meterboard.importers.reading.fields import FIELDS, ParseOptions, moment, parsed, quoted
 
 CADDY = {
     "time": ("$.ts",),
@@ -49,14 +49,14 @@ OBJECTS: dict[str, dict[str, tuple[str, ...]]] = {
         "status": ('$."sc-status"',),
     },
 }
-"""Where each field is, the first place that has it."""
+"""Where each field is; the first path with a value is used."""
 OF_A_CALL = ("ip", "request", "http", "path", "status")
-"""A line of a server's log that has none of these is a message."""
+"""A line of a server's log without any of these is a message."""
 CADDY_ACCESS = (
     "starts_with(coalesce({$.logger}, 'http.log.access'), 'http.log.access') "
     "and coalesce({$.msg}, 'handled request') = 'handled request'"
 )
-"""A failed call has a line of `http.log.error`, too, with the same request."""
+"""A failed call also has a line of `http.log.error`, with the same request."""
 CADDY_CONSOLE_ACCESS = "contains(line, chr(9) || 'http.log.access')"
 CADDY_CONSOLE_MESSAGE = (
     r"regexp_matches(line, '^[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:.]{12}\t') and not " + CADDY_CONSOLE_ACCESS
@@ -70,16 +70,16 @@ _VALID = (
     "if(contains({text}, '\\x'), "
     "regexp_replace({text}, '(^|[^\\\\])((?:\\\\\\\\)*)\\\\x', '\\1\\2\\\\u00', 'g'), {text})"
 )
-"""A byte that is not UTF-8 reaches us as `\xe9`, which JSON does not know. It is read as Latin-1."""
+"""A byte that is not UTF-8 reaches us as `\xe9`, which is not valid in JSON. It is read as Latin-1."""
 
 
 class Objects(NamedTuple):
     """
-    Lines that hold a JSON object.
+    A format whose lines have a JSON object.
 
     `text` is the SQL of the object, `time` that of the time where the object does not have it. `is_log`: the log of a
-    server, which may have messages among its calls; `is_call` is the SQL of a further condition that calls meet, with
-    paths in braces.
+    server, which may have messages among its calls; `is_call` is the SQL of a further condition of calls, with paths
+    in braces.
     """
 
     places: Mapping[str, Sequence[str]]
@@ -91,20 +91,20 @@ class Objects(NamedTuple):
 
     @property
     def fields(self) -> set[str]:
-        """The fields that it has."""
+        """Returns the fields of the format."""
         return {field for field, places in self.places.items() if places}
 
     @property
     def message(self) -> str:
-        """SQL: is a `line` a message of the server, and no call?"""
+        """Returns the SQL of whether a `line` is a message of the server rather than a call."""
         text = _VALID.format(text=self.text)
         condition = self._condition(lambda path: f"json_extract_string({text}, {quoted(path)})")
         return (
             f"case when json_valid({text}) then not ({condition}) else false end" if self.is_log else "false"
         )
 
-    def query(self, lines: str, wanted: Wanted) -> str:
-        """What is parsed of a table of `n` and `line`; see `fields.parsed`."""
+    def query(self, lines: str, options: ParseOptions) -> str:
+        """Returns the query that parses a table of `n` and `line`; see `fields.parsed`."""
         paths = [path for places in self.places.values() for path in places] + _PATH.findall(self.is_call)
         listed = "[" + ", ".join(map(quoted, paths)) + "]"
         number = {path: f"v[{place}]" for place, path in enumerate(paths, 1)}
@@ -121,17 +121,17 @@ class Objects(NamedTuple):
         time = moment(self.time or given["time"])
         if self.is_log:
             time = f"if({self._condition(number.__getitem__)}, {time}, null)"
-        return parsed(texts, given, time, wanted)
+        return parsed(texts, given, time, options)
 
     def _condition(self, value: Callable[[str], str]) -> str:
-        """SQL: is it a call? `value` is the SQL of what stands at a path."""
+        """Returns the SQL of whether a line is a call. `value` returns the SQL of the value at a path."""
         places = [value(path) for field in OF_A_CALL for path in self.places.get(field, ())]
         met = _PATH.sub(lambda found: value(found[1]), self.is_call)
         return f"coalesce({', '.join(places)}) is not null and {met}"
 
 
 def objects(name: str, mapping: Mapping[str, Sequence[str]]) -> Objects:
-    """The layout of a format that is called so; `mapping` says where fields are instead."""
+    """Returns the layout of the format of that name; `mapping` overrides where fields are."""
     places: dict[str, Sequence[str]] = {**OBJECTS[name], **mapping}
     match name:
         case "caddy-json":

@@ -1,9 +1,9 @@
 """
-Formats of text lines, written as servers write them: nginx's `log_format`, Apache's `LogFormat`, Envoy's commands.
+Formats of text lines in the notation of servers: nginx's `log_format`, Apache's `LogFormat`, Envoy's commands.
 
-A format becomes regular expressions for RE2, which reads a line in one pass, three times as fast as otherwise, when no
-part can be read in two ways and at most four parts are taken: so values end at the first character of what follows, and
-one expression takes up to three fields.
+A format becomes regular expressions for RE2. RE2 reads a line in one pass, three times as fast as otherwise, when every
+part matches in only one way and at most four parts are captured: so values end at the first character of what follows,
+and one expression captures up to three fields.
 """
 
 import re
@@ -17,22 +17,22 @@ from meterboard.importers.formats.times import (
     COMMON_LOG,
     HAPROXY_TIME,
     TimePart,
-    says_a_day,
+    has_date,
     strftime,
     time_of,
     time_part,
 )
-from meterboard.importers.reading.fields import Wanted, parsed, quoted
+from meterboard.importers.reading.fields import ParseOptions, parsed, quoted
 
-MOST_TAKEN = 4
+MAX_CAPTURES = 4
 QUOTED = r'(?:[^"\\]|\\.)*'
 UTC = "UTC"
 _REST = r"([ \t\r].*)?$"
 _QUOTES = r'^(?:(?:[^"\\]|\\.)*"){6}(.*)$'
 """
-A line with six quotes, as the combined format has. What follows them says nothing of the call, so the id does not
-depend on it: a line that is read before its end is written has the same id later. Every other line's id depends on all of
-it. Neither depends on the format that the line is read in.
+A line with six quotes, as the combined format has. What follows them is irrelevant for the call, so the id does not
+depend on it: a line that is read before its end is written has the same id later. The id of every other line depends on
+the whole line. Neither depends on the format that the line is read in.
 """
 
 _VARIABLES = {
@@ -75,10 +75,10 @@ _VARIABLES = {
     "DOWNSTREAM_REMOTE_ADDRESS": "ip",
     "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": "ip",
 }
-"""What variables of servers are fields of ours. A later one does not replace an earlier one of the same line."""
+"""The fields of servers' variables. The first variable of a field in a line is used."""
 _STATUS = "(?:[0-9]{1,3}|-)"
 _SIZE = "(?:[0-9]+|-)"
-_ADDRESS = "[^ :]*(?::[^ :]*:[^ ]*)?"  # none with a port, which is a virtual host in front of the address
+_ADDRESS = "[^ :]*(?::[^ :]*:[^ ]*)?"  # without a port, which would be a virtual host before the address
 _CLASSES = {
     "time_local": CLF_TIME,
     "status": _STATUS,
@@ -92,7 +92,7 @@ _CLASSES = {
     "b": _SIZE,
     "client": "[^ ]*",
     "client_port": "[0-9]*",
-    # Of formats that Meterboard knows by name. Each begins or ends so that what stands beside it is clear.
+    # Variables of the built-in formats. Each begins or ends in a way that separates it from its neighbours.
     "virtual_host": "[^ ]*",
     "virtual_host_with_port": r"(?:[^ :]*|\[[^ ]*\]):[0-9]{1,5}",
     "caller": "(?:[^ -][^ ]*|-[^ ]+)",
@@ -102,10 +102,10 @@ _CLASSES = {
     "captured": r"(?:\{[^}]*\} )*",
     "broken_request": '[^"]*',
 }
-_OURS = ("unquoted", "syslog", "captured")
-"""Variables that nothing has to separate from what follows."""
+_SELF_DELIMITING = ("unquoted", "syslog", "captured")
+"""Variables that need no separator before the next one."""
 _PATHS = ("request_uri", "uri", "uri$is_args$args", "U", "U%q")
-"""Variables that begin with a slash: they may follow a host without anything in between."""
+"""Variables that begin with a slash, so that they may directly follow a host."""
 _SPACED_PATH = r'(?:[^"\\ ]|\\.| )*'
 _HOST = r"(?:\[[^ /\]]*\])?[^ /]*"
 _VARIABLES |= {"caller": "ip", "caller_name": "user", "haproxy_status": "status"}
@@ -120,9 +120,9 @@ _BARE_TIME = re.compile(r"%[<>]?(?:\{(?:begin|end):?\})?t")
 
 class FormatPart(NamedTuple):
     """
-    The text before a variable, the variable's field if it has one, and what its value looks like.
+    The text before a variable, the variable's field if it has one, and the regular expression of its value.
 
-    `time`: which part of the line's time it is, if it is one.
+    `time` is the part of the line's time that it is, if any.
     """
 
     before: str
@@ -135,7 +135,7 @@ class Pattern(NamedTuple):
     """
     A format: its parts, the text after the last, and the zone of times without an offset.
 
-    `needs_all`: where a part ends can't be known from what follows it alone.
+    `needs_all`: where a part ends can't be determined from what follows it alone.
     """
 
     parts: list[FormatPart]
@@ -145,23 +145,23 @@ class Pattern(NamedTuple):
 
     @property
     def is_closed(self) -> bool:
-        """Does a line show that it is whole, though its end is missing?"""
+        """Returns whether a line shows that it is complete, though its line end is missing."""
         return self.behind.startswith('"')
 
     @property
     def fields(self) -> set[str]:
-        """The fields that it has."""
+        """Returns the fields of the format."""
         return {part.field for part in self.parts if part.field}
 
-    def query(self, lines: str, wanted: Wanted) -> str:
-        """What is parsed of a table of `n` and `line`; see `fields.parsed`."""
+    def query(self, lines: str, options: ParseOptions) -> str:
+        """Returns the query that parses a table of `n` and `line`; see `fields.parsed`."""
         fields = {part.field: part.value for part in self.parts if part.field}
         sign = (
             "status" if "status" in fields else "time"
-        )  # what is never empty where the last expression fits
+        )  # a field that is never empty where the last expression matches
         others = [field for field in fields if field != sign]
         early = others[:-2]
-        taken = [early[at : at + MOST_TAKEN] for at in range(0, len(early), MOST_TAKEN)]
+        taken = [early[at : at + MAX_CAPTURES] for at in range(0, len(early), MAX_CAPTURES)]
         last = {sign, *others[-2:]}
         whole = [field for field in fields if field in last]
         extracts = [self._extract(f"e{number}", group) for number, group in enumerate(taken)]
@@ -175,10 +175,10 @@ class Pattern(NamedTuple):
         times = [(f'"{part.field}"', part.time) for part in self.parts if part.time is not None]
         found = f"if(\"{sign}\" = '', null, {time_of(times, self.zone)})"
         given = {field: _GIVEN.get(field, '"{}"').format(field) for field in fields}
-        return parsed(texts, given, found, wanted)
+        return parsed(texts, given, found, options)
 
     def _extract(self, name: str, fields: list[str], *, to_the_end: bool = False) -> str:
-        """The expression that takes fields of a line, whole or no further than to the last of them."""
+        """Returns the SQL that captures fields of a line, matching all of it or up to the last of them."""
         pieces: list[str] = []
         missing = set(fields)
         for part in self.parts:
@@ -196,14 +196,14 @@ class Pattern(NamedTuple):
 
 
 _GIVEN = {"user": 'rtrim("{}")'}
-"""A user may hold spaces."""
+"""A user may contain spaces."""
 
 
 def read_pattern(text: str, mapping: Mapping[str, str] | None = None, zone: str = UTC) -> Pattern:
     """
-    A format as a server's configuration writes it; `mapping` says which variable is which field, where ours is wrong.
+    Returns a format in the notation of a server's configuration; `mapping` overrides the variables of fields.
 
-    Raises: InvalidParameter: it says no time, or nothing tells two of its variables apart.
+    Raises: InvalidParameter: it has no time, or nothing separates two of its variables.
     """
     written = _statement(text)
     outside = re.sub(r"%\{[^}]*\}", "%", written)  # a time format of Apache may look like a command of Envoy
@@ -220,14 +220,16 @@ def read_pattern(text: str, mapping: Mapping[str, str] | None = None, zone: str 
         raise InvalidParameter(
             "format", f"The format {text!r} has no time: add $time_local, %t or %START_TIME%."
         )
-    if not says_a_day(times):
+    if not has_date(times):
         raise InvalidParameter("format", f"The format {text!r} has no date: add %Y-%m-%d to its time.")
     needs_all = any(part.value in (_CLASSES["syslog"], _SPACED_PATH) for part in parts)
     return Pattern(parts, behind, zone, needs_all)
 
 
 def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> tuple[list[FormatPart], str]:
-    """The parts of a format, and the text after the last. `chosen`: the fields of variables, by their names."""
+    """
+    Returns the parts of a format, and the text after the last. `chosen` are the fields of variables, by their names.
+    """
     parts: list[FormatPart] = []
     seen = set(chosen.values())
     end = 0
@@ -239,7 +241,12 @@ def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> t
         behind = text[end : following.start() if following else len(text)]
         name = found["name"] or found.groupdict().get("braced") or ""
         name = name.lower() if name.startswith("{") and not name.endswith("}t") else name
-        if parts and not before and last not in _OURS and not (parts[-1].time and parts[-1].time.value):
+        if (
+            parts
+            and not before
+            and last not in _SELF_DELIMITING
+            and not (parts[-1].time and parts[-1].time.value)
+        ):
             if name not in _PATHS:
                 raise InvalidParameter(
                     "format", f"Text is missing before {found[0]} to mark where it begins."
@@ -266,7 +273,7 @@ def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> t
 
 
 def _time_of(name: str) -> TimePart | None:
-    """The part of the time that a variable is; None: it is none."""
+    """Returns the part of the time that a variable is; None: it is none."""
     if name in ("t", "time_local"):
         return COMMON_LOG
     if name.endswith("}t"):
@@ -283,7 +290,7 @@ def _value(before: str, behind: str) -> str:
 
 
 def _statement(text: str) -> str:
-    """The format in a line of configuration: `log_format name '…' '…';` or `LogFormat "…" name`."""
+    """Returns the format in a line of configuration: `log_format name '…' '…';` or `LogFormat "…" name`."""
     text = text.strip()
     if text.startswith("log_format "):
         return "".join(one or other for one, other in re.findall(r"""'([^']*)'|"([^"]*)\"""", text))

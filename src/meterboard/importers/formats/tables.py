@@ -1,6 +1,4 @@
-"""
-Rows of CSV and Parquet as lines, each a JSON object, which are then read as any other.
-"""
+"""Converts rows of CSV and Parquet to lines, each a JSON object, which are read like any others."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -11,28 +9,28 @@ import duckdb
 
 from meterboard.errors import FileError
 from meterboard.importers.reading.fields import quoted
-from meterboard.importers.reading.lines import CHUNK, ByteReader, Lines, cut, readable, records
+from meterboard.importers.reading.lines import CHUNK, ByteReader, Lines, readable, records, split_into_pieces
 
 ROWS = 50_000
-"""Rows of a Parquet file that are held at once."""
+"""How many rows of a Parquet file are in memory at once."""
 ROWS_AT_ONCE = 2_048
-"""Rows that DuckDB makes at once. Row groups are almost always as long as some of them."""
-MOST_OPEN = 2 * CHUNK
-"""Bytes in which a quote has to end."""
+"""How many rows are fetched at once. The length of row groups is nearly always a multiple of it."""
+MAX_OPEN_BYTES = 2 * CHUNK
+"""The bytes within which a quote has to end."""
 _DELIMITERS = ",;\t|"
 
 
 def parquet_lines(file: str) -> Iterator[Lines]:
     """
-    The rows of a Parquet file.
+    Yields the rows of a Parquet file.
 
-    Raises: FileError: it is none, or damaged; the rows of the row groups before the damage have come.
+    Raises: FileError: it is not one, or is damaged; the rows of the row groups before the damage are yielded first.
     """
     connection = _connect()
     first, rows = 1, list[bytes]()
     damage: duckdb.Error | None = None
     try:
-        # DuckDB gives nothing of what it holds when it meets damage ahead, so it holds next to nothing.
+        # DuckDB discards its buffer when it finds damage, so the buffer is as small as possible.
         connection.execute("set streaming_buffer_size = '1KB'")
         connection.execute(f"select to_json(line) from read_parquet({quoted(file)}) as line")
         while more := connection.fetchmany(ROWS_AT_ONCE):
@@ -53,9 +51,10 @@ def parquet_lines(file: str) -> Iterator[Lines]:
 
 def csv_lines(stream: ByteReader, *, size: int = CHUNK) -> Iterator[Lines]:
     """
-    The records of CSV with a header; `,`, `;`, tab or `|` between values, whichever the header has most of.
+    Yields the records of CSV with a header. The delimiter is that of `,`, `;`, tab and `|` which the header has most
+    of.
 
-    A record that does not fit the header stays as it was written, which no reader takes for a record.
+    A record that does not fit the header stays as it was written, so that it is unreadable.
     """
     connection = _connect()
     names: list[str] = []
@@ -64,8 +63,8 @@ def csv_lines(stream: ByteReader, *, size: int = CHUNK) -> Iterator[Lines]:
         file = Path(folder) / "chunk.csv"
         while piece := stream.read(size):
             rest += piece
-            # A quote that never ends must not make the rest of the file one record.
-            end = _end_of_record(rest) or (rest.rfind(b"\n") + 1 if len(rest) > MOST_OPEN else 0)
+            # An unclosed quote must not make the rest of the file one record.
+            end = _end_of_record(rest) or (rest.rfind(b"\n") + 1 if len(rest) > MAX_OPEN_BYTES else 0)
             whole, rest = rest[:end], rest[end:]
             if not end:
                 continue
@@ -78,7 +77,7 @@ def csv_lines(stream: ByteReader, *, size: int = CHUNK) -> Iterator[Lines]:
                 yield records(first, texts)
             first += len(texts)
         if rest.strip() and not names:
-            yield cut(1, readable(rest).rstrip(b"\n"))
+            yield split_into_pieces(1, readable(rest).rstrip(b"\n"))
         elif rest.strip():
             yield records(first, _records(connection, file, rest, names, delimiter))
     connection.close()
@@ -94,7 +93,7 @@ def _header(data: bytes) -> tuple[str, bytes]:
 
 
 def _names(header: str, delimiter: str) -> list[str]:
-    """The columns' names, made different where they are not: DuckDB does not tell `Time` from `time`."""
+    """Returns the names of the columns, made unique: DuckDB ignores case."""
     clean = header.replace("\r", " ").replace("\0", " ")
     try:
         found = next(csv.reader([clean], delimiter=delimiter), [])
@@ -108,7 +107,7 @@ def _names(header: str, delimiter: str) -> list[str]:
 
 
 def _end_of_record(data: bytes) -> int:
-    """Behind the last end of a line that no quotes enclose; 0: there is none."""
+    """Returns the position after the last line end outside quotes; 0: there is none."""
     end = data.rfind(b"\n") + 1
     enclosed = data.count(b'"', 0, end) % 2
     while end and enclosed:
@@ -131,7 +130,7 @@ def _records(
             f"auto_detect = false, delim = {quoted(delimiter)}, quote = '\"', escape = '\"', store_rejects = true, "
             "max_line_size = 20000000) as line"
         ).fetchall()
-    except duckdb.Error:  # a quote that never ends, say: as written, none of the lines is a record
+    except duckdb.Error:  # such as an unclosed quote: the lines stay as written, so that they are unreadable
         return readable(data).rstrip(b"\n").split(b"\n")
     texts = [text.encode() for (text,) in rows]
     wrong = connection.execute("select distinct line, csv_line from reject_errors order by line").fetchall()

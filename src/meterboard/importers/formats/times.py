@@ -1,4 +1,4 @@
-"""How the parts of a line that say its time are read: expressions that find them, and the SQL that makes a time of them."""
+"""The times of lines: the regular expressions that find their parts, and the SQL that computes a time from them."""
 
 import re
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _DIRECTIVES = {
     "L": ("[0-9]{3}", "%g"),
     "%": ("%", "%%"),
 }
-"""Directives of strftime: the expression of what each writes, and DuckDB's name for it. `%L`, milliseconds, is ours."""
+"""The strftime directives: their regular expressions and DuckDB's directives. `%L`, milliseconds, is Meterboard's."""
 _SHORT = {
     "T": "%H:%M:%S",
     "R": "%H:%M",
@@ -44,7 +44,10 @@ _FRACTIONS = {"msec_frac": ("[0-9]{3}", 1_000), "usec_frac": ("[0-9]{6}", 1)}
 
 
 class TimePart(NamedTuple):
-    """A part of a line's time: the expression of its text, and what it is: a format of strftime, a unit, or a fraction."""
+    """
+    A part of a line's time: the regular expression of its text, and its meaning: a strftime format, a unit, or a
+    fraction.
+    """
 
     value: str
     directives: str = ""
@@ -53,15 +56,16 @@ class TimePart(NamedTuple):
 
 
 ANY = TimePart("")
-"""A whole time in any spelling that `moment` reads."""
+"""A whole time in any notation that `moment` reads."""
 COMMON_LOG = TimePart(CLF_TIME)
 
 
 def time_part(text: str) -> TimePart:
     """
-    What `%{text}t` of Apache writes: a format of strftime, `sec`, `msec_frac` and so on, behind `begin:` or `end:`.
+    Returns the time that `%{text}t` of Apache writes: a strftime format, `sec`, `msec_frac` and so on, after `begin:`
+    or `end:`.
 
-    Raises: InvalidParameter: it has a directive that can't be read.
+    Raises: InvalidParameter: it has an unknown directive.
     """
     bare = re.sub(r"^(begin|end)(:|$)", "", text)
     if not bare:
@@ -77,7 +81,10 @@ def time_part(text: str) -> TimePart:
 
 
 def strftime(text: str) -> TimePart:
-    """A format of strftime as an expression and as DuckDB writes it. Raises: InvalidParameter: it can't be read."""
+    """
+    Returns a strftime format as a regular expression and in DuckDB's notation. Raises: InvalidParameter: an unknown
+    directive.
+    """
     whole = re.sub(r"%([TRFDcnt])", lambda found: _SHORT[found[1]], text)
     value = directives = ""
     end = 0
@@ -95,7 +102,7 @@ def strftime(text: str) -> TimePart:
 
 
 def read_zone(name: str | None) -> str:
-    """The time zone of a name, or this machine's. Raises: InvalidParameter: there is no such zone."""
+    """Returns the time zone of that name, or this machine's. Raises: InvalidParameter: there is no such zone."""
     if name is None:
         with duckdb.connect() as connection:
             ((local,),) = connection.execute("select current_setting('TimeZone')").fetchall()
@@ -108,8 +115,8 @@ def read_zone(name: str | None) -> str:
         ) from error
 
 
-def says_a_day(parts: Sequence[TimePart]) -> bool:
-    """Do these parts together say a time with its day?"""
+def has_date(parts: Sequence[TimePart]) -> bool:
+    """Returns whether these parts together are a time with its date."""
     directives = set(re.findall("%-?(.)", " ".join(part.directives for part in parts)))
     in_words = directives & {"Y", "y"} and (
         directives & {"j"} or (directives & {"m", "b", "B"} and "d" in directives)
@@ -122,10 +129,10 @@ def says_a_day(parts: Sequence[TimePart]) -> bool:
 
 def time_of(columns: Sequence[tuple[str, TimePart]], zone: str) -> str:
     """
-    SQL: microseconds since 1970 UTC of the columns that hold the parts of a time; null where that is none.
+    Returns the SQL for microseconds since 1970 UTC from the columns with the parts of a time; null if they are not one.
 
-    What says no offset is the time of `zone`. Of a time that the clock there skips, it is the one an hour later; of one
-    that it shows twice, the later.
+    A time without an offset is in `zone`. A time in a DST gap is the one an hour later; of a time in a DST overlap, the
+    later is taken.
     """
     for column, part in columns:
         if part in (ANY, COMMON_LOG):

@@ -1,7 +1,7 @@
 """
-The fields that an import looks for in a line, and the SQL that makes of their texts what all lines share.
+The fields that an import reads from lines, and the SQL that converts them to a common form.
 
-Every field is text, empty where a line does not say.
+Every field is text, empty where a line has no value.
 """
 
 import re
@@ -30,7 +30,10 @@ FIELDS = (
     "credits",
     "id",
 )
-"""`agent` is a user agent, whose product is the application; `request` a request line; `http` and `path` its parts."""
+"""
+`agent` is a user agent, whose product is the application; `request` is a request line; `http` and `path` are its
+parts.
+"""
 SHARED = (
     "ip",
     "user",
@@ -45,14 +48,14 @@ SHARED = (
     "records",
     "credits",
 )
-"""What many calls may have in common, beside own dimensions."""
+"""The fields that many calls may share, besides own dimensions."""
 OWN = "dimensions."
-"""How the fields of own dimensions begin, so that none is taken for another column: `dimensions.environment`."""
+"""The prefix of the fields of own dimensions, which separates them from other columns: `dimensions.environment`."""
 PARTS = "\t"
-"""Stands between an HTTP method and a path that are fields of their own, where a request line has a space."""
+"""The separator of an HTTP method and a path that are separate fields, where a request line has a space."""
 
-MOST_OF_ID = 128
-"""Characters, as over HTTP."""
+MAX_ID_LENGTH = 128
+"""Characters; the same limit as over HTTP."""
 CLF = "%d/%b/%Y:%H:%M:%S %z"
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 to 9999, in microseconds
 _LONG_ID = "'/[0-9]{6,32}([/ ]|$)', '/000000\\1', 'g'"
@@ -60,7 +63,10 @@ _MAPPING = re.compile(r"(\w+)=(.+)", re.DOTALL)
 
 
 def read_mapping(options: Sequence[str], dimensions: Dimensions) -> dict[str, str]:
-    """`ip=client` -> where to look for a field. Raises: InvalidParameter: no field, or nothing behind it."""
+    """
+    Returns where to find each field, from options such as `ip=client`. Raises: InvalidParameter: an unknown field or
+    no source.
+    """
     mapping: dict[str, str] = {}
     known = (*FIELDS, *dimensions.own_names)
     for option in options:
@@ -76,37 +82,39 @@ def read_mapping(options: Sequence[str], dimensions: Dimensions) -> dict[str, st
 
 
 def own_fields(fields: Iterable[str]) -> list[str]:
-    """Those of some fields that are of own dimensions."""
+    """Returns the fields of own dimensions among some fields."""
     return sorted(field for field in fields if field.startswith(OWN))
 
 
 def quoted(text: str) -> str:
-    """Text as a literal of SQL."""
+    """Returns text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def clf(column: str) -> str:
-    """Microseconds since 1970 of `10/Oct/2000:13:55:36 -0700`. A leap second is the second before it."""
+    """
+    Returns the SQL for microseconds since 1970 of `10/Oct/2000:13:55:36 -0700`. A leap second is the second before it.
+    """
     return f"epoch_us(try_strptime(replace({column}, ':60 ', ':59 '), '{CLF}'))"
 
 
 def moment(column: str) -> str:
     """
-    Microseconds since 1970 of a time in any spelling: RFC 3339 (UTC if it says no offset), that of access logs, seconds
-    since 1970, or milliseconds from 100,000,000,000 on, which as seconds would be the year 5138.
+    Returns the SQL for microseconds since 1970 of a time in any notation: RFC 3339 (UTC without an offset), that of
+    access logs, seconds since 1970, or milliseconds from 100,000,000,000 on, which as seconds would be the year 5138.
     """
     number = f"try_cast({column} as decimal(24, 6))"
     seconds = f"try_cast(if({number} < 100000000000, {number} * 1000000, {number} * 1000) as bigint)"
     return f"coalesce(epoch_us(try_cast({column} as timestamptz)), {clf(column)}, {seconds})"
 
 
-class Wanted(NamedTuple):
+class ParseOptions(NamedTuple):
     """
-    What is made of lines: which of SHARED and of own dimensions, and what the digests of their ids begin with.
+    What to parse: which of SHARED and of own dimensions, and the prefix of the digests of ids.
 
-    `fold`: the digits of long ids in paths do not matter, as the values of a query string never do, so requests that
-    differ in these alone become one; `parameters`: the names in a query string do matter. `changes` are when prices
-    change, in microseconds since 1970 UTC: only calls between two of them have anything in common.
+    `fold`: the digits of long ids in paths are irrelevant, as the values of a query string always are, so requests
+    that differ only in these become one. `parameters`: the names in a query string are relevant. `changes` are the
+    times at which prices change, in microseconds since 1970 UTC: only calls between two of them share anything.
     """
 
     shared: Sequence[str] = ()
@@ -115,20 +123,22 @@ class Wanted(NamedTuple):
     parameters: bool = True
     changes: Sequence[int] = ()
     source: str = ""
-    """Whose lines they are; see `meterboard.importers.identity`."""
+    """The key of the source of the lines; see `meterboard.importers.identity`."""
 
 
-def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> str:
+def parsed(texts: str, given: Mapping[str, str], time: str, options: ParseOptions) -> str:
     """
-    A query of what is parsed of the texts that a query gives: `n`, `time` (null: unreadable), the `id` that a line has,
-    the `digest` of the id that it else gets, the `period` between two changes of prices, `rest`, `is_open`, and what they
-    share.
+    Returns the query that parses the texts of another query. Its columns are `n`, `time` (null: unreadable), the `id`
+    of the line, the `digest` of the id that it gets otherwise, the `period` between two price changes, `rest`,
+    `is_open`, and the shared fields.
 
-    `given` is the expression of each field that the format has; the texts have `line`, its end that its id does not depend
-    on as `rest`, and as `is_open` whether more may follow that its id depends on.
+    `given` are the SQL expressions of the format's fields. The texts have `line`; `rest`, its end on which its id
+    doesn't depend; and `is_open`, whether text that its id depends on may follow.
     """
-    value = {name: given.get(name, "''") for name in (*FIELDS, *given)} | {"request": _brief("asked", wanted)}
-    chosen = ", ".join(f'{value[name]} as "{name}"' for name in wanted.shared)
+    value = {name: given.get(name, "''") for name in (*FIELDS, *given)} | {
+        "request": _brief("asked", options)
+    }
+    chosen = ", ".join(f'{value[name]} as "{name}"' for name in options.shared)
     counts = " and ".join(
         f"({value[name]} = '' or coalesce(try_cast({value[name]} as bigint) between 0 and {most}, false))"
         for name, most in (("records", MAX_RECORDS), ("credits", MAX_CREDITS))
@@ -136,10 +146,10 @@ def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> s
     )
     readable = f"moment between {_FIRST} and {_LAST}{' and ' + counts if counts else ''}"
     if "id" in given:
-        readable += f" and length({value['id']}) <= {MOST_OF_ID}"
+        readable += f" and length({value['id']}) <= {MAX_ID_LENGTH}"
     own = "if(rest = '', line, left(line, length(line) - length(rest)))"
-    digest = f"md5_number({quoted(f'{wanted.organization}:{LINE_ID_PREFIX}{wanted.source}-')} || md5({own}) || '-0')"
-    period = " + ".join(f"(moment >= {change})::integer" for change in wanted.changes) or "0"
+    digest = f"md5_number({quoted(f'{options.organization}:{LINE_ID_PREFIX}{options.source}-')} || md5({own}) || '-0')"
+    period = " + ".join(f"(moment >= {change})::integer" for change in options.changes) or "0"
     return (
         f"select n, if({readable}, moment, null) as time, {value['id']} as id, {digest} as digest, {period} as period, rest, is_open, "
         f"{chosen} from (select *, {time} as moment, {_asked(given)} as asked from ({texts}))"
@@ -147,7 +157,7 @@ def parsed(texts: str, given: Mapping[str, str], time: str, wanted: Wanted) -> s
 
 
 def _asked(given: Mapping[str, str]) -> str:
-    """The request line, or else the HTTP method and the path that have fields of their own."""
+    """Returns the SQL for the request line, or for the HTTP method and the path as separate fields."""
     line, http, path = (given.get(name, "''") for name in ("request", "http", "path"))
     apart = f"upper({http}) || {quoted(PARTS)} || {path}"
     if "http" not in given and "path" not in given:
@@ -155,13 +165,16 @@ def _asked(given: Mapping[str, str]) -> str:
     return f"if({line} = '', {apart}, {line})" if "request" in given else apart
 
 
-def _brief(request: str, wanted: Wanted) -> str:
-    """A request without what no price depends on. An escape in a query string may hide a parameter, so it stays."""
+def _brief(request: str, options: ParseOptions) -> str:
+    """
+    Returns the SQL for a request without the parts that no price depends on. An escape in a query string may hide a
+    parameter, so the query string stays then.
+    """
     query = f"substr({request}, strpos({request}, '?') + 1)"
     values = f"if(contains({query}, '\\'), {query}, regexp_replace({query}, '=[^& ]*', '=', 'g'))"
     path, whole = f"split_part({request}, '?', 1)", request
-    if wanted.fold:
+    if options.fold:
         path, whole = (f"regexp_replace({text}, {_LONG_ID})" for text in (path, whole))
-    if not wanted.parameters:
+    if not options.parameters:
         return path
     return f"case when contains({request}, '?') then {path} || '?' || {values} else {whole} end"

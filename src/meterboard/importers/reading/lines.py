@@ -1,8 +1,7 @@
 """
-A stream's lines, many at a time: bounded memory, whatever the stream holds.
+Splits a stream into batches of lines, with bounded memory.
 
-The lines of a chunk stay in pieces of memory that DuckDB splits itself: a million lines never become a million
-objects.
+The lines of a chunk stay in pieces of memory that DuckDB splits: a million lines never become a million objects.
 """
 
 from array import array
@@ -14,15 +13,15 @@ from nanoarrow.c_array import CArray, c_array_from_buffers
 from nanoarrow.c_array_stream import CArrayStream
 
 CHUNK = 24 * 1024 * 1024
-"""Bytes. About 200,000 lines of an access log: a commit so large costs next to nothing a line."""
-MOST_LINES = 250_000
-"""Lines, in a chunk of very short ones."""
+"""The bytes of a chunk: about 200,000 lines of an access log, so that a commit costs next to nothing per line."""
+MAX_LINES = 250_000
+"""The most lines of a chunk."""
 PIECES = 4
-"""Pieces of a chunk, which DuckDB reads side by side: two for each of two processors, so that neither waits long."""
+"""The pieces of a chunk, which DuckDB reads in parallel: two for each of two processors, so that neither waits long."""
 MAX_LINE = 65_536
-"""Bytes, the line's end not counted. No server writes longer lines; of a longer one no more than this is looked at."""
+"""The bytes of a line without its end. No server writes longer lines; of a longer one only this much is read."""
 END, RECORD = b"\n", b"\x1e"
-"""What stands between lines, and between records that may have line ends in them (as in RFC 7464)."""
+"""The separators of lines, and of records that may contain line ends (as in RFC 7464)."""
 
 GIVEN = f"""
 (select n, if(strlen(line) <= {MAX_LINE}, line, '') as line from (
@@ -34,7 +33,7 @@ GIVEN = f"""
 
 
 class Piece(NamedTuple):
-    """Lines, and how many of the chunk come before them."""
+    """A piece of a chunk; `before` is the number of the chunk's lines before it."""
 
     before: int
     text: bytes
@@ -42,10 +41,10 @@ class Piece(NamedTuple):
 
 class Lines(NamedTuple):
     """
-    Lines without their ends, as UTF-8: how many in total, and in pieces, where a separator stands between them.
+    A batch of lines without their ends, as UTF-8, in pieces in which a separator is between lines.
 
-    `first` is the number of the first. The last has no end if not `ended`. `raw` are the lines as they were written,
-    where that is not UTF-8.
+    `first` is the number of the first line, `total` the number of lines. The last line has no end if not `ended`.
+    `raw` are the lines as they were written, where that is not UTF-8.
     """
 
     first: int
@@ -56,7 +55,7 @@ class Lines(NamedTuple):
     raw: bytes = b""
 
     def texts(self) -> list[bytes]:
-        """Each alone."""
+        """Returns each line."""
         return [text for piece in self.pieces for text in piece.text.split(self.separator)]
 
     def originals(self) -> list[bytes]:
@@ -65,49 +64,49 @@ class Lines(NamedTuple):
 
 
 class ByteReader(Protocol):
-    """What bytes are read from."""
+    """A source of bytes."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 def chunks(stream: ByteReader, *, size: int = CHUNK) -> Iterator[Lines]:
-    """The lines of a stream. What is no UTF-8 is written as `\\xff`, as servers write it themselves."""
+    r"""Yields the lines of a stream. Bytes that are not UTF-8 become `\xff`, as servers write them."""
     number, rest = 1, b""
     while piece := stream.read(size):
         rest += piece
         end = rest.rfind(END)
         if end >= 0:
-            for lines in portions(number, rest[:end]):
+            for lines in batches(number, rest[:end]):
                 yield lines
                 number += lines.total
             rest = rest[end + 1 :]
         if len(rest) > MAX_LINE:
-            rest = rest[
-                : MAX_LINE + 1
-            ]  # one more than a line may have: it stays unreadable, whatever follows
+            rest = rest[: MAX_LINE + 1]  # one more than a line may have, so that it stays unreadable
     if rest:
-        yield written(number, rest, ended=False)
+        yield decoded_lines(number, rest, ended=False)
 
 
-def portions(first: int, data: bytes) -> Iterator[Lines]:
-    """Whole lines, no more than MOST_LINES at a time."""
-    lines = written(first, data)
-    if lines.total <= MOST_LINES:
+def batches(first: int, data: bytes) -> Iterator[Lines]:
+    """Yields whole lines, at most MAX_LINES at a time."""
+    lines = decoded_lines(first, data)
+    if lines.total <= MAX_LINES:
         yield lines
         return
     texts = data.split(END)
-    for at in range(0, len(texts), MOST_LINES):
-        yield written(first + at, END.join(texts[at : at + MOST_LINES]))
+    for at in range(0, len(texts), MAX_LINES):
+        yield decoded_lines(first + at, END.join(texts[at : at + MAX_LINES]))
 
 
-def written(first: int, data: bytes, *, ended: bool = True) -> Lines:
+def decoded_lines(first: int, data: bytes, *, ended: bool = True) -> Lines:
     """Returns lines as a server wrote them, in UTF-8 or not."""
     text = readable(data)
-    return cut(first, text, ended=ended, raw=b"" if text is data else data)
+    return split_into_pieces(first, text, ended=ended, raw=b"" if text is data else data)
 
 
-def cut(first: int, text: bytes, *, separator: bytes = END, ended: bool = True, raw: bytes = b"") -> Lines:
-    """A text in pieces that are about as long as each other."""
+def split_into_pieces(
+    first: int, text: bytes, *, separator: bytes = END, ended: bool = True, raw: bytes = b""
+) -> Lines:
+    """Returns a text in pieces of about equal length."""
     pieces: list[Piece] = []
     at = count = 0
     while at <= len(text):
@@ -120,12 +119,12 @@ def cut(first: int, text: bytes, *, separator: bytes = END, ended: bool = True, 
 
 
 def records(first: int, texts: Sequence[bytes]) -> Lines:
-    """Texts that may have line ends in them."""
-    return cut(first, RECORD.join(texts), separator=RECORD)
+    """Returns texts that may contain line ends as a batch."""
+    return split_into_pieces(first, RECORD.join(texts), separator=RECORD)
 
 
 def readable(data: bytes) -> bytes:
-    """Bytes as UTF-8 that stays as it is and else is escaped, line by line the same however they are cut."""
+    """Returns bytes as UTF-8, with invalid bytes escaped, the same for each line however lines are grouped."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -134,7 +133,7 @@ def readable(data: bytes) -> bytes:
 
 
 class Table:
-    """The pieces of a chunk as a table, whose rows DuckDB reads side by side; see GIVEN."""
+    """The pieces of a chunk as a table, whose rows DuckDB reads in parallel; see GIVEN."""
 
     def __init__(self, lines: Lines) -> None:
         schema = na.struct({"before": na.int32(), "separator": na.string(), "text": na.string()})

@@ -1,7 +1,7 @@
 """
-How many equal lines came before each line of a source, so that calls which are equal within one second each count.
+Numbers equal lines of a source, so that equal calls within one second are all counted.
 
-Reading a source again finds the same numbers.
+Reading a source again gives the same numbers.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 REMEMBERED = 100_000
-"""Lines. Equal lines are counted that are no further apart; see `Numbering`."""
+"""The distance in lines within which equal lines are counted; see `Numbering`."""
 
 LOW = "(digest & 18446744073709551615)::ubigint"
 """The first eight bytes of an id, as a number."""
@@ -33,12 +33,12 @@ where time is not null and generation >= $oldest
 
 class Numbering:
     """
-    Numbers the lines of one source, in their order; how they are cut into portions does not matter.
+    Numbers the lines of one source, in their order; how they are grouped into batches does not matter.
 
-    Equal lines carry the same second, so they stand close together. The digests of at least the last REMEMBERED lines
-    and at most twice as many are kept (about 5 MB). Beyond that, an equal line would take the first one's number and be
-    held for the same call: one too few, never one too many. Nearly all lines are the only one of their kind, so
-    DuckDB looks for those that are not, and they alone are counted here.
+    Equal lines have the same second, so they are close together. The digests of at least the last REMEMBERED lines
+    and at most twice as many are kept (about 5 MB). Beyond that, an equal line would get the first one's number and
+    count as the same call: one too few, never one too many. Nearly all lines are unique, so DuckDB finds those that
+    are not, and only they are counted here.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, remembered: int = REMEMBERED) -> None:
@@ -47,10 +47,13 @@ class Numbering:
         self._lines = 0
         self._connection.execute(_NONE).fetchall()
         self._counted: dict[int, tuple[int, int]] = {}
-        """By digest: how many of them came, and the generation of the last."""
+        """By digest: how many occurred, and the generation of the last."""
 
     def repeated(self, total: int) -> dict[int, int]:
-        """Of the next lines, which are in the table `parsed`: those that came before, by their `n`, and how often."""
+        """
+        Returns, for the next lines, which are in the table `parsed`, how often each repeated one occurred before, by
+        its `n`.
+        """
         first, self._lines = self._lines, self._lines + total
         known: dict[int, int] = dict(self._rows(_KNOWN))
         suspects = {digest for (digest,) in self._rows(_TWICE)} | known.keys()

@@ -1,6 +1,4 @@
-"""
-Lines -> calls. DuckDB parses a chunk of lines at once; what calls have in common is worked out once.
-"""
+"""Parses lines into calls. DuckDB parses a chunk at once; values that calls share are computed once."""
 
 from array import array
 from bisect import bisect_left
@@ -16,7 +14,7 @@ from meterboard.domain.caller.user_agent import application_of
 from meterboard.domain.event import LINE_ID_PREFIX, NOT_HTTP, UsageEvent
 from meterboard.importers.formats.named import Format
 from meterboard.importers.reading import values as words
-from meterboard.importers.reading.fields import OWN, Wanted, own_fields
+from meterboard.importers.reading.fields import OWN, ParseOptions, own_fields
 from meterboard.importers.reading.lines import GIVEN, Lines, Table
 from meterboard.importers.reading.numbering import LOW, REMEMBERED, Numbering
 from meterboard.schedule.price import FAILED
@@ -37,23 +35,23 @@ select *, (row_number() over (order by {key}) - 1)::integer as {code} from (
 )
 """
 CALLS = f"""
-select n, time, what, who, whence, {LOW} as id_low, ((digest >> 64) & 4294967295)::uinteger as id_high
-from parsed join whats using ({{whats}}) join whos using ({{whos}}) join whences using ({{whences}})
+select n, time, kind, caller, origin, {LOW} as id_low, ((digest >> 64) & 4294967295)::uinteger as id_high
+from parsed join kinds using ({{kinds}}) join callers using ({{callers}}) join origins using ({{origins}})
 where time is not null order by n
 """
 REST = "select n, strlen(rest)::integer from parsed where time is not null and rest <> ''"
 OWN_IDS = "select id from parsed where time is not null order by n"
 
 NAMES = ("function", "version", "module", "method")
-PARTS = (("whats", "what"), ("whos", "who"), ("whences", "whence"))
-WHO, WHENCE = ("user", "agent", "application"), ("ip",)
-"""The fields that say who called, as own dimensions do, and from where; the others say what."""
+PARTS = (("kinds", "kind"), ("callers", "caller"), ("origins", "origin"))
+CALLER_FIELDS, ORIGIN_FIELDS = ("user", "agent", "application"), ("ip",)
+"""The fields of the caller, which has own dimensions, too, and of the origin; the others are of the kind."""
 
 
 class Read(Struct):
     """
-    What a chunk holds: its calls, how many lines, those that can't be read, with their numbers, and how many are messages
-    of the server and no access lines.
+    The calls of a chunk, the number of its lines, the unreadable lines with their numbers, and how many lines are
+    messages of the server rather than access lines.
     """
 
     calls: Calls
@@ -64,19 +62,20 @@ class Read(Struct):
 
 class Parsed(NamedTuple):
     """
-    A chunk's calls as numbers: the place of each among the lines, its time, what it was, who called and from where, and
-    the halves of its id. `repeated` says of lines how many equal ones came before.
+    The calls of a chunk as columns: the index of each among the lines, its time, its codes and the halves of its id.
+
+    `repeated` says how many equal lines came before a line.
     """
 
     lines: Lines
-    whats: list[tuple[Any, ...]]
-    whos: list[tuple[Any, ...]]
-    whences: list[tuple[Any, ...]]
+    kinds: list[tuple[Any, ...]]
+    callers: list[tuple[Any, ...]]
+    origins: list[tuple[Any, ...]]
     places: "array[int]"
     times: "array[int]"
-    what: "array[int]"
-    who: "array[int]"
-    whence: "array[int]"
+    kind: "array[int]"
+    caller: "array[int]"
+    origin: "array[int]"
     id_lows: "array[int]"
     id_highs: "array[int]"
     repeated: dict[int, int]
@@ -86,26 +85,26 @@ class Parsed(NamedTuple):
 
 
 class Reader:
-    """Reads the chunks of one source in their order: of a file, or of the pieces that `--source` names."""
+    """Parses the chunks of one source in their order: of a file, or of the files that `--source` names."""
 
-    def __init__(self, form: Format, wanted: Wanted, *, remembered: int = REMEMBERED) -> None:
-        """`wanted` says for whom; which fields lines share, the format says. `remembered`: see `Numbering`."""
+    def __init__(self, form: Format, options: ParseOptions, *, remembered: int = REMEMBERED) -> None:
+        """Opens a reader. The shared fields are those of the format. `remembered`: see `Numbering`."""
         self._connection = duckdb.connect(config={"threads": 2, "memory_limit": "256MB"})
         self._connection.execute("set TimeZone = 'UTC'").fetchall()
         self._numbering = Numbering(self._connection, remembered=remembered)
-        self._wanted = wanted
+        self._options = options
         self.use(form)
 
     def use(self, form: Format) -> None:
-        """Reads what follows in this format."""
+        """Parses all later lines in this format."""
         self._form = form
-        self._wanted = self._wanted._replace(shared=form.shared)
+        self._options = self._options._replace(shared=form.shared)
         own = own_fields(form.shared)
         self._own_names = [name.removeprefix(OWN) for name in own]
         self._fields = {
-            "whats": [name for name in form.shared if name not in (*WHO, *WHENCE, *own)],
-            "whos": [name for name in form.shared if name in WHO or name in own],
-            "whences": [name for name in form.shared if name in WHENCE],
+            "kinds": [name for name in form.shared if name not in (*CALLER_FIELDS, *ORIGIN_FIELDS, *own)],
+            "callers": [name for name in form.shared if name in CALLER_FIELDS or name in own],
+            "origins": [name for name in form.shared if name in ORIGIN_FIELDS],
         }
         self._keys = {
             part: ", ".join(["period", *(f'"{name}"' for name in names)])
@@ -116,33 +115,35 @@ class Reader:
         self._connection.close()
 
     def read(self, lines: Lines) -> Read:
-        """The calls of a chunk. No line makes it raise."""
+        """Returns the calls of a chunk. Never raises because of a line."""
         return self.calls(self.parse(lines))
 
     def parse(self, lines: Lines) -> Parsed:
-        """What DuckDB does of it, without keeping Python's interpreter: other threads work meanwhile."""
+        """Parses a chunk in DuckDB, which releases the interpreter lock: other threads work meanwhile."""
         execute = self._connection.execute
         messages = self._parse(lines)
         for part, code in PARTS:
             execute(PART.format(part=part, code=code, key=self._keys[part])).fetchall()
-        whats, whos, whences = (
+        kinds, callers, origins = (
             execute(f"select * from {part} order by {code}").fetchall() for part, code in PARTS
         )
-        places, times, what, who, whence, lows, highs = self._columns(CALLS.format(**self._keys), "iqiiiQI")
+        places, times, kind, caller, origin, lows, highs = self._columns(
+            CALLS.format(**self._keys), "iqiiiQI"
+        )
         repeated = self._numbering.repeated(lines.total)
         rest = dict(execute(REST).fetchall())
         own = execute(OWN_IDS).fetchall() if self._form.has_ids else []
         own_ids = [name for (name,) in own]
         return Parsed(
             lines=lines,
-            whats=whats,
-            whos=whos,
-            whences=whences,
+            kinds=kinds,
+            callers=callers,
+            origins=origins,
             places=places,
             times=times,
-            what=what,
-            who=who,
-            whence=whence,
+            kind=kind,
+            caller=caller,
+            origin=origin,
             id_lows=lows,
             id_highs=highs,
             repeated=repeated,
@@ -152,16 +153,16 @@ class Reader:
         )
 
     def calls(self, parsed: Parsed) -> Read:
-        """The rest of it: what calls did as events, callers, and ids. Chunks are taken in their order."""
-        ids = _Ids(parsed, self._wanted)
+        """Returns the calls of a parsed chunk: events, callers and ids. Chunks are passed in their order."""
+        ids = _Ids(parsed, self._options)
         ids.correct()
         calls = Calls(
-            kinds=[CallKind(self._event(row), row[-2]) for row in parsed.whats],
-            callers=[self._caller(row) for row in parsed.whos],
-            origins=[words.address(self._said("whences", row).get("ip", "")) for row in parsed.whences],
-            kind=parsed.what,
-            caller=parsed.who,
-            origin=parsed.whence,
+            kinds=[CallKind(self._event(row), row[-2]) for row in parsed.kinds],
+            callers=[self._caller(row) for row in parsed.callers],
+            origins=[words.address(self._fields_of("origins", row).get("ip", "")) for row in parsed.origins],
+            kind=parsed.kind,
+            caller=parsed.caller,
+            origin=parsed.origin,
             times=parsed.times,
             id_lows=parsed.id_lows,
             id_highs=parsed.id_highs,
@@ -171,19 +172,19 @@ class Reader:
         return Read(calls, parsed.lines.total, _unreadable(parsed), len(parsed.messages))
 
     def _parse(self, lines: Lines) -> set[int]:
-        """Makes the table `parsed`, a row for each line, and returns the numbers of those that are messages."""
+        """Creates the table `parsed`, with a row for each line, and returns the numbers of those that are messages."""
         execute = self._connection.execute
         given = Table(lines)  # DuckDB finds it by its name in this frame
         first, *others = [
             layout for layout in self._form.layouts if lines.ended or layout.is_closed
         ] or self._form.layouts
-        execute(f"create or replace temp table parsed as {first.query(GIVEN, self._wanted)}").fetchall()
+        execute(f"create or replace temp table parsed as {first.query(GIVEN, self._options)}").fetchall()
         for layout in others:
             if not execute("select count(*) from parsed where time is null").fetchall()[0][0]:
                 break
             execute(LEFT_OVER).fetchall()
             execute("delete from parsed where n in (select n from left_over)").fetchall()
-            execute(f"insert into parsed {layout.query('left_over', self._wanted)}").fetchall()
+            execute(f"insert into parsed {layout.query('left_over', self._options)}").fetchall()
         if not lines.ended:
             is_closed = any(layout.is_closed for layout in self._form.layouts)
             execute(f"update parsed set time = null where is_open or {not is_closed}").fetchall()
@@ -194,7 +195,7 @@ class Reader:
         return messages
 
     def _columns(self, query: str, codes: str) -> "list[array[int]]":
-        """The columns of an answer that holds nothing but numbers."""
+        """Returns the columns of a result that has only numbers."""
         columns = [array(code) for code in codes]
         for piece in na.ArrayStream(self._connection.sql(query)):
             for place, column in enumerate(columns):
@@ -203,17 +204,17 @@ class Reader:
                 )
         return columns
 
-    def _said(self, part: str, row: Sequence[Any]) -> dict[str, str]:
-        """The fields of a part: behind the period, before the time and the code."""
+    def _fields_of(self, part: str, row: Sequence[Any]) -> dict[str, str]:
+        """Returns the fields of a row, which are after the period and before the time and the code."""
         return dict(zip(self._fields[part], row[1:-2], strict=True))
 
     def _event(self, row: Sequence[Any]) -> UsageEvent:
-        said = self._said("whats", row)
-        records, credits = said.get("records"), said.get("credits")
-        function, version, module, method = (words.name(said.get(name, "")) for name in NAMES)
-        request = words.request(said.get("request", ""), is_escaped=self._form.is_escaped)
-        status = _STATUS.get(said.get("status", ""))
-        if request is None and self._form.is_log and "request" in said and is_refused(status):
+        given_fields = self._fields_of("kinds", row)
+        records, credits = given_fields.get("records"), given_fields.get("credits")
+        function, version, module, method = (words.name(given_fields.get(name, "")) for name in NAMES)
+        request = words.request(given_fields.get("request", ""), is_escaped=self._form.is_escaped)
+        status = _STATUS.get(given_fields.get("status", ""))
+        if request is None and self._form.is_log and "request" in given_fields and is_refused(status):
             module = method = NOT_HTTP
         return UsageEvent(
             function=function,
@@ -227,23 +228,30 @@ class Reader:
         )
 
     def _caller(self, row: Sequence[Any]) -> tuple[str | None, ...]:
-        """Application, user, and the values of own dimensions."""
-        said = self._said("whos", row)
-        agent, user = (self._written(said.get(field, "")) for field in ("agent", "user"))
-        own = [words.name(self._written(said[f"{OWN}{name}"])) for name in self._own_names]
-        return words.name(said.get("application", "")) or application_of(agent), words.name(user), *own
+        """Returns application, user, and the values of own dimensions."""
+        given_fields = self._fields_of("callers", row)
+        agent, user = (self._written(given_fields.get(field, "")) for field in ("agent", "user"))
+        own = [words.name(self._written(given_fields[f"{OWN}{name}"])) for name in self._own_names]
+        return (
+            words.name(given_fields.get("application", "")) or application_of(agent),
+            words.name(user),
+            *own,
+        )
 
     def _written(self, field: str) -> str:
         return words.unescaped(field) if self._form.is_escaped else field
 
 
 def is_refused(status: int | None) -> bool:
-    """Was a request with this status, or none, refused? What was answered otherwise was understood, whatever was logged."""
+    """
+    Returns whether a request with this status, or none, was refused. Others were understood by the server, whatever
+    was logged.
+    """
     return status is None or status >= FAILED
 
 
 def _unreadable(parsed: Parsed) -> list[tuple[int, bytes]]:
-    """The number and the text of each line that is no call; an empty line is nothing."""
+    """Returns the number and the text of each line that is not a call; empty lines are ignored."""
     lines, places = parsed.lines, parsed.places
     if len(places) == lines.total:
         return []
@@ -253,14 +261,14 @@ def _unreadable(parsed: Parsed) -> list[tuple[int, bytes]]:
 
 
 class _Ids:
-    """The ids of a chunk's calls: a line's own, or the digest of its text and how many equal ones came before it."""
+    """The ids of a chunk's calls: a line's own, or the digest of its text with the number of equal lines before it."""
 
-    def __init__(self, parsed: Parsed, wanted: Wanted) -> None:
+    def __init__(self, parsed: Parsed, options: ParseOptions) -> None:
         self._parsed = parsed
-        self._wanted = wanted
+        self._options = options
 
     def correct(self) -> None:
-        """Put right what DuckDB could not know: own ids, and those of lines that came before."""
+        """Replaces the digests of lines with own ids and of repeated lines, which DuckDB doesn't know."""
         parsed = self._parsed
         other: dict[int, str] = {}
         if parsed.repeated:
@@ -268,11 +276,11 @@ class _Ids:
             other = {bisect_left(parsed.places, n): self._made(n, texts) for n in parsed.repeated}
         other |= {place: own for place, own in enumerate(parsed.own_ids) if own}
         for place, text in other.items():
-            halves = halves_of_id(self._wanted.organization, text)
+            halves = halves_of_id(self._options.organization, text)
             parsed.id_lows[place], parsed.id_highs[place] = halves
 
     def texts(self) -> list[str]:
-        """Ids as they are sent over HTTP."""
+        """Returns ids as they are sent over HTTP."""
         texts, places = self._parsed.lines.texts(), self._parsed.places
         own = self._parsed.own_ids or [""] * len(places)
         return [text or self._made(n, texts) for n, text in zip(places, own, strict=True)]
@@ -281,7 +289,7 @@ class _Ids:
         rest = self._parsed.rest.get(n)
         line = texts[n][:-rest] if rest else texts[n]
         digest = md5(line, usedforsecurity=False).hexdigest()
-        return f"{LINE_ID_PREFIX}{self._wanted.source}-{digest}-{self._parsed.repeated.get(n, 0)}"
+        return f"{LINE_ID_PREFIX}{self._options.source}-{digest}-{self._parsed.repeated.get(n, 0)}"
 
 
 _STATUS = {str(status): status for status in range(100, 600)}

@@ -1,5 +1,5 @@
 """
-What the fields of a log say, each worked out once for all lines that share it.
+The values of log fields, computed once for all lines that share them.
 
 Sources: httpd's mod_log_config.c (escapes, `""` for an empty user), nginx's ngx_http_log_module.
 """
@@ -12,9 +12,9 @@ from meterboard.importers.reading.fields import PARTS
 from meterboard.schedule.classify import TOKEN
 
 LONGEST_METHOD = 32
-"""Characters of an HTTP method, as over HTTP."""
+"""Characters of an HTTP method; the same limit as over HTTP."""
 MISSING = ("", "-")
-"""What logs write for nothing."""
+"""How logs write a missing value."""
 
 _ESCAPE = re.compile(rb'\\(x[0-9a-fA-F]{2}|["\\abfnrtv])')
 _PLAIN = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
@@ -25,7 +25,7 @@ _WITH_PORT = re.compile(r"(?:(\d+\.\d+\.\d+\.\d+)|\[([0-9a-fA-F:.]+)\]):\d{1,5}"
 
 
 def unescaped(field: str) -> str:
-    """What was sent, without a log's escapes."""
+    """Returns what was sent, without a log's escapes."""
     if "\\" not in field:
         return field
     return _ESCAPE.sub(_meant, field.encode()).decode("utf-8", "replace")
@@ -37,16 +37,16 @@ def _meant(found: re.Match[bytes]) -> bytes:
 
 
 def name(field: str) -> str | None:
-    """A name as it is kept: `-` and `""` are none; NUL, which no name may hold, is left out."""
+    """Returns a name as it is stored: None for `-` and `""`; without NUL, which names can't contain."""
     text = field.replace("\0", "")[:MAX_TEXT]
     return None if text in ("-", "", '""') else text
 
 
 def address(field: str) -> str | None:
     """
-    The address of a client, a port behind it left out; None for a host name, which the server looked up.
+    Returns the IP address of a client, without a port; None for a host name, which the server looked up.
 
-    Of several with commas between them (`X-Forwarded-For`) the proxy wrote the last itself; the others anyone can send.
+    Of several addresses with commas (`X-Forwarded-For`) the last was written by the proxy; clients can send the others.
     """
     if _PLAIN_ADDRESS.fullmatch(field):
         return field
@@ -56,7 +56,10 @@ def address(field: str) -> str | None:
 
 
 def request(text: str, *, is_escaped: bool = False) -> Request | None:
-    """What is asked: a request line, or method and path with PARTS between them; None for what is no HTTP request."""
+    """
+    Returns the request of a request line, or of method and path separated by PARTS; None for what is not an HTTP
+    request.
+    """
     http, apart, path = text.partition(PARTS)
     if not apart:
         http, path = _of_line(text)
@@ -72,9 +75,9 @@ def request(text: str, *, is_escaped: bool = False) -> Request | None:
 
 def _of_line(text: str) -> tuple[str, str]:
     """
-    The method and the path of a request line; both are empty where it is none.
+    Returns the method and the path of a request line; both are empty if it isn't one.
 
-    Servers write a path with spaces as it came. A line without a version is one of HTTP/0.9, or was cut off.
+    Servers log a path with spaces unchanged. A line without a version is of HTTP/0.9, or was truncated.
     """
     http, _, rest = text.partition(" ")
     path, _, version = rest.rpartition(" ")
