@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -350,11 +351,14 @@ def always(name: str) -> Callable[[Any], str]:
     return lambda _: name
 
 
-async def call_twice(app: Any) -> None:
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://api") as caller:
-        await caller.get("/x", headers={"x-plan": "free"})
-        await caller.get("/x")
+def call_twice(app: Any) -> None:
+    async def call() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as caller:
+            await caller.get("/x", headers={"x-plan": "free"})
+            await caller.get("/x")
+
+    with ThreadPoolExecutor() as pool:  # this thread may have an event loop already
+        pool.submit(asyncio.run, call()).result()
 
 
 def test_the_client_and_its_middleware_give_them(server: Server, tmp_path: Path) -> None:
@@ -378,10 +382,10 @@ def test_the_client_and_its_middleware_give_them(server: Server, tmp_path: Path)
         }
         for name, dimensions in called.items():
             wrapped = MeterMiddleware(api, meter, application=always(name), dimensions=dimensions)
-            asyncio.run(call_twice(wrapped))
+            call_twice(wrapped)
         plain = MeterMiddleware(api, meter, dimensions={"region": "plain"})
         assert plain._is_plain
-        asyncio.run(call_twice(plain))
+        call_twice(plain)
         with pytest.raises(TypeError, match="expected a string or a callable"):
             MeterMiddleware(api, meter, dimensions={"plan": 3})  # type: ignore[dict-item]
         with pytest.raises(ValueError, match="lower-case letters"):
