@@ -21,7 +21,7 @@ from meterboard.domain.period import micros
 from meterboard.formats.json_events import read_events
 from meterboard.schedule.builtin import builtin_schedule, builtin_text
 from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
-from meterboard.schedule.path_cache import Shapes
+from meterboard.schedule.path_cache import PathCache
 
 EVENTS = 1_000
 NOW = micros(datetime.now(UTC))
@@ -68,7 +68,7 @@ def _event(chance: Random) -> UsageEvent:
 
 def without_shapes(schedule: CreditSchedule) -> None:
     """Remembers each path by itself, without folding ids."""
-    schedule._requests = Shapes(schedule._read, ids_are_alike=False, methods=("GET",))
+    schedule._requests = PathCache(schedule._read, ids_are_alike=False, methods=("GET",))
 
 
 def without_kinds(schedule: CreditSchedule) -> None:

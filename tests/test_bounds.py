@@ -106,7 +106,7 @@ BOUNDS: dict[str, tuple[float, ...]] = {
     "a schedule's expression": (expressions.MAX_OPEN_REPEATS, expressions.MAX_CHOICES),
     "a schedule's path": (schedule_check.MAX_WILDCARDS, schedule_check.MAX_OPTIONAL_PARTS),
     "proxy: calls under way": (upstream.CONNECTIONS, CALLS_OF_ONE_PEER),
-    "proxy: body whose records are counted": (records.MOST_BYTES, records.MOST_TOGETHER),
+    "proxy: body whose records are counted": (records.MAX_BYTES, records.MAX_TOTAL_BYTES),
 }
 
 

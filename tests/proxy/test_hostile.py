@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from meterboard.proxy.app import ProxyApp
 from meterboard.proxy.identity import Applications, OwnDimensions
-from meterboard.proxy.records import Copies, Copy
+from meterboard.proxy.records import BodyCopies, BodyCopy
 from meterboard.proxy.upstream import Upstream as UpstreamApi
 from tests.proxy.conftest import Proxy
 from tests.proxy.test_counting import events
@@ -145,14 +145,14 @@ def test_raw_bytes_in_an_address_go_on_as_a_browser_escapes_them(server: Server,
 @pytest.mark.parametrize(
     ("method", "target", "header", "code", "why"),
     [
-        (b"CONNECT", b"x:443", b"X: 1", 501, "It opens no tunnels"),
-        (b"CONNECT", b"/x", b"X: 1", 501, "It opens no tunnels"),
+        (b"CONNECT", b"x:443", b"X: 1", 501, "CONNECT is not forwarded"),
+        (b"CONNECT", b"/x", b"X: 1", 501, "CONNECT is not forwarded"),
         (
             b"GET",
             b"/live",
             b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket",
             501,
-            "It passes no WebSockets on",
+            "WebSockets are not forwarded",
         ),
         (b"GET", b"*", b"X: 1", 400, "The address has no path"),
         (b"GET", b"x:443", b"X: 1", 400, "The address has no path"),
@@ -201,7 +201,7 @@ def test_a_status_that_http_does_not_have_is_counted_without_it(server: Server) 
 
 
 def test_a_body_in_small_pieces_takes_no_more_memory_than_in_one() -> None:
-    copy = Copy(Copies(), "application/json", "")
+    copy = BodyCopy(BodyCopies(), "application/json", "")
     tracemalloc.start()
     for _ in range(10_000):
         copy.add(b"".join((b"1", b",")))

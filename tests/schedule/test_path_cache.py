@@ -1,4 +1,4 @@
-"""What is kept at hand by a path's shape is what would be worked out anew."""
+"""The cached result of a path's shape is the one that would be computed."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from meterboard.schedule.builtin import builtin_names, builtin_text
 from meterboard.schedule.classify import _segments
 from meterboard.schedule.credit_schedule import CreditSchedule, read_schedule
-from meterboard.schedule.path_cache import Shapes
+from meterboard.schedule.path_cache import PathCache
 from meterboard.schedule.price import PriceCache, PricedCall
 
 NAMES = builtin_names()
@@ -84,9 +84,9 @@ def test_ids_share_an_answer_and_other_numbers_do_not() -> None:
         asked.append(path)
         return path
 
-    shapes = Shapes(work_out, ids_are_alike=True, methods=["GET"])
+    shapes = PathCache(work_out, ids_are_alike=True, methods=["GET"])
     answers = [
-        shapes.answer("GET", f"/v{version}/Leads/{554_023_000 + id}") for version in (7, 8) for id in range(9)
+        shapes.get("GET", f"/v{version}/Leads/{554_023_000 + id}") for version in (7, 8) for id in range(9)
     ]
 
     assert len(asked) == 2
@@ -105,11 +105,11 @@ def test_the_bytes_of_all_methods_together_are_bounded(
     traced_bytes: Callable[[], int],
 ) -> None:
     methods = ["GET", "POST", "PUT"]
-    shapes = Shapes(lambda http, path: path, ids_are_alike=True, methods=methods, max_bytes=1_000_000)
+    shapes = PathCache(lambda http, path: path, ids_are_alike=True, methods=methods, max_bytes=1_000_000)
     most = 0
     for number in range(1_500):
         for form in ("/x{}", "/x{}/123456", "/y/123456/z{}", "/" + "é{}/" * 10):
-            shapes.answer(methods[number % 3], form.replace("{}", str(number)))
+            shapes.get(methods[number % 3], form.replace("{}", str(number)))
         if number % 100 == 0:
             most = max(most, traced_bytes())
 
@@ -127,9 +127,9 @@ def test_unknown_methods_and_long_paths_are_not_remembered(http: str, path: str)
         asked.append(path)
         return path
 
-    shapes = Shapes(work_out, ids_are_alike=True, methods=["GET"])
+    shapes = PathCache(work_out, ids_are_alike=True, methods=["GET"])
 
-    assert [shapes.answer(http, path) for _ in range(3)] == asked == [path] * 3
+    assert [shapes.get(http, path) for _ in range(3)] == asked == [path] * 3
     assert shapes._bytes == 0
 
 

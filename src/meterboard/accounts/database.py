@@ -1,4 +1,4 @@
-"""The control plane's database: opening it, bringing its tables up to date, and the one place that commits."""
+"""The accounts database: opens it, migrates it, and commits transactions."""
 
 import sqlite3
 import sys
@@ -22,10 +22,10 @@ NEWEST = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py
 
 
 class Database:
-    """Accounts in SQLite. Several processes may use it at once: the server and the command line beside it."""
+    """Accounts in SQLite. Several processes may use it at once: the server and commands."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises: DataFolderError: the file can't be opened, written or brought up to date."""
+        """Opens and migrates the database. Raises: DataFolderError: the file can't be opened, written or migrated."""
         self._uri = (folder / FILE).absolute().as_uri()
         self._plain: sqlite3.Connection | None = None
         self._engine = create_engine(URL.create("sqlite", database=str(folder / FILE)))
@@ -39,15 +39,15 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A session whose work is committed at the end, or undone when an error leaves the block."""
+        """Opens a session, which is committed at the end of the block, or rolled back by an error."""
         with Session(self._engine) as session, session.begin():
             yield session
 
     def has_row(self, query: str, *parameters: str) -> bool:
         """
-        Whether a query finds anything: in microseconds where it has an index, and never waiting for a writer.
+        Returns whether a query finds anything: in microseconds with an index, and without waiting for a writer.
 
-        To be called in one thread. What is not known costs no more than this, since any caller may send it, and often.
+        Called in one thread. A failed look-up costs no more than this, since any client may cause it often.
         """
         try:
             if self._plain is None:
@@ -55,7 +55,7 @@ class Database:
                     f"{self._uri}?mode=ro", uri=True, timeout=0, check_same_thread=False
                 )
             return self._plain.execute(query, parameters).fetchone() is not None
-        except sqlite3.OperationalError:  # locked for a moment: the usual session waits for it
+        except sqlite3.OperationalError:  # locked for a moment: the usual session waits
             return True
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ def _prepare(connection: object, _record: object) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time brings the tables up to date."""
+    """Lets one process at a time migrate the database."""
     if sys.platform == "win32":
         yield
         return
@@ -95,7 +95,7 @@ def _migrate(engine: Engine) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    # Loaded when there is something to do: it is a tenth of the memory of an idle server.
+    # Loaded only when needed: it takes a tenth of the memory of an idle server.
     from alembic import command
     from alembic.config import Config
 

@@ -1,4 +1,4 @@
-"""The log files that lines were imported from, so that the next import recognises them."""
+"""The log files that were imported, recorded so that the next import recognises them."""
 
 import os
 from typing import Any
@@ -93,7 +93,7 @@ def _at(organization: int, place: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _change(session: Session, organization: int, known: ImportFile, **columns: Any) -> None:
-    """Raises: _Conflict: the file is no longer where it was known to be."""
+    """Updates a record. Raises: _Conflict: it no longer is as it was read."""
     where = (
         ImportFileRow.organization_id == organization,
         ImportFileRow.number == known.number,

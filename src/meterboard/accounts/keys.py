@@ -1,4 +1,4 @@
-"""API keys: made once, shown once, kept as hashes."""
+"""API keys: created once, shown once, stored as hashes."""
 
 from datetime import timedelta
 from hashlib import sha256
@@ -33,10 +33,10 @@ class Keys:
         lifetime: timedelta | None = None,
     ) -> str:
         """
-        Returns a new key's secret, which can't be read again. Without an organisation the key is provider-wide, without
-        a `lifetime` it does not expire.
+        Creates a key and returns its secret, which can't be read again. Without an organisation the key is
+        provider-wide, without a `lifetime` it does not expire.
 
-        Keys that have expired are deleted: they are those of commands that were killed.
+        Expired keys are deleted: they are those of commands that were killed.
         """
         secret = PREFIX + token_urlsafe(32)
         now = self._clock.now()
@@ -63,7 +63,7 @@ class Keys:
                 row.expires_at = self._clock.now() + lifetime
 
     def revoke(self, secret: str) -> None:
-        """Makes a key unknown from now on. One with a lifetime is deleted: it was a command's, and no record of it is kept."""
+        """Revokes a key. A key with a lifetime is deleted: it was a command's, and no record of it is kept."""
         with self._database.transaction() as session:
             row = session.scalar(select(KeyRow).where(KeyRow.hash == digest(secret)))
             if row is None:
@@ -74,13 +74,15 @@ class Keys:
                 session.delete(row)
 
     def is_known(self, secret: str) -> bool:
-        """Whether there is such a key, found in microseconds."""
+        """Returns whether there is such a key, in microseconds."""
         return self._database.has_row(
             "select 1 from api_key where hash = ? and revoked_at is null", digest(secret)
         )
 
     def bearer(self, secret: str) -> ApiKey:
-        """Raises: Unauthenticated: there is no such key, or it was revoked or has expired."""
+        """
+        Returns the key of a secret. Raises: Unauthenticated: there is no such key, or it was revoked or has expired.
+        """
         is_valid = KeyRow.revoked_at.is_(None) & (
             KeyRow.expires_at.is_(None) | (KeyRow.expires_at > self._clock.now())
         )
@@ -101,5 +103,7 @@ class Keys:
 
 
 def digest(secret: str) -> str:
-    """A secret's SHA-256 in hexadecimal. Enough for a random 256-bit secret, which can't be guessed or reversed."""
+    """
+    Returns a secret's SHA-256 in hexadecimal. Enough for a random 256-bit secret, which can't be guessed or reversed.
+    """
     return sha256(secret.encode()).hexdigest()

@@ -16,17 +16,17 @@ from meterboard.domain.organization import Organization
 from meterboard.errors import AlreadyExists, InvalidParameter, NotFound
 
 MAX_ALLOWANCE = 2**53
-"""Past this a browser's numbers are no longer exact."""
+"""The largest number that browsers represent exactly."""
 MAX_NAME = 255
-"""Characters of a name."""
+"""The most characters of a name."""
 NAMES_IN_A_QUERY = 10_000
-"""Names looked up at once: as many as a request has events, and fewer than SQLite binds values."""
+"""How many names are looked up at once: as many as a request has events, and fewer than SQLite can bind."""
 OWN = "#"
-"""Between the name and the number of an organisation's own schedule."""
+"""The separator of the name and the number of an organisation's own schedule."""
 
 
 class Organizations:
-    """Those whose credits are spent."""
+    """The organisations of an installation."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -36,9 +36,9 @@ class Organizations:
         self, name: str, *, allowance: int | Sequence[Allowance] | None, time_zone: str, schedule: str
     ) -> Organization:
         """
-        A new organisation; `allowance` None is unlimited; a plan's is a history in order of its starts.
+        Creates an organisation; `allowance` None is unlimited; that of a plan is a history in order of its starts.
 
-        Raises: AlreadyExists: the name is taken. InvalidParameter: the name, zone or allowance can't be.
+        Raises: AlreadyExists: the name is taken. InvalidParameter: the name, zone or allowance is invalid.
         """
         _check(name, time_zone)
         with self._database.transaction() as session:
@@ -57,7 +57,7 @@ class Organizations:
             return organization_of(row)
 
     def named(self, name: str) -> Organization:
-        """Raises: NotFound: there is none of that name."""
+        """Returns the organisation of that name. Raises: NotFound: there is none."""
         with self._database.transaction() as session:
             row = session.scalar(select(OrganizationRow).where(OrganizationRow.name == name))
             if row is None:
@@ -78,12 +78,12 @@ class Organizations:
         return found
 
     def all(self) -> list[Organization]:
-        """Every organisation, the oldest first."""
+        """Returns all organisations, oldest first."""
         with self._database.transaction() as session:
             return [organization_of(row) for row in session.scalars(select(OrganizationRow).order_by("id"))]
 
     def allowances(self, organization: int) -> list[Allowance]:
-        """An organisation's allowances in order of their start."""
+        """Returns an organisation's allowances in order of their start."""
         chosen = select(AllowanceRow).where(AllowanceRow.organization_id == organization)
         with self._database.transaction() as session:
             rows = session.scalars(chosen.order_by(AllowanceRow.starts_at, AllowanceRow.id))
@@ -91,9 +91,9 @@ class Organizations:
 
     def set_allowance(self, organization: Organization, allowance: int | Sequence[Allowance] | None) -> None:
         """
-        What an organisation may use from now on (a plan: what of its history is in force now).
+        Sets the allowance from now on (of a plan: the part of its history that is in force).
 
-        What was allowed before stays in the history. Raises: InvalidParameter: it can't be.
+        Earlier allowances stay in the history. Raises: InvalidParameter: it is invalid.
         """
         now = self._clock.now()
         *_, latest = _history(allowance, now)
@@ -101,12 +101,12 @@ class Organizations:
             _allow(session, organization.id, [Allowance(latest.credits, now)])
 
     def charge_tasks(self, organization: Organization, charged: bool) -> None:
-        """From now on integration tasks count against the allowance, or in statistics alone."""
+        """Sets whether integration tasks are charged to the allowance from now on, or only counted in statistics."""
         with self._database.transaction() as session:
             session.execute(_of(organization).values(charges_tasks=charged))
 
     def use_schedule(self, organization: Organization, name: str, text: str | None) -> None:
-        """From now on calls are priced by that schedule; `text` None: a built-in one."""
+        """Sets the schedule that prices calls from now on; `text` None: a built-in one."""
         with self._database.transaction() as session:
             if text is not None:
                 row = ScheduleRow(
@@ -118,12 +118,12 @@ class Organizations:
             session.execute(_of(organization).values(schedule=name))
 
     def own_schedule_text(self, organization: Organization, name: str) -> str | None:
-        """The text of the schedule that prices its calls, if it brought one along that is called `name`."""
+        """Returns the text of the schedule that prices its calls, if that is its own one called `name`."""
         own, mark, _ = organization.schedule.rpartition(OWN)
         return self.schedule_text(organization.schedule) if mark and own == name else None
 
     def schedule_text(self, reference: str) -> str:
-        """The text of an organisation's own schedule. Raises: NotFound."""
+        """Returns the text of an organisation's own schedule. Raises: NotFound."""
         with self._database.transaction() as session:
             row = session.get(ScheduleRow, int(reference.rpartition(OWN)[2]))
             if row is None:
@@ -132,7 +132,7 @@ class Organizations:
 
 
 def organization_of(row: OrganizationRow) -> Organization:
-    """The value behind a row."""
+    """Returns the organisation of a row."""
     return Organization(row.id, row.name, ZoneInfo(row.time_zone), row.schedule, row.charges_tasks)
 
 

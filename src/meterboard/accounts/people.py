@@ -1,4 +1,4 @@
-"""People: who may look at an organisation's dashboard, their one-time sign-in links and their sessions."""
+"""The users of an organisation's dashboard, their one-time sign-in links and their sessions."""
 
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
@@ -25,7 +25,7 @@ LINK_LIFE = timedelta(hours=24)
 
 
 class People:
-    """Members of organisations."""
+    """The members of organisations."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -33,9 +33,9 @@ class People:
 
     def add(self, organization: Organization, email: str, *, role: Role) -> str:
         """
-        Make a person a member, or change the role of one who is; answers the secret of a new sign-in link.
+        Makes a person a member, or changes the role of a member. Returns the secret of a new sign-in link.
 
-        Addresses are compared and kept in lower case. Raises: InvalidParameter: `email` is no address.
+        Addresses are compared and stored in lower case. Raises: InvalidParameter: `email` is not an address.
         """
         name, at, host = email.partition("@")
         if not (name and at and host) or not email.isprintable() or " " in email or len(email) > 254:
@@ -53,7 +53,7 @@ class People:
             return self._link(session, person.id, organization.id)
 
     def link_for_first_owner(self) -> str | None:
-        """A sign-in link's secret for the longest-standing owner; None: there is none yet."""
+        """Returns the secret of a sign-in link for the earliest owner; None: there is no owner yet."""
         owners = select(MembershipRow).where(MembershipRow.role == "owner")
         with self._database.transaction() as session:
             first = session.scalar(owners.order_by(MembershipRow.organization_id, MembershipRow.person_id))
@@ -73,7 +73,7 @@ class People:
 
     def sign_in(self, secret: str) -> str:
         """
-        Use up a sign-in link; answers the secret of the new session.
+        Uses up a sign-in link. Returns the secret of the new session.
 
         Raises: Unauthenticated: the link is unknown, was used or has expired.
         """
@@ -103,11 +103,14 @@ class People:
             return fresh
 
     def is_session(self, session_secret: str) -> bool:
-        """Whether there is such a session, expired or not, found in microseconds."""
+        """Returns whether there is such a session, expired or not, in microseconds."""
         return self._database.has_row("select 1 from session where hash = ?", digest(session_secret))
 
     def viewer(self, session_secret: str) -> Viewer:
-        """Raises: Unauthenticated: no such session, it has ended, or its person is no longer a member."""
+        """
+        Returns the viewer of a session. Raises: Unauthenticated: no such session, it has ended, or its user is no
+        longer a member.
+        """
         found = (
             select(PersonRow.email, MembershipRow.role, OrganizationRow)
             .select_from(SessionRow)
@@ -130,7 +133,7 @@ class People:
             return Viewer(email, role, organization_of(organization))
 
     def sign_out(self, session_secret: str) -> None:
-        """End a session."""
+        """Ends a session."""
         with self._database.transaction() as session:
             session.execute(delete(SessionRow).where(SessionRow.hash == digest(session_secret)))
 

@@ -93,9 +93,9 @@ def import_calls(
         else:
             host = stack.enter_context(open_host(data, "import"))
             delivery = stack.enter_context(host.bulk_import(owner))
-        kept = stack.enter_context(rejects.open("wb")) if rejects else None
-        asked = Import(files, form, mapping, kept, read_zone(zone), source, own=own)
-        tally = import_files(asked, accounts.import_files.of(owner.id), delivery, sys.stderr, following)
+        rejected = stack.enter_context(rejects.open("wb")) if rejects else None
+        request = Import(files, form, mapping, rejected, read_zone(zone), source, own=own)
+        tally = import_files(request, accounts.import_files.of(owner.id), delivery, sys.stderr, following)
     click.echo(tally.describe())
     if tally.is_unreadable:
         raise click.ClickException(_advice(tally, form))
@@ -105,7 +105,7 @@ def _mapping(settings: Settings, fields: Sequence[str]) -> tuple[dict[str, str],
     """
     Returns where fields are, by the settings and by the options, which win; and the names of own dimensions.
 
-    Raises: InvalidParameter: an option is not understood.
+    Raises: InvalidParameter: an option is invalid.
     """
     dimensions = parse_dimensions(settings.dimensions)
     usual = parse_sources("dimension_fields", settings.dimension_fields, dimensions)

@@ -40,7 +40,7 @@ class LimitType(click.ParamType[Limit]):
     name = "N|unlimited"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Limit:
-        """Raises: BadParameter: neither."""
+        """Returns the limit. Raises: BadParameter: neither a number nor `unlimited`."""
         return Limit(None if value == "unlimited" else click.INT.convert(value, param, context))
 
 
@@ -59,7 +59,7 @@ class Allowed(NamedTuple):
     add_on: int | None
 
     def check(self) -> None:
-        """Raises: InvalidParameter: the options contradict each other."""
+        """Checks the options. Raises: InvalidParameter: they contradict each other."""
         if self.plan is None and (self.licenses is not None or self.add_on is not None):
             raise InvalidParameter(
                 "plan",
@@ -70,7 +70,7 @@ class Allowed(NamedTuple):
 
     def credits(self, schedule: Callable[[str], CreditSchedule]) -> int | Sequence[Allowance] | None:
         """
-        The credits, or a plan's history of them; `schedule` finds one by its name.
+        Returns the credits, or the history of a plan; `schedule` returns a schedule by its name.
 
         Raises: InvalidParameter, ScheduleError: there is no such plan.
         """
@@ -132,7 +132,7 @@ def org_create(
 
 
 def _check_schedule(organization: str, schedule: str) -> None:
-    """Raises: ScheduleError: there is no built-in schedule of that name."""
+    """Checks the name of a schedule. Raises: ScheduleError: there is no built-in schedule of that name."""
     try:
         builtin_schedule(schedule)
     except ScheduleError as error:

@@ -33,7 +33,7 @@ EXAMPLES = {
 
 
 def _pairs(_: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-    """Returns what stands on both sides of =. Raises: SettingError: there is nothing on one of them."""
+    """Returns names and values on both sides of =. Raises: SettingError: one of them is missing."""
     found: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -46,7 +46,7 @@ def _pairs(_: click.Context, option: click.Parameter, texts: tuple[str, ...]) ->
 
 
 def _dimensions(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-    """Returns what an option says of dimensions. Raises: SettingError: no dimension can have such a name."""
+    """Returns the dimensions that an option names. Raises: SettingError: the name of a dimension is invalid."""
     found = _pairs(context, option, texts)
     try:
         for name in found:
@@ -146,8 +146,8 @@ def proxy(
         secret = fingerprint_secret(data)
         applications = Applications(secret, always=application, header=application_header, names=names)
         address = http_address(host, port)
-        said = f"Listening on {address}: forwards to {upstream}, sends usage to {meter.url}."
-        run_proxy(make, host=address_of(host), port=port, ready=lambda: click.echo(said))
+        message = f"Listening on {address}: forwards to {upstream}, sends usage to {meter.url}."
+        run_proxy(make, host=address_of(host), port=port, ready=lambda: click.echo(message))
 
 
 @contextmanager

@@ -104,9 +104,9 @@ POLLER = "198.51.100.23"
 
 def history(*, seed: int, since: datetime, until: datetime) -> Iterator[list[UsageEvent]]:
     """
-    The events with `since` <= time < `until`, in order of time, in batches of about five thousand.
+    Yields the events with `since` <= time < `until`, in order of time, in batches of about five thousand.
 
-    Both may be in any zone. What lies between them is the same however the stretch is cut into calls.
+    Both may be in any time zone. The events are the same however the range is divided into calls.
     """
     batch: list[UsageEvent] = []
     minute = since.astimezone(UTC).replace(second=0, microsecond=0)
@@ -125,10 +125,10 @@ def history(*, seed: int, since: datetime, until: datetime) -> Iterator[list[Usa
 
 def trickle(*, seed: int, at: datetime) -> list[UsageEvent]:
     """
-    What happens in the last whole second before `at`, beside the history: often nothing, at most four calls.
+    Returns the events of the last whole second before `at`, in addition to the history: often none, at most four.
 
-    A call every four seconds on average: the live counter is seen to move, and a day of it stays within the allowance.
-    The same second always brings the same calls with the same ids.
+    There is a call every four seconds on average: the live counter visibly moves, and a day of it stays within the
+    allowance. The same second always has the same calls with the same ids.
     """
     start = at.astimezone(UTC).replace(microsecond=0) - SECOND
     local = start.astimezone(_ZONE)
@@ -144,7 +144,7 @@ def trickle(*, seed: int, at: datetime) -> list[UsageEvent]:
 
 
 def minute_of(seed: int, minute: datetime) -> list[UsageEvent]:
-    """The events of one minute in order of time; `minute` is its beginning in UTC."""
+    """Returns the events of one minute in order of time; `minute` is its start in UTC."""
     local = minute.astimezone(_ZONE)
     stamp = f"{minute:%Y%m%d%H%M}"
     chance = _chance(seed, stamp)
@@ -159,7 +159,7 @@ def _chance(seed: int, *what: str) -> Random:
 
 
 class _Calls:
-    """Collects the calls of a stretch of time, each at a moment of its own."""
+    """Collects the calls of a period, each at its own time."""
 
     def __init__(self, chance: Random, name: str, start: datetime, length: timedelta) -> None:
         self.events: list[UsageEvent] = []
@@ -171,7 +171,7 @@ class _Calls:
     def add(
         self, client: Client, user: str | None, ip: str, *, function: str | None = None, status: int = 200
     ) -> None:
-        """One call of the client; a call of a function is an integration task. What was refused costs nothing."""
+        """Adds a call of the client; a call of a function is an integration task. A refused call costs nothing."""
         chance = self._chance
         method = chance.choice(client.methods)
         most = MOST_RECORDS.get(method)
@@ -239,9 +239,9 @@ def _functions(chance: Random, local: datetime, calls: _Calls) -> None:
 
 def _refused(chance: Random, local: datetime, calls: _Calls) -> None:
     """
-    Calls over the rate limit: the sync's last twenty minutes each night, the poller's on one Wednesday in four.
+    Adds calls over the rate limit: the sync's in twenty minutes each night, the poller's on one Wednesday in four.
 
-    Each night and not "within the last 24 hours", so that what happened never depends on when it is viewed.
+    Each night rather than "within the last 24 hours", so that the history never depends on when it is viewed.
     """
     if local.hour == 2 and local.minute >= 40:
         for _ in range(chance.randint(6, 14)):
@@ -252,7 +252,9 @@ def _refused(chance: Random, local: datetime, calls: _Calls) -> None:
 
 
 def _busy(local: datetime) -> float:
-    """How busy people are, from 0 to 1.5: a hill over the working day with a dip at lunch, little at weekends."""
+    """
+    Returns how busy people are, from 0 to 1.5: a peak over the working day with a dip at lunch, little at weekends.
+    """
     hour = local.hour + local.minute / 60
     if not 8 <= hour < 20:
         return 0.02
@@ -262,7 +264,7 @@ def _busy(local: datetime) -> float:
 
 
 def _times(chance: Random, mean: float) -> int:
-    """A whole number that is `mean` on average."""
+    """Returns a whole number that is `mean` on average."""
     whole = int(mean)
     return whole + (chance.random() < mean - whole)
 

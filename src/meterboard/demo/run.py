@@ -26,7 +26,9 @@ EXPECTED_EVENTS = 300_000
 
 
 def run_demo(data: Path, *, port: int | None, seed: int, browser: bool, kept: bool) -> None:
-    """Load, serve and keep calling until interrupted. A folder that holds a demo already continues from its last call."""
+    """
+    Loads the sample data, serves, and adds calls until interrupted. An existing demo continues from its last call.
+    """
     overrides: dict[str, object] = {} if port is None else {"port": port}
     settings = read_settings(data, overrides=overrides)
     port = free_port(settings.host, settings.port)

@@ -1,8 +1,9 @@
 """
 CloudEvents 1.0 around usage events: structured, batched and binary mode over HTTP; `data` is the usage event.
 
-The usage event's own `id` and `time` win over the envelope's. An envelope's id is unique within its source alone, so
-both together make the id. See the CloudEvents specification 1.0.2, its JSON format and its HTTP protocol binding.
+The usage event's own `id` and `time` take precedence over the envelope's. An envelope's id is unique within its
+source only, so both together make the id. See the CloudEvents specification 1.0.2, its JSON format and its HTTP
+protocol binding.
 """
 
 from base64 import b64decode
@@ -16,18 +17,18 @@ from meterboard.formats.json_events import Fault, Sent, check_count, each, shown
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
 OTHER_FORMATS = "application/cloudevents"
-"""How the types of the other formats begin, such as Avro's, that are not understood."""
+"""The prefix of the media types of other formats, such as Avro, which are not supported."""
 PREFIX = "ce-"
-"""Of the headers that carry the attributes in binary mode."""
+"""The prefix of the headers that have the attributes in binary mode."""
 Sources = Mapping[str, str]
-"""A dimension of the installation's own -> the extension that it is taken from; what the data says of it wins."""
+"""The extension that each own dimension is taken from; the data takes precedence."""
 NO_SOURCES: Sources = MappingProxyType({})
 REQUIRED = ("specversion", "id", "source", "type")
 LONGEST_ID = 128
 
 
 def read_structured(body: bytes, sources: Sources = NO_SOURCES) -> Sent:
-    """One CloudEvent with its data. Raises: UnreadableBody: the body is not JSON, or no object."""
+    """Returns the usage event of one CloudEvent. Raises: UnreadableBody: the body is not a JSON object."""
     envelope = value_in(body)
     if not isinstance(envelope, dict):
         raise UnreadableBody("The body is not a CloudEvent: send one JSON object, or a batch as " + BATCHED)
@@ -35,7 +36,10 @@ def read_structured(body: bytes, sources: Sources = NO_SOURCES) -> Sent:
 
 
 def read_batch(body: bytes, sources: Sources = NO_SOURCES) -> Sent:
-    """CloudEvents in an array. Raises: UnreadableBody: it is none. TooLarge: more events than a request may carry."""
+    """
+    Returns the usage events of an array of CloudEvents. Raises: UnreadableBody: it is none. TooLarge: more events
+    than the limit.
+    """
     envelopes = value_in(body)
     if not isinstance(envelopes, list):
         raise UnreadableBody("The body is not a batch of CloudEvents: send a JSON array of them.")
@@ -45,7 +49,7 @@ def read_batch(body: bytes, sources: Sources = NO_SOURCES) -> Sent:
 
 def read_binary(body: bytes, attributes: Mapping[str, str], sources: Sources = NO_SOURCES) -> Sent:
     """
-    One usage event, its envelope's attributes from the headers; an empty body is an envelope without data.
+    Returns one usage event, with the attributes of its envelope in headers; an empty body is an envelope without data.
 
     Raises: UnreadableBody: the body is not JSON.
     """
@@ -54,7 +58,7 @@ def read_binary(body: bytes, attributes: Mapping[str, str], sources: Sources = N
 
 
 def _event(envelope: object, sources: Sources) -> object:
-    """The usage event of an envelope, or what is wrong with the envelope."""
+    """Returns the usage event of an envelope, or the fault of the envelope."""
     if not isinstance(envelope, dict):
         return Fault("invalid_type", f"The CloudEvent is {shown(envelope)}: send an object.")
     for name in REQUIRED:
@@ -81,14 +85,14 @@ def _event(envelope: object, sources: Sources) -> object:
 
 
 def _text(value: object) -> object:
-    """An extension's value as text: it may be a truth value or a number, too."""
+    """Returns an extension's value as text: it may also be a boolean or a number."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int) else value
 
 
 def _from_base64(text: object) -> object:
-    """What SDKs make of data that they were given as bytes; as it is when it holds no JSON."""
+    """Returns the JSON that an SDK encoded because it was given bytes; other values unchanged."""
     try:
         return value_in(b64decode(text, validate=True)) if isinstance(text, str) else text
     except (ValueError, UnreadableBody, TooLarge):

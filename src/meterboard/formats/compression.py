@@ -1,4 +1,4 @@
-"""Expanding compressed bodies within bounds, whatever is in them."""
+"""Expands compressed bodies within limits, whatever their content."""
 
 import sys
 import zlib
@@ -13,19 +13,19 @@ else:
     from backports import zstd as zstd
 
 ZSTD_WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 24}
-"""The logarithm of the bytes that zstd may look back: 16 MB."""
+"""The logarithm of the largest window of zstd: 16 MB."""
 STEP_BYTES = 512
 """
-Of a compressed body, expanded at once: 16 MB at worst. A step is also what is copied behind a stream's end, of which
-there may be one in every 13 bytes, so that a whole body can't be given to a stream with a limit of its own.
+How much of a compressed body is expanded at once: to 16 MB at worst. A step is also copied at the end of each stream,
+of which there may be one in every 13 bytes, so a whole body can't be passed to a stream with its own limit.
 """
 
 
 def expand(body: bytes, encoding: str, most: int) -> bytes:
     """
-    A compressed body as it was before, of `most` bytes at most.
+    Returns the expanded body, of at most `most` bytes.
 
-    Raises: UnreadableBody: not compressed that way, or cut off. TooLarge: longer than a body may be.
+    Raises: UnreadableBody: not compressed that way, or truncated. TooLarge: longer than the limit.
     """
     match encoding:
         case "gzip" | "x-gzip":
@@ -44,7 +44,7 @@ class _Decompressor(Protocol):
 
 
 def _expanded(body: bytes, encoding: str, most: int, start: Callable[[], _Decompressor]) -> bytes:
-    """One stream after the other, each to its end, in steps that can't expand to much at once."""
+    """Returns all streams of a body expanded, in steps that can't expand to too much at once."""
     pieces: list[bytes] = []
     size = 0
     stream: _Decompressor | None = None
@@ -69,7 +69,7 @@ def _expanded(body: bytes, encoding: str, most: int, start: Callable[[], _Decomp
 
 
 def too_large(most: int) -> TooLarge:
-    """The error of a body that is longer than `most` bytes."""
+    """Returns the error of a body that is longer than `most` bytes."""
     return TooLarge(
         f"The body is longer than {most:,} bytes, expanded or not. Send the events in smaller batches."
     )

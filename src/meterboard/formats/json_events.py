@@ -33,17 +33,17 @@ HOW_TO_SEND = "Send one usage event as an object, an array of them, or one per l
 UTF8_MARK = b"\xef\xbb\xbf"
 
 MAX_SHOWN = 80
-"""Characters of a value in a message."""
+"""The most characters of a value in a message."""
 MARKS = (b",", b"{", b"[")
-"""What precedes a value in JSON: counting them bounds the objects that reading makes, before it makes any."""
+"""The bytes that precede a value in JSON. Counting them bounds the objects of decoding before it begins."""
 MAX_MARKS = 50 * MAX_EVENTS
-"""In a body. A batch of the most and largest events, as CloudEvents, has half of that; reading takes 100 MB at most."""
+"""The limit for a body. The largest batch of CloudEvents has half as many; decoding takes at most 100 MB."""
 MAX_EVENT_MARKS = 150_000
-"""In one event, commas in texts included: ten texts of nothing but commas have fewer."""
+"""The limit for one event, including commas in texts: ten texts of commas alone have fewer."""
 MAX_LINES = 10 * MAX_EVENTS
-"""Of NDJSON, empty ones included."""
+"""The most lines of NDJSON, including empty ones."""
 STEP_BYTES = 65_536
-"""Looked through at once: less than 5 ms, after which other threads may go on."""
+"""How much is searched at once: less than 5 ms, after which other threads can run."""
 _TEXT = re.compile(rb'"[^"]*"?')
 _OTHER_BYTES = bytes(set(range(256)) - set(b'",{['))
 
@@ -55,7 +55,7 @@ _unknown = re.compile(r"unknown field `(?P<name>.*?)`")
 
 
 class Sent(NamedTuple):
-    """What a request carried: the events that can be read, where each stood, and the rest with its reasons."""
+    """The content of a request: its readable events with their positions, and the rejected ones with reasons."""
 
     events: Sequence[UsageEvent]
     positions: Sequence[int]
@@ -64,10 +64,10 @@ class Sent(NamedTuple):
 
 def read_events(body: bytes, *, ndjson: bool) -> Sent:
     """
-    The usage events of a request's body.
+    Returns the usage events in the body of a request.
 
-    Raises: UnreadableBody: not JSON, or neither an object nor an array. TooLarge: more events than one request may
-    carry.
+    Raises: UnreadableBody: not JSON, or neither an object nor an array. TooLarge: more events than the limit of a
+    request.
     """
     sent = None if ndjson else read_valid_events(body)
     if sent is not None:
@@ -87,13 +87,13 @@ def read_events(body: bytes, *, ndjson: bool) -> Sent:
 
 def read_valid_events(body: bytes) -> Sent | None:
     """
-    The events of an object or an array in which every event is right, at once; None: it is another body.
+    Returns the events of an object or array that are all valid, in one pass; None: the body is different.
 
-    Raises: TooLarge: more events or values than one request may carry.
+    Raises: TooLarge: more events or values than the limit of a request.
     """
     body = body.removeprefix(UTF8_MARK)
     check_marks(body, MAX_MARKS)
-    # JSON writes a NUL character as \\u0000 only, so the usual body is cleared by one search.
+    # JSON writes a NUL character as \\u0000 only, so one search clears a usual body.
     if b"\\u0000" in body:
         return None
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -104,10 +104,10 @@ def read_valid_events(body: bytes) -> Sent | None:
 
 
 def check_marks(body: bytes, most: int, *, step_bytes: int = STEP_BYTES) -> None:
-    """Raises: TooLarge: JSON of more values than `most`, before anything is made of them."""
+    """Checks the number of values in JSON before it is decoded. Raises: TooLarge: there are more than `most`."""
     if len(body) <= most or sum(map(body.count, MARKS)) <= most:
         return
-    # Those in texts don't count. What is left without escapes and all else says where texts begin and end.
+    # Marks in texts don't count. Without escapes and all other bytes, quotes show where texts begin and end.
     marks_and_quotes = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _OTHER_BYTES)
     marks, in_text = 0, b""
     for start in range(0, len(marks_and_quotes), step_bytes):
@@ -119,7 +119,7 @@ def check_marks(body: bytes, most: int, *, step_bytes: int = STEP_BYTES) -> None
 
 
 def _lines(body: bytes) -> list[bytes]:
-    """The lines that have anything in them. Raises: TooLarge."""
+    """Returns the lines that are not empty. Raises: TooLarge: there are too many."""
     if body.count(b"\n") + body.count(b"\r") > MAX_LINES:
         raise TooLarge(
             f"The request carries more than {MAX_LINES:,} lines; send at most {MAX_EVENTS:,} events in one request."
@@ -141,13 +141,13 @@ def _looks_like_ndjson(body: bytes) -> bool:
 
 
 def check_count(count: int) -> None:
-    """Raises: TooLarge: more events than one request may carry."""
+    """Checks the number of events. Raises: TooLarge: more than the limit of a request."""
     if count > MAX_EVENTS:
         raise TooLarge(f"The request carries {count:,} events; send at most {MAX_EVENTS:,} in one request.")
 
 
 def each(items: Iterable[bytes | object]) -> Sent:
-    """Events one by one: bytes of JSON, values that were read from it, or the faults of those that can't be read."""
+    """Returns events one by one, from bytes of JSON, decoded values, or faults of unreadable ones."""
     events: list[UsageEvent] = []
     positions: list[int] = []
     rejected: list[Rejection] = []
@@ -166,7 +166,7 @@ def each(items: Iterable[bytes | object]) -> Sent:
 
 
 class Fault(Exception):
-    """Why one event can't be accepted: a code for programs, a sentence for people."""
+    """Why an event can't be accepted: a code for programs and a sentence for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -174,7 +174,7 @@ class Fault(Exception):
 
 
 def unknown_field(name: str, known: Sequence[str]) -> Fault:
-    """Returns the fault of a field that is not one of those known at its place."""
+    """Returns the fault of an unknown field."""
     name = name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 3]}..."
     named = f"The fields are {', '.join(known)}." if known else "No dimensions are set here."
     return Fault("unknown_field", f"unknown field {name}. {named}")
@@ -194,7 +194,7 @@ def _event_of(item: bytes | object) -> UsageEvent:
     if not isinstance(value, dict):
         raise Fault("invalid_type", f"The event is {shown(value)}: send an object.")
     try:
-        # msgspec has one answer for "not JSON" and for an unpaired surrogate, which JSON's grammar allows.
+        # msgspec has the same error for "not JSON" and for an unpaired surrogate, which JSON's grammar allows.
         return msgspec.convert(value, UsageEvent)
     except msgspec.ValidationError as error:
         reason = str(error)
@@ -205,7 +205,7 @@ def _event_of(item: bytes | object) -> UsageEvent:
 
 
 def check_text(event: UsageEvent) -> None:
-    """Raises: Fault: naming the field that holds a NUL character or an unpaired surrogate."""
+    """Checks the texts of an event. Raises: Fault: a field has a NUL character or an unpaired surrogate."""
     values = {name: getattr(event, name) for name in UsageEvent.__struct_fields__}
     if event.request:
         values |= {"request.method": event.request.method, "request.path": event.request.path}
@@ -252,7 +252,7 @@ def _array_in(body: bytes) -> list[object]:
 
 
 def value_in(body: bytes) -> object:
-    """The JSON value of a body. Raises: UnreadableBody: it is none. TooLarge: it has too many values."""
+    """Returns the JSON value of a body. Raises: UnreadableBody: it is not JSON. TooLarge: it has too many values."""
     check_marks(body, MAX_MARKS)
     try:
         return _json_value(body)
@@ -265,7 +265,7 @@ def _reason(error: Exception) -> str:
 
 
 def _fault(message: str, value: dict[str, object]) -> tuple[str, str]:
-    """Code and message for what msgspec says is wrong with `value`."""
+    """Returns the code and the message for msgspec's error about `value`."""
     found = _path.search(message)
     path = found["path"] if found else ""
     if path.startswith("dimensions["):
@@ -281,7 +281,7 @@ def _fault(message: str, value: dict[str, object]) -> tuple[str, str]:
 
 
 def _wrong_dimension(event: dict[str, object]) -> str:
-    """The path of the first value of a dimension that is no text or too long, which msgspec doesn't name."""
+    """Returns the path of the first dimension whose value is not a text or too long, which msgspec doesn't name."""
     given = event["dimensions"]
     assert isinstance(given, dict)
     name = next(name for name, value in given.items() if not isinstance(value, str) or len(value) > MAX_TEXT)
@@ -295,7 +295,7 @@ def _at(value: object, path: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: JSON in ASCII, so that nothing in it can disturb a log or a terminal; cut short."""
+    """Returns a value as messages show it: JSON in ASCII, so that it can't disturb a log or a terminal; truncated."""
     try:
         text = json.dumps(value[: MAX_SHOWN + 1] if isinstance(value, str) else value)
     except (ValueError, RecursionError):

@@ -1,8 +1,8 @@
 """
-Reading the bodies of OpenTelemetry's protocol (OTLP): spans in protobuf or JSON.
+Reads the bodies of OpenTelemetry's protocol (OTLP): spans in protobuf or JSON.
 
-A body is walked down to its spans without making objects of it, and each span is decoded alone, so that memory is
-bounded by one span and by the calls that were found.
+A body is searched for its spans without decoding it as a whole, and each span is decoded separately, so that memory is
+bounded by one span and the calls that were found.
 """
 
 import json
@@ -22,12 +22,14 @@ from meterboard.formats.spans import NO_SOURCES, Sources, SpanCalls, calls_in
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 MAX_SPANS = 100_000
-"""In a request, together with the groups that they are in. The longest body has room for 200 bytes of each, and what
-says what an HTTP request was takes more."""
+"""
+The limit for spans and the groups that they are in. The longest body has room for 200 bytes of each, and the
+attributes of an HTTP request take more.
+"""
 MAX_SPAN_BYTES = 1_000_000
-"""Of one span or one resource: decoding it makes objects of up to 40 times that."""
+"""The longest span or resource: decoding makes objects of up to 40 times its size."""
 MAX_MARKS = 1_500_000
-"""Commas and opening brackets of a body in JSON: usual spans of the longest body have two thirds of that."""
+"""The limit for commas and opening brackets of JSON: usual spans in the longest body have two thirds of it."""
 SERVER = (Span.SPAN_KIND_SERVER, str(Span.SPAN_KIND_SERVER), "SPAN_KIND_SERVER")
 
 _RESOURCE_SPANS = 1
@@ -41,10 +43,10 @@ def read_spans(
     body: bytes, encoding: str, sources: Sources = NO_SOURCES, *, max_spans: int = MAX_SPANS
 ) -> SpanCalls:
     """
-    The calls among the spans of an ExportTraceServiceRequest.
+    Returns the calls among the spans of an ExportTraceServiceRequest.
 
     `sources` are the attributes that own dimensions are taken from.
-    Raises: UnreadableBody: it is none in that encoding. TooLarge: more spans or values than a request may carry.
+    Raises: UnreadableBody: it is not one in that encoding. TooLarge: more spans or values than the limit of a request.
     """
     try:
         spans = (_in_protobuf if encoding == PROTOBUF else _in_json)(body, _Count(max_spans))
@@ -81,7 +83,7 @@ def _check_resource(size: int) -> None:
 
 
 def _too_long(size: int) -> Fault:
-    """Costs no other span."""
+    """Returns the fault of a span that is too long, which doesn't affect other spans."""
     return Fault("invalid_value", f"The span has {size:,} bytes: expected at most {MAX_SPAN_BYTES:,}.")
 
 
@@ -89,7 +91,7 @@ def _too_long(size: int) -> Fault:
 
 
 class _Field(NamedTuple):
-    """A field of a message whose value is bytes: its number, and where they are in the body."""
+    """A field of a message whose value is bytes: its number and its position in the body."""
 
     number: int
     start: int
@@ -102,7 +104,7 @@ def _in_protobuf(body: bytes, count: _Count) -> Iterator[tuple[Resource, Iterato
             fields = list(_fields(body, group.start, group.end, count))
             resources = [field for field in fields if field.number == _RESOURCE]
             _check_resource(sum(field.end - field.start for field in resources))
-            # What stands there twice is one message: its parts are joined.
+            # A field that occurs twice is one message: its parts are concatenated.
             resource = Resource.FromString(b"".join(body[field.start : field.end] for field in resources))
             yield resource, _spans_of(body, fields, count)
 
@@ -118,7 +120,7 @@ def _spans_of(body: bytes, fields: list[_Field], count: _Count) -> Iterator[Span
 
 
 def _fields(body: bytes, position: int, end: int, count: _Count) -> Iterator[_Field]:
-    """The fields of a message that lies in a body from `position` to `end`. Raises: DecodeError. TooLarge."""
+    """Yields the fields of the message from `position` to `end` of a body. Raises: DecodeError. TooLarge."""
     while position < end:
         count.add()
         tag, position = _varint(body, position, end)
@@ -139,7 +141,7 @@ def _fields(body: bytes, position: int, end: int, count: _Count) -> Iterator[_Fi
 
 
 def _varint(body: bytes, position: int, end: int) -> tuple[int, int]:
-    """A number, and where it ends."""
+    """Returns a number and the position after it."""
     value = 0
     for place in range(10):
         if position + place >= end:
@@ -155,7 +157,7 @@ def _varint(body: bytes, position: int, end: int) -> tuple[int, int]:
 
 
 class _Scope(msgspec.Struct):
-    """Spans by either spelling of a field's name: the protocol's JSON has the first, protobuf's own reads both."""
+    """Spans under either name of the field: that of the protocol's JSON, or protobuf's own."""
 
     spans: list[msgspec.Raw] | None = None
 
@@ -204,7 +206,7 @@ def _spans_in_json(group: _Group, count: _Count) -> Iterator[Span | Fault]:
 
 
 def _span_of(value: dict[str, Any]) -> Span:
-    """OTLP writes ids in hexadecimal, where JSON's usual form of protobuf has base64."""
+    """Returns a span from OTLP's JSON, which has ids in hexadecimal, where protobuf's JSON has base64."""
     for name in ("traceId", "spanId", "parentSpanId"):
         text = value.get(name)
         if isinstance(text, str):

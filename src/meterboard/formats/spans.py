@@ -1,8 +1,8 @@
 """
-OpenTelemetry spans as usage events, by the semantic conventions for HTTP.
+Converts OpenTelemetry spans to usage events, by the semantic conventions for HTTP.
 
-A span of kind SERVER that names an HTTP request is a call; every other span is passed over. Both the stable names of
-attributes and those before them are understood. See docs/opentelemetry.md for the whole mapping.
+A span of kind SERVER with an HTTP request is a call; other spans are ignored. Both the stable names of attributes and
+the earlier ones are supported. See docs/opentelemetry.md for the whole mapping.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,11 +23,11 @@ from meterboard.domain.period import EPOCH
 from meterboard.formats.json_events import Fault, shown
 
 OWN = "meterboard."
-"""In front of a field of the usage event, as an attribute of the span or of its resource. It wins over all others."""
+"""The prefix of attributes that are fields of the usage event, which take precedence over all others."""
 OWN_DIMENSION = "dimensions."
-"""In front of a dimension of the installation's own, behind OWN: `meterboard.dimensions.environment`."""
+"""The prefix of own dimensions, after OWN: `meterboard.dimensions.environment`."""
 DERIVED = ("id", "time", "request")
-"""Fields that come from the span itself."""
+"""Fields that are derived from the span itself."""
 METHOD = ("http.request.method", "http.method")
 OTHER_METHOD = "_OTHER"
 PATH = "url.path"
@@ -45,17 +45,17 @@ USERS = ("enduser.id", "user.id")
 CLIENTS = ("kong.consumer", "peer.service")
 AGENTS = ("user_agent.original", "http.user_agent", "user_agent")
 MAX_SHARED = 20
-"""Fields that a resource can give to its spans: more than there are."""
+"""The most fields that a resource can add to its spans: more than exist."""
 NUMBERS = ("records", "credits", "status")
 
 Attributes = dict[str, Any]
 Sources = Mapping[str, str]
-"""A dimension of the installation's own -> the attribute that it is taken from."""
+"""The attribute that each own dimension is taken from."""
 NO_SOURCES: Sources = MappingProxyType({})
 
 
 class SpanCalls(NamedTuple):
-    """The calls among the spans of a request: each the fields of a usage event, or why it can't be one."""
+    """The calls among the spans of a request: each as the fields of a usage event, or as a fault."""
 
     spans: list[str]
     """Ids of the spans, as messages name them."""
@@ -66,16 +66,16 @@ def calls_in(
     groups: Iterable[tuple[Resource, Iterable[Span | Fault]]], sources: Sources = NO_SOURCES
 ) -> SpanCalls:
     """
-    The HTTP requests that servers say they have answered, in the order sent; spans by the resource they are of.
+    Returns the HTTP requests that servers have answered, in the order sent; spans are grouped by resource.
 
-    A fault stands for a span that can't be read. `sources` are the attributes that own dimensions are taken from.
+    An unreadable span is given as its fault. `sources` are the attributes that own dimensions are taken from.
     """
     found = SpanCalls([], [])
     named = {*sources.values()}
     for resource, spans in groups:
         attributes = _attributes(resource.attributes)
         own = ((name, value) for name, value in attributes.items() if name.startswith(OWN))
-        # With more there is one among them that is no field, for which each of the spans is refused.
+        # If there are more, one of them is not a field, so that each of the spans is rejected.
         shared = dict(islice(own, MAX_SHARED))
         shared |= {name: value for name, value in attributes.items() if name in named}
         for span in spans:
@@ -94,7 +94,7 @@ def calls_in(
 
 
 def _event(span: Span, attributes: Attributes, sources: Sources) -> dict[str, object] | Fault:
-    """The fields of the usage event. Which values a field may have is checked where events are read."""
+    """Returns the fields of the usage event, whose values are checked when the event is read."""
     if len(span.trace_id) != 16 or not any(span.trace_id):
         return Fault(
             "invalid_value", f"trace_id is {shown(span.trace_id.hex())}: expected 16 bytes, not all 0."
@@ -125,17 +125,17 @@ def _event(span: Span, attributes: Attributes, sources: Sources) -> dict[str, ob
                 dimensions[field.removeprefix(OWN_DIMENSION)] = value
             else:
                 event[field] = _number(value) if field in NUMBERS else value
-    if said := _said(dimensions):
-        event["dimensions"] = said
-    return _said(event)
+    if given := _with_values(dimensions):
+        event["dimensions"] = given
+    return _with_values(event)
 
 
-def _said(fields: Mapping[str, object]) -> dict[str, object]:
+def _with_values(fields: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> Attributes:
-    """Names and values; of a name that is there twice, the last."""
+    """Returns attributes by name; of a repeated name, the last."""
     return {pair.key: _value(pair.value) for pair in pairs}
 
 
@@ -150,10 +150,10 @@ def _value(value: AnyValue) -> object:
 
 
 def _first(attributes: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    """The text of the first of these attributes that says anything."""
+    """Returns the text of the first of these attributes that has a value."""
     for name in names:
         value = attributes.get(name)
-        if value not in (None, "", "-"):  # a dash is how gateways write down what is missing
+        if value not in (None, "", "-"):  # gateways write a dash for a missing value
             return str(value)
     return None
 
@@ -166,7 +166,7 @@ def _method(attributes: Attributes) -> str:
 
 
 def _path(attributes: Attributes) -> str | None:
-    """Path and query of the request; the route it was found by is the last resort, for it may be a mere prefix."""
+    """Returns path and query of the request. The route is the last resort, since it may be a mere prefix."""
     path, query = _first(attributes, (PATH,)), _first(attributes, ("url.query",))
     if path is None:
         target = _first(attributes, TARGETS)
@@ -177,25 +177,25 @@ def _path(attributes: Attributes) -> str | None:
 
 
 def _split(target: str) -> tuple[str, str]:
-    """Path and query of a target or of a whole URL."""
+    """Returns path and query of a target or a URL."""
     if target.startswith("/"):
         path, _, query = target.partition("?")
         return path, query
     try:
         parts = urlsplit(target)
-    except ValueError:  # such as a host that is half an IPv6 address
+    except ValueError:  # such as an incomplete IPv6 address
         return "/", ""
     return parts.path or "/", parts.query
 
 
 def _status(attributes: Attributes) -> object:
-    """The status as a number; None where a client went away before there was one, which Envoy writes as 0."""
+    """Returns the status as a number; None if the client left before there was one, which Envoy writes as 0."""
     value = _number(_first(attributes, STATUS))
     return None if value == 0 else value
 
 
 def _number(value: object) -> object:
-    """A whole number, also when it was written as text, as gateways do; else the value as it is."""
+    """Returns a whole number, also from text, as gateways write it; other values unchanged."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -204,7 +204,7 @@ def _number(value: object) -> object:
 
 
 def _address(attributes: Attributes) -> str | None:
-    """The first that is an IP address; names of hosts and sockets are none."""
+    """Returns the first value that is an IP address; names of hosts and sockets are ignored."""
     values = (attributes.get(name) for name in ADDRESSES)
     addresses = (ip_or_none(value) for value in values if isinstance(value, str))
     return next(filter(None, addresses), None)

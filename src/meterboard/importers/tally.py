@@ -63,17 +63,17 @@ class Tally(Struct):
     def describe(self) -> str:
         """Returns one line of counts, the guessed formats, and details of what failed."""
         outcome = self.outcome
-        said = [f"{self.lines:,} lines: {outcome.accepted:,} new, {outcome.duplicates:,} duplicates."]
+        lines = [f"{self.lines:,} lines: {outcome.accepted:,} new, {outcome.duplicates:,} duplicates."]
         if self.messages:
-            said.append(f"{self.messages:,} lines are server messages, not calls.")
-        said += [f"{_listed(files)}: format {form} (guessed)" for form, files in self.formats.items()]
+            lines.append(f"{self.messages:,} lines are server messages, not calls.")
+        lines += [f"{_listed(files)}: format {form} (guessed)" for form, files in self.formats.items()]
         if outcome.refused:
-            said.append(f"{outcome.refused:,} calls rejected; the first: {outcome.first_refusal}")
+            lines.append(f"{outcome.refused:,} calls rejected; the first: {outcome.first_refusal}")
         if self.first_unreadable:
             first, *others = [self._shown(line) for line in self.first_unreadable]
-            said.append(f"{self.unreadable:,} lines could not be parsed; the first, {first}")
-            said += [f"  {line}" for line in others]
-        return "\n".join(said)
+            lines.append(f"{self.unreadable:,} lines could not be parsed; the first, {first}")
+            lines += [f"  {line}" for line in others]
+        return "\n".join(lines)
 
     def _shown(self, line: Unreadable) -> str:
         where = f" of {line.file}" if self.files > 1 else ""

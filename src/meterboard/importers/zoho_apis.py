@@ -156,8 +156,8 @@ def _without_outcome(rules: Iterable[PriceRule]) -> list[PriceRule]:
 
 def _taken_over(rule: PriceRule) -> dict[str, object]:
     formula = {name: getattr(rule, name) for name in FORMULA if getattr(rule, name) not in (None, False)}
-    said = {"source": f"{SOURCE}; formula: {rule.source}"} | ({"note": rule.note} if rule.note else {})
-    return formula | said
+    details = {"source": f"{SOURCE}; formula: {rule.source}"} | ({"note": rule.note} if rule.note else {})
+    return formula | details
 
 
 def _row(values: Mapping[str, object]) -> str:

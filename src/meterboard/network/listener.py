@@ -16,25 +16,25 @@ if sys.platform != "win32":  # which has no such limits
 SILENT_SECONDS = 10
 """How long a connection may take to send a request's headers, or stay idle between two requests."""
 MAX_HEADER_BYTES = 64 * 1024
-"""The headers of a request, its address included. With MAX_CONNECTIONS it bounds what unfinished ones hold."""
+"""The longest headers of a request, including its URL. With MAX_CONNECTIONS it bounds the memory of unfinished ones."""
 MAX_CONNECTIONS = 16_384
-"""Connections at a time; further ones wait."""
+"""Concurrent connections; further ones wait."""
 SPARE_FILES = 256
-"""Files that the process may open beside connections: the stores, their logs, exports."""
+"""Files that the process may open besides connections: the stores, their logs, exports."""
 
 
 def listener(app: ASGIApp, *, ip: str, port: int, grace_seconds: int, more_files: int = 0) -> Server:
     """
     Returns a server that is not started yet.
 
-    Open connections may take `grace_seconds` to end when it stops. The process opens `more_files` beside SPARE_FILES.
+    When it stops, open connections have `grace_seconds` to end. The process opens `more_files` besides SPARE_FILES.
     """
     server = Server(
         app,
         address=ip,
         port=port,
         interface=Interfaces.ASGI,
-        # Of HTTP/1 alone Granian limits how long a connection may be silent.
+        # Granian limits the idle time of connections for HTTP/1 only.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(
             header_read_timeout=SILENT_SECONDS * 1_000, max_buffer_size=MAX_HEADER_BYTES

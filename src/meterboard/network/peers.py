@@ -1,8 +1,8 @@
 """
-A limit of connections for each peer, so that one can't take all that the server accepts.
+Limits the connections of each peer, so that one can't use all that the server accepts.
 
 The web server has no such limit and gives no access to its connections, so they are found among the open files of the
-process. That works on Linux; elsewhere there is no limit. Behind a reverse proxy all connections are the proxy's.
+process. This works on Linux; elsewhere there is no limit. Behind a reverse proxy all connections are the proxy's.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from meterboard.domain.caller.ip import canonical_ip
 log = logging.getLogger("meterboard.network.peers")
 
 PEERS = 4
-"""A peer may have one part in so many of the connections that the server accepts."""
-LOOK_SECONDS = 1.0
+"""A peer may have one in this many of the connections that the server accepts."""
+COUNT_SECONDS = 1.0
 """How often connections are counted, once a peer may have too many: 16,000 take 0.2 seconds of a processor."""
 NETWORK_BITS = 64
-"""Of an IPv6 address: what one subscriber has."""
+"""The prefix of an IPv6 address that one subscriber has."""
 FILES = Path("/proc/self/fd")
 
 
 def noting_requests(app: ASGIApp, active: MutableSet[Hashable]) -> ASGIApp:
-    """The same application; `active` has the address of every connection that a request is being answered on."""
+    """Returns the application with tracking: `active` has the address of each connection with an open request."""
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         client = cast(Hashable, scope.get("client"))
@@ -46,11 +46,11 @@ def noting_requests(app: ASGIApp, active: MutableSet[Hashable]) -> ASGIApp:
 
 
 async def limit_connections(port: int, active: Container[Hashable], accepted: int) -> None:
-    """Closes, until cancelled, what a peer has beyond its part of the connections that are accepted."""
+    """Closes, until cancelled, the connections of each peer beyond its share."""
     if not FILES.exists():
         return
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(COUNT_SECONDS)
         try:
             await asyncio.to_thread(close_surplus, port, active, accepted // PEERS)
         except Exception:  # when files or memory are short, the limit is needed most
@@ -59,11 +59,11 @@ async def limit_connections(port: int, active: Container[Hashable], accepted: in
 
 def close_surplus(port: int, active: Container[Hashable], most: int) -> int:
     """
-    Closes connections to a port, of each peer that has more than `most`, until it has no more.
+    Closes connections to a port, of each peer that has more than `most`, until it has that many.
 
-    Those that a request is being answered on are left. Returns how many were closed.
+    Connections with an open request are kept. Returns how many were closed.
     """
-    files = os.listdir(FILES)  # thousands of paths for nothing
+    files = os.listdir(FILES)  # faster than Path objects for thousands of files
     if len(files) <= most:
         return 0
     peers: defaultdict[str, list[tuple[int, Hashable]]] = defaultdict(list)
@@ -83,7 +83,7 @@ def close_surplus(port: int, active: Container[Hashable], most: int) -> int:
 
 
 def _peer(file: int, port: int) -> tuple[str, int] | None:
-    """Who is at the other end of a file, if it is a connection to the port."""
+    """Returns the remote address of a file, if it is a connection to the port."""
     with socket.socket(fileno=os.dup(file)) as connection:
         if connection.family not in (socket.AF_INET, socket.AF_INET6) or connection.getsockname()[1] != port:
             return None
@@ -92,7 +92,7 @@ def _peer(file: int, port: int) -> tuple[str, int] | None:
 
 
 def _shut_down(file: int, port: int, address: Hashable) -> bool:
-    if _peer(file, port) != address:  # the number is another file's by now
+    if _peer(file, port) != address:  # the number belongs to another file now
         return False
     with socket.socket(fileno=os.dup(file)) as connection:
         connection.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Where a server answers: hosts, ports, and the note that a running server leaves in its data folder."""
+"""The URL of a server: hosts, ports, and the note that a running server writes to its data folder."""
 
 import errno
 import os
@@ -20,13 +20,13 @@ FILE = "server.json"
 ANSWER_SECONDS = 10
 """How long a server may take to connect and to prove itself: a busy one takes a second, a stopped one for ever."""
 LONGEST_PROOF_BYTES = 1_000
-"""What is read of an answer to the challenge. A proof has 64 bytes."""
+"""How much is read of the response to the challenge. A proof has 64 bytes."""
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # read, not bound
-"""Where this machine reaches a server that listens on all of its addresses."""
+"""The loopback address of a server that listens on all addresses."""
 
 
 class Running(Struct, frozen=True):
-    """The server that holds a data folder: where this machine reaches it, its process, and what it proves itself with."""
+    """The server that holds a data folder: its URL on this machine, its process, and the secret of its proof."""
 
     address: str
     secret: str
@@ -35,7 +35,7 @@ class Running(Struct, frozen=True):
 
 def write_note(data: Path, running: Running) -> None:
     """
-    Writes down where the server can be reached, readable for its owner only.
+    Writes the URL and the secret of the server to the data folder, readable for its owner only.
 
     Raises: DataFolderError: it can't be written.
     """
@@ -105,18 +105,18 @@ def _note(data: Path) -> Running | None:
 
 
 def sign_in_address(address: str, link: str) -> str:
-    """The address that signs its bearer in once."""
+    """Returns the URL that signs in once."""
     return f"{address}/sign-in?link={link}"
 
 
 def http_address(host: str, port: int) -> str:
-    """The address of a port of a host."""
+    """Returns the URL of a host and port."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def address_of(host: str) -> str:
     """
-    The IP address of a host's name.
+    Returns the IP address of a host name.
 
     Raises: AddressError: it has none on this machine.
     """
@@ -136,9 +136,9 @@ def address_of(host: str) -> str:
 
 def free_port(host: str, port: int) -> int:
     """
-    The port to listen on: `port`, or a free one for 0.
+    Returns the port to listen on: `port`, or a free one for 0.
 
-    Raises: AddressError: it is taken or may not be used.
+    Raises: AddressError: it is in use or not allowed.
     """
     host = address_of(host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,8 +1,8 @@
 """
-The metering proxy as an ASGI application: a call goes on to the API as it came, comes back as it is, and is counted.
+The metering proxy as an ASGI application: it forwards calls and responses unchanged, and counts the calls.
 
-Nothing of a body is kept but a bounded copy, in memory and until the call is over, for counting its records. Counting
-happens after the call: whatever becomes of it, the call is over already.
+Of a body only a bounded copy is kept, in memory and until the call is over, to count its records. A call is counted
+when it is over, so a failure of counting doesn't affect it.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from meterboard.client import Meter
 from meterboard.http.answer import send_answer
 from meterboard.http.problem import MEDIA_TYPE, problem_document
 from meterboard.proxy.identity import Applications, OwnDimensions
-from meterboard.proxy.records import Copies, Copy
+from meterboard.proxy.records import BodyCopies, BodyCopy
 from meterboard.proxy.request import header_text, ip_of, parameters_of, path_of, query_of, refusal
 from meterboard.proxy.upstream import Failure, Upstream, UpstreamFailed, request_headers, response_headers
 
@@ -27,31 +27,31 @@ log = logging.getLogger("meterboard.proxy")
 
 
 CALLS_OF_ONE_PEER = 1_000
-"""Calls of one address that are under way at a time: half of the connections to the API."""
+"""Concurrent calls of one IP address: half of the connections to the API."""
 TOO_MANY = Failure(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "connection_limit_reached",
-    "Too many calls from one address at a time.",
+    "Too many concurrent calls from one address.",
     False,
 )
 SILENT = Failure(
-    HTTPStatus.REQUEST_TIMEOUT, "http_request_error", "The rest of the request did not come in time.", True
+    HTTPStatus.REQUEST_TIMEOUT, "http_request_error", "The rest of the request did not arrive in time.", True
 )
 
 
 class CallerGone(Exception):
-    """The caller has closed the connection."""
+    """The client has closed the connection."""
 
 
 class CallerSilent(Exception):
-    """The caller takes too long to send the rest of a request."""
+    """The client takes too long to send the rest of a request."""
 
 
 class ProxiedCall:
-    """What is known of one call, to be counted when it is over."""
+    """What is known of a call, to count it when it is over."""
 
-    def __init__(self, copies: Copies, scope: HTTPScope, base: str) -> None:
-        """`base` goes in front of the path."""
+    def __init__(self, copies: BodyCopies, scope: HTTPScope, base: str) -> None:
+        """Starts a call; `base` is the prefix of the path at the API."""
         self.time = datetime.now(UTC)
         self.scope = scope
         self.path = path_of(base, scope)
@@ -59,15 +59,15 @@ class ProxiedCall:
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         headers = self.headers
         self.reached = False
-        """The API may have got it; one that it can't have got is not counted."""
+        """Whether the API may have received the call. A call that it can't have received is not counted."""
         self.status: int | None = None
         self._copies = copies
-        self.request = Copy(copies, headers.get("content-type", ""), headers.get("content-encoding", ""))
-        self.response = Copy(copies, "", "")
+        self.request = BodyCopy(copies, headers.get("content-type", ""), headers.get("content-encoding", ""))
+        self.response = BodyCopy(copies, "", "")
 
     @property
     def target(self) -> bytes:
-        """What follows the API's host."""
+        """Returns the path and the query string at the API."""
         return f"{self.path}?{self.query}".encode() if self.query else self.path.encode()
 
     @property
@@ -76,18 +76,18 @@ class ProxiedCall:
         return f"{self.path}?{names}" if names else self.path
 
     def text(self, header: str | None) -> str | None:
-        """What a header says, if anything; its name is in lower case."""
+        """Returns the value of a header, if any; its name is in lower case."""
         value = self.headers.get(header) if header else None
         return header_text(value.encode("latin-1")) if value else None
 
     def answered(self, status: int, content_type: str, encoding: str) -> None:
-        """The API has begun to answer."""
-        self.status = status if 100 <= status <= 599 else None  # others are none of HTTP's
-        self.response = Copy(self._copies, content_type, encoding)
+        """Records the start of the API's response."""
+        self.status = status if 100 <= status <= 599 else None  # others are not valid in HTTP
+        self.response = BodyCopy(self._copies, content_type, encoding)
 
 
 class ProxyApp:
-    """Every path is the API's: the proxy has none of its own."""
+    """The proxy. All paths are forwarded: it has no paths of its own."""
 
     def __init__(
         self,
@@ -100,7 +100,10 @@ class ProxyApp:
         user_header: str | None = None,
         calls_of_one_peer: int = CALLS_OF_ONE_PEER,
     ) -> None:
-        """`records` names the array in JSON bodies that is counted, with dots between the names of nested objects."""
+        """
+        Makes a proxy; `records` is the path of the array in JSON bodies whose entries are counted, such as
+        `result.data`.
+        """
         self._calls_of_one_peer = calls_of_one_peer
         self._peers: Counter[str] = Counter()
         self._upstream = upstream
@@ -109,8 +112,8 @@ class ProxyApp:
         self._records = records.split(".")
         self._user_header = user_header.lower() if user_header else None
         self._dimensions = dimensions
-        self._copies = Copies()
-        self._one_large = asyncio.Lock()  # a large body takes some 100 MB while it is looked into
+        self._copies = BodyCopies()
+        self._one_large = asyncio.Lock()  # decoding a large body takes about 100 MB
         self._under_way: set[ProxiedCall] = set()
         self._counting: set[asyncio.Task[None]] = set()
 
@@ -120,17 +123,17 @@ class ProxyApp:
         peer = scope["client"][0] if scope["client"] else ""
         refused = refusal(scope) or (TOO_MANY if self._peers[peer] >= self._calls_of_one_peer else None)
         if refused is not None:
-            await _tell(send, refused)
+            await _send_failure(send, refused)
             return
         self._peers[peer] += 1
         try:
-            await self._pass_on(scope, receive, send)
+            await self._forward(scope, receive, send)
         finally:
             self._peers[peer] -= 1
             if not self._peers[peer]:
                 del self._peers[peer]
 
-    async def _pass_on(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    async def _forward(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         call = ProxiedCall(self._copies, scope, self._upstream.base)
         self._under_way.add(call)
         upload = Upload(receive, call.request.add, self._upstream.timeout)
@@ -144,8 +147,8 @@ class ProxyApp:
             outcome, _ = await asyncio.gather(exchange, gone, return_exceptions=True)
             self._count_later(call)
         if isinstance(outcome, Exception) and not isinstance(outcome, CallerGone):
-            log.warning("An answer of %s broke off: %s", self._upstream.name, type(outcome).__name__)
-            raise outcome  # the server ends the connection, so that the caller sees an answer cut off, not a whole one
+            log.warning("The response of %s was interrupted: %s", self._upstream.name, type(outcome).__name__)
+            raise outcome  # the server closes the connection, so that the client sees a truncated response
 
     async def _exchange(self, scope: HTTPScope, upload: "Upload", call: ProxiedCall, send: Send) -> None:
         has_body = await upload.has_body(scope)
@@ -159,10 +162,10 @@ class ProxyApp:
             )
         except UpstreamFailed as error:
             call.reached = error.failure.carried_out
-            await _tell(send, error.failure)
+            await _send_failure(send, error.failure)
             return
         except CallerSilent:
-            await _tell(send, SILENT)
+            await _send_failure(send, SILENT)
             return
         try:
             headers = response_headers(response.headers)
@@ -174,7 +177,7 @@ class ProxyApp:
                 call.response.add(chunk)
                 async with asyncio.timeout(
                     self._upstream.timeout
-                ):  # a caller who reads nothing holds no connection
+                ):  # a client that reads nothing must not hold a connection
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
             await response.aclose()
@@ -201,14 +204,14 @@ class ProxyApp:
                     status=call.status,
                     dimensions=self._dimensions.named(call.headers),
                 )
-        except Exception as error:  # noqa: BLE001  # the call is over, and nothing of it may reach a log
+        except Exception as error:  # noqa: BLE001  # the call is over, and none of its content may reach a log
             log.error("A call could not be counted: %s", type(error).__name__)
         finally:
-            call.request.give_up()
-            call.response.give_up()
+            call.request.discard()
+            call.response.discard()
 
     async def _records_of(self, call: ProxiedCall) -> int | None:
-        """Of the request, else of its answer."""
+        """Returns the number of records in the request, or else in the response."""
         for copy in (call.request, call.response):
             try:
                 if copy.takes_long:
@@ -216,7 +219,7 @@ class ProxyApp:
                         found = await asyncio.to_thread(copy.records, self._records)
                 else:
                     found = copy.records(self._records)
-            except Exception as error:  # noqa: BLE001  # the call counts all the same
+            except Exception as error:  # noqa: BLE001  # the call is counted without them
                 log.error("The records of a call could not be counted: %s", type(error).__name__)
                 found = None
             if found is not None:
@@ -224,7 +227,7 @@ class ProxyApp:
         return None
 
     async def close(self) -> None:
-        """Count what is over and what is cut off now, then end the connections to the API."""
+        """Counts the calls that are over or interrupted now, then closes the connections to the API."""
         for call in list(self._under_way):
             self._count_later(call)
         await asyncio.gather(*self._counting)
@@ -232,7 +235,7 @@ class ProxyApp:
 
 
 class Upload:
-    """A request's body as it comes; `seen` hears of each piece that was passed on, which may take `timeout` seconds."""
+    """The body of a request as it arrives. `seen` is called with each piece; a piece may take `timeout` seconds."""
 
     def __init__(self, receive: Receive, seen: Callable[[bytes], None], timeout: float) -> None:
         self._receive = receive
@@ -242,7 +245,7 @@ class Upload:
         self._complete = asyncio.Event()
 
     async def has_body(self, scope: HTTPScope) -> bool:
-        """Will there be one? Waits for its beginning only where no header tells."""
+        """Returns whether there will be a body. Waits for its beginning only if no header says."""
         names = {name for name, _ in scope["headers"]}
         if b"content-length" in names or b"transfer-encoding" in names:
             return True
@@ -250,7 +253,7 @@ class Upload:
         return bool(self._first) or not self._complete.is_set()
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Its pieces. Raises: CallerGone, CallerSilent: before its end."""
+        """Yields the pieces of the body. Raises: CallerGone, CallerSilent: before its end."""
         if self._first:
             yield self._first
         while not self._complete.is_set():
@@ -279,8 +282,8 @@ class Upload:
             pass
 
 
-async def _tell(send: Send, failure: Failure) -> None:
-    """An answer of the proxy's own, which says so."""
+async def _send_failure(send: Send, failure: Failure) -> None:
+    """Sends a response of the proxy itself, marked as such."""
     detail = f"Meterboard's metering proxy has no answer for this call: {failure.message}"
     body = problem_document(failure.status, f"proxy:{failure.error}", detail)
     headers = {"Proxy-Status": f"meterboard; error={failure.error}"}

@@ -1,4 +1,4 @@
-"""Who makes a call, without keeping what proves it: a token is hashed with a secret of this installation alone."""
+"""Identifies the caller without storing its token, which is hashed with a secret of this installation."""
 
 import hmac
 import os
@@ -20,18 +20,20 @@ TOKEN_HEADER = "authorization"  # noqa: S105  # its name
 
 def fingerprint_secret(data: Path) -> bytes:
     """
-    The secret of a data folder, made when there is none.
+    Returns the secret of a data folder, which is created if there is none.
 
-    Without it no one can find out which token a fingerprint is of, and two installations give a token two fingerprints.
+    Without it no one can find the token of a fingerprint, and two installations have different fingerprints of a token.
     Raises: DataFolderError: it can't be read or written.
     """
     file = data / SECRET_FILE
     try:
         if not file.exists():
-            with NamedTemporaryFile(dir=data, prefix=f".{SECRET_FILE}-") as new:  # for its owner's eyes alone
+            with NamedTemporaryFile(
+                dir=data, prefix=f".{SECRET_FILE}-"
+            ) as new:  # readable for its owner only
                 new.write(secrets.token_bytes(SECRET_BYTES))
                 new.flush()
-                with suppress(FileExistsError):  # whole or not at all, and whoever was first wins
+                with suppress(FileExistsError):  # atomic: the first process wins
                     os.link(new.name, file)
         secret = file.read_bytes()
     except OSError as error:
@@ -44,14 +46,14 @@ def fingerprint_secret(data: Path) -> bytes:
 
 
 class Applications:
-    """Names the application of a call by its headers."""
+    """Determines the application of a call from its headers."""
 
     def __init__(
         self, secret: bytes, *, always: str | None = None, header: str | None = None, names: Mapping[str, str]
     ) -> None:
         """
-        `always` is the name of every caller. Else it is what the `header` says, if anything; else that which `names`
-        gives the fingerprint of the token; else the fingerprint.
+        Configures the names. `always` is the name for all callers. Otherwise the `header` is used, if the call has
+        it; then the name that `names` has for the fingerprint of the token; then the fingerprint.
         """
         self._secret = secret
         self._always = always
@@ -59,7 +61,7 @@ class Applications:
         self._names = names
 
     def named(self, headers: Mapping[str, str]) -> str | None:
-        """The name; None for a call that shows no token. Names of headers are lower case."""
+        """Returns the name; None for a call without a token. Names of headers are in lower case."""
         if self._always:
             return self._always
         if self._header and headers.get(self._header):
@@ -72,24 +74,26 @@ class Applications:
         return self._names.get(found, found)
 
     def fingerprint(self, token: str) -> str:
-        """What is shown of a token: the same for the same token, whatever the scheme in front of it."""
+        """Returns the fingerprint of a token: the same for the same token, whatever its scheme."""
         digest = hmac.new(self._secret, token.encode("latin-1", "replace"), "sha256")
         return f"token-{digest.hexdigest()[:DIGITS]}"
 
 
 class OwnDimensions:
-    """Says what a call has of the dimensions that the installation has of its own."""
+    """Determines the own dimensions of a call."""
 
     def __init__(self, values: Mapping[str, str], headers: Mapping[str, str]) -> None:
-        """`values` are the same for every call; `headers` name the ones that win over them, where a call has them."""
+        """
+        Configures the values. `values` are the same for all calls; `headers` name the headers that take precedence.
+        """
         self._values = values
         self._headers = {name: header.lower() for name, header in headers.items()}
 
     def named(self, headers: Mapping[str, str]) -> dict[str, str | None] | None:
         """Returns the values by name. Names of headers are lower case."""
-        said = {
+        given = {
             name: header_text(headers[header].encode("latin-1"))
             for name, header in self._headers.items()
             if headers.get(header)
         }
-        return {**self._values, **said} or None
+        return {**self._values, **given} or None

@@ -1,4 +1,4 @@
-"""What of a request is passed on and counted, and which requests can't be passed on at all."""
+"""The parts of a request that are forwarded and counted, and the requests that can't be forwarded."""
 
 import re
 from http import HTTPStatus
@@ -12,11 +12,11 @@ _beyond_ascii = re.compile(rb"[\x80-\xff]")
 
 
 def refusal(scope: HTTPScope) -> Failure | None:
-    """Why a request is not passed on; None for one that is."""
+    """Returns why a request is not forwarded; None if it is."""
     if scope["method"] == "CONNECT":
-        return _refused(HTTPStatus.NOT_IMPLEMENTED, "It opens no tunnels: CONNECT is not passed on.")
+        return _refused(HTTPStatus.NOT_IMPLEMENTED, "CONNECT is not forwarded: the proxy opens no tunnels.")
     if _asks_for_websocket(scope):
-        return _refused(HTTPStatus.NOT_IMPLEMENTED, "It passes no WebSockets on.")
+        return _refused(HTTPStatus.NOT_IMPLEMENTED, "WebSockets are not forwarded.")
     is_of_server = scope["method"] == "OPTIONS" and scope["raw_path"] == b"*"
     if not scope["raw_path"].startswith(b"/") and not is_of_server:
         return _refused(HTTPStatus.BAD_REQUEST, "The address has no path.")
@@ -33,24 +33,27 @@ def _asks_for_websocket(scope: HTTPScope) -> bool:
 
 
 def path_of(base: str, scope: HTTPScope) -> str:
-    """The path at the API, in ASCII: bytes that no address may hold are escaped, as browsers do."""
+    """Returns the path at the API, in ASCII: invalid bytes are escaped, as browsers do."""
     if scope["raw_path"] == b"*":  # the server itself, or all below the base
         return base or "*"
     return _escaped(base.encode() + scope["raw_path"]).decode("ascii")
 
 
 def query_of(scope: HTTPScope) -> str:
-    """The query string, in ASCII like the path."""
+    """Returns the query string, in ASCII like the path."""
     return _escaped(scope["query_string"]).decode("ascii")
 
 
 def parameters_of(query: str) -> str:
-    """The names of a query's parameters, which prices may depend on; values may be secrets, and so may what has no name."""
+    """
+    Returns the names of a query's parameters, which prices may depend on. Values, and parts without a name, may be
+    secrets.
+    """
     return "&".join(part.partition("=")[0] for part in query.split("&") if "=" in part)
 
 
 def header_text(value: bytes) -> str:
-    """A header's value as text. It should be UTF-8, and is Latin-1 by an older rule where it is not."""
+    """Returns a header's value as text: UTF-8, or otherwise Latin-1, as an older standard has it."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -58,7 +61,7 @@ def header_text(value: bytes) -> str:
 
 
 def ip_of(scope: HTTPScope) -> str | None:
-    """The address of who is connected; None where that is not known."""
+    """Returns the IP address of the client; None if it is unknown."""
     client = scope["client"]
     return ip_or_none(client[0]) if client else None
 

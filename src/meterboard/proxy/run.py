@@ -1,4 +1,4 @@
-"""Running the proxy: one process, which passes calls on until it is stopped."""
+"""Runs the proxy in one process, which forwards calls until it is stopped."""
 
 import asyncio
 import logging
@@ -12,17 +12,19 @@ from meterboard.proxy.app import ProxyApp
 from meterboard.proxy.upstream import CONNECTIONS
 
 GRACE_SECONDS = 10
-"""How long calls that are under way may take to end when the proxy stops."""
+"""How long open calls may take to end when the proxy stops."""
 
 
 def run_proxy(make: Callable[[], ProxyApp], *, host: str, port: int, ready: Callable[[], None]) -> None:
-    """Pass calls on until SIGTERM or SIGINT. `ready` is called when they are about to be taken; `host` is an address."""
+    """
+    Forwards calls until SIGTERM or SIGINT. `ready` is called just before calls are accepted; `host` is an IP address.
+    """
     run = asyncio.run if sys.platform == "win32" else import_module("uvloop").run
     run(_serve(make, host, port, ready))
 
 
 async def _serve(make: Callable[[], ProxyApp], host: str, port: int, ready: Callable[[], None]) -> None:
-    # Its log would show the addresses of failed calls.
+    # Its log would contain the URLs of failed calls.
     logging.getLogger("_granian").setLevel(logging.CRITICAL)
     app = make()
     server = listener(app, ip=host, port=port, grace_seconds=GRACE_SECONDS, more_files=CONNECTIONS)
@@ -33,7 +35,7 @@ async def _serve(make: Callable[[], ProxyApp], host: str, port: int, ready: Call
     try:
         with suppress(asyncio.TimeoutError):  # calls that did not end in time
             await server.serve()
-        # The server goes on to tell the loop of calls that were cut off, who does not want to know any more.
+        # The server still reports interrupted calls to the loop, which would log them.
         loop.set_exception_handler(lambda *_: None)
     finally:
         await app.close()

@@ -1,4 +1,4 @@
-"""The API behind the proxy: its address, the connections to it, and the headers that go to it and come from it."""
+"""The API behind the proxy: its URL, the connections to it, and the headers of requests and responses."""
 
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -16,18 +16,18 @@ HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
     b"upgrade".split()
 )
-"""Headers of one connection alone (RFC 9110, 7.6.1)."""
+"""Headers that apply to one connection only (RFC 9110, 7.6.1)."""
 OURS = frozenset((b"host", b"expect", b"content-length", b"cookie"))
 """Headers of a request that the proxy sets."""
 VIA = b"1.1 meterboard"
 KEPT_SECONDS = 5.0
-"""How long an idle connection is kept: less than servers wait before they close one, so that no call meets its end."""
+"""How long an idle connection is kept: less than the time after which servers close it, so that no call fails."""
 CONNECTIONS = 2_000
-"""Calls that are under way at a time; further ones wait for `connect_timeout`."""
+"""Concurrent calls; further ones wait for `connect_timeout`."""
 
 
 class Failure(NamedTuple):
-    """Why there was no answer. `error` is of RFC 9209; `carried_out`: the API may have got the call all the same."""
+    """Why there was no response. `error` is of RFC 9209; `carried_out`: the API may have received the call."""
 
     status: HTTPStatus
     error: str
@@ -36,7 +36,7 @@ class Failure(NamedTuple):
 
 
 class UpstreamFailed(Exception):
-    """The API gave no answer."""
+    """The API did not respond."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -44,13 +44,13 @@ class UpstreamFailed(Exception):
 
 
 class Upstream:
-    """One API. Connections are shared by all calls."""
+    """An API. All calls share its connections."""
 
     def __init__(self, url: str, *, timeout: float, connect_timeout: float = 10.0) -> None:
         """
-        `timeout` in seconds, for each wait for the API to send or take something; callers may take as long.
+        Configures an API; `timeout`, in seconds, is for each wait for the API to send or accept something.
 
-        Raises: SettingError: not the address of an API.
+        Raises: SettingError: not the URL of an API.
         """
         try:
             parts = urlsplit(url)
@@ -84,7 +84,7 @@ class Upstream:
         self, method: str, target: bytes, headers: Headers, body: AsyncIterator[bytes] | None
     ) -> httpcore.Response:
         """
-        The answer, its body still to come; to be closed by the caller.
+        Sends a request and returns the response before its body; the caller closes it.
 
         `target` is path and query string, byte for byte. Raises: UpstreamFailed.
         """
@@ -122,12 +122,12 @@ class Upstream:
         return Failure(HTTPStatus.BAD_GATEWAY, "connection_terminated", message, True)
 
     async def close(self) -> None:
-        """End all connections."""
+        """Closes all connections."""
         await self._pool.aclose()
 
 
 def request_headers(headers: Iterable[tuple[bytes, bytes]], *, has_body: bool) -> Headers:
-    """A request's headers as they go on. Names are lower case."""
+    """Returns the headers of a request to the API. Names are in lower case."""
     given = list(headers)
     kept = [pair for pair in _end_to_end(given) if pair[0] not in OURS]
     cookies = [value for name, value in given if name == b"cookie"]
@@ -143,14 +143,14 @@ def request_headers(headers: Iterable[tuple[bytes, bytes]], *, has_body: bool) -
 
 
 def response_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """A response's headers as they go back; names in lower case, as ASGI has them."""
+    """Returns the headers of the response to the client; names in lower case, as ASGI has them."""
     given = [(name.lower(), value) for name, value in headers]
     chunked = any(name == b"transfer-encoding" for name, _ in given)
     return [pair for pair in _end_to_end(given) if not (chunked and pair[0] == b"content-length")]
 
 
 def _end_to_end(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
-    """Without those of one connection, and those that `Connection` says are so."""
+    """Returns the headers without those of one connection, including those that `Connection` names."""
     named = {
         token.strip().lower()
         for name, value in headers

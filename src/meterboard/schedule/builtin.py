@@ -1,4 +1,4 @@
-"""The credit schedules that come with Meterboard."""
+"""The built-in credit schedules."""
 
 from functools import lru_cache
 from importlib.resources import files

@@ -1,7 +1,7 @@
 """
-What a request is: version, module and method from its HTTP method and path, by the rules of a credit schedule.
+Classifies requests: version, module and method from the HTTP method and path, by the rules of a credit schedule.
 
-Classifying never raises and never lets an id, a query string or a host through.
+Classifying never raises, and its result never has an id, a query string or a host.
 """
 
 import re
@@ -18,7 +18,10 @@ from meterboard.schedule.patterns import PLACEHOLDER, PathPatterns
 
 
 class RequestRule(Struct, frozen=True, forbid_unknown_fields=True):
-    """Requests whose path fits `path` are this version, module and method, and carry `records` where that is certain."""
+    """
+    A rule: requests with a path that matches have this version, module and method, and carry `records` where that is
+    certain.
+    """
 
     path: str
     method: str
@@ -29,7 +32,7 @@ class RequestRule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Words(Struct, frozen=True):
-    """What a schedule's patterns and words are: regular expressions for segments, words for HTTP methods."""
+    """The patterns and words of a schedule: regular expressions for segments, words for HTTP methods."""
 
     version: str
     module: str
@@ -40,7 +43,9 @@ class Words(Struct, frozen=True):
 
 
 class Classification(NamedTuple):
-    """What a request is; the empty string where the schedule can't tell. `records` None: the path does not say."""
+    """
+    The class of a request; empty strings where the schedule doesn't say. `records` is None if the path doesn't say.
+    """
 
     version: str
     module: str
@@ -49,41 +54,41 @@ class Classification(NamedTuple):
 
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""What an HTTP method may be (RFC 9110, section 5.6.2)."""
+"""The syntax of an HTTP method (RFC 9110, section 5.6.2)."""
 _BEFORE_PATH = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _BEHIND_NAME = re.compile(r"[;?(]")
-"""Parameters or keys of a part of the path, and a query whose mark was escaped."""
+"""The start of parameters or keys in a part of the path, or of a query whose question mark was escaped."""
 UNNAMED = "0"
-"""What a part without a name to go by counts as: it is a value, like an id."""
-MOST_KEPT = 4_096
+"""Replaces a part that can't be a name: it is a value, like an id."""
+CACHE_SIZE = 4_096
 MAX_CACHED_PATH = 200
-"""Characters of a path of which something is remembered, so that 4,096 of them take about 2 MB."""
+"""The longest path that is cached, so that 4,096 entries take about 2 MB."""
 MOST_SEGMENTS = 50
-"""Parts of a path that are looked at; no API's is deeper."""
+"""The most parts of a path that are read; no API has deeper ones."""
 MAX_PART = 128
-"""Characters of a part that can be a name. A longer part is a value, which bounds the time of an expression."""
+"""The longest part that can be a name. A longer part is a value, which bounds the time of matching."""
 ESCAPED = 12
-"""Characters of a path that one character of a name takes at most: four bytes, each written as %F0."""
+"""The most characters that one character of a name takes in a path: four bytes, each written as %F0."""
 
 
 class Classifier:
     """Compiled rules. Immutable; safe to share between threads."""
 
     def __init__(self, rules: Sequence[RequestRule], words: Words) -> None:
-        """Raises: ScheduleError: a rule's path can't be understood. re.error: another pattern can't."""
+        """Compiles the rules. Raises: ScheduleError: a rule's path is invalid. re.error: another pattern is."""
         self._words = words
         self._is_id = re.compile(words.id)
         patterns = PathPatterns(version=words.version, module=words.module, id=words.id, ignore=words.ignore)
         self._rules = [(_compiled(patterns, number, rule), rule) for number, rule in enumerate(rules)]
         self.ids_are_alike = patterns.ids_are_alike(rule.path for rule in rules)
         kinds = patterns.kinds()
-        self._kind = None if kinds is None else lru_cache(MOST_KEPT)(kinds.of)
-        # Emptied when it is full: threads share it, and a cache that orders its entries by use needs a lock.
+        self._kind = None if kinds is None else lru_cache(CACHE_SIZE)(kinds.of)
+        # Cleared when it is full: threads share it, and an LRU cache needs a lock.
         self._known: dict[tuple[object, ...], int | None] = {}
-        self._named = lru_cache(MOST_KEPT)(self._name)
+        self._named = lru_cache(CACHE_SIZE)(self._name)
 
     def classify(self, http: str, path: str) -> Classification:
-        """The version, module and method of a request; `path` may carry a host and a query string, which are ignored."""
+        """Returns the version, module and method of a request; a host and a query string in `path` are ignored."""
         if not TOKEN.fullmatch(http):
             return Classification("", NOT_HTTP, NOT_HTTP)
         verb = http.upper() if http.isalpha() else ""
@@ -97,7 +102,7 @@ class Classifier:
         return name(number, verb, found.groups() if found else ())
 
     def _rule_of(self, verb: str, segments: Sequence[str], clean: str) -> int | None:
-        """The number of the first rule that fits."""
+        """Returns the number of the first rule that matches."""
         if self._kind is None:
             return self._first_that_fits(verb, clean)
         kinds = (verb, *map(self._kind, segments))
@@ -106,7 +111,7 @@ class Classifier:
         except KeyError:
             number = self._first_that_fits(verb, clean)
         if len(clean) <= MAX_CACHED_PATH:
-            if len(self._known) >= MOST_KEPT:
+            if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
             self._known[kinds] = number
         return number
@@ -120,7 +125,7 @@ class Classifier:
         return next(fits, None)
 
     def _name(self, number: int, verb: str, values: Sequence[str | None]) -> Classification:
-        """What a request is by a rule, given what the groups of the rule's expression hold."""
+        """Returns the classification by a rule, from the values of the groups in the rule's expression."""
         pattern, rule = self._rules[number]
         named = {"verb": self._verb(verb), "action_suffix": self._words.action_suffix.get(verb, "")}
         named |= {name: values[group - 1] or "" for name, group in pattern.groupindex.items()}
@@ -146,7 +151,7 @@ def _compiled(patterns: PathPatterns, number: int, rule: RequestRule) -> re.Patt
 
 
 def _segments(path: str) -> list[str]:
-    """The parts of a path that have anything in them, without host, query and escapes."""
+    """Returns the parts of a path that are not empty, without host, query and escapes."""
     bare = path.partition("?")[0].partition("#")[0]
     if "://" in bare:
         bare = _BEFORE_PATH.sub("", bare, count=1)

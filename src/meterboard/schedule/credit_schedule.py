@@ -14,7 +14,7 @@ from meterboard.errors import ScheduleError
 from meterboard.schedule.classify import Classification, Classifier, Words
 from meterboard.schedule.earlier_names import with_current_names
 from meterboard.schedule.file import ScheduleFile
-from meterboard.schedule.path_cache import Shapes
+from meterboard.schedule.path_cache import PathCache
 from meterboard.schedule.price import Price, PricedCall, PriceList, PriceRule, Tariff
 from meterboard.schedule.reason import Reason
 from meterboard.schedule.validation.check import HTTP_METHODS, check
@@ -25,7 +25,10 @@ class CreditSchedule:
     """A compiled schedule. Immutable; safe to share between threads."""
 
     def __init__(self, file: ScheduleFile) -> None:
-        """Raises: ScheduleError: a pattern is no regular expression, a number can't be, or a row contradicts itself."""
+        """
+        Compiles a schedule. Raises: ScheduleError: an invalid regular expression or number, or a row that contradicts
+        itself.
+        """
         check(file)
         self.name = file.name
         self.plans = file.plan
@@ -38,33 +41,33 @@ class CreditSchedule:
         self._classifier = Classifier(file.request, words)
         methods = {*HTTP_METHODS, *words.verbs}
         methods |= {method.lower() for method in methods}
-        self._requests = Shapes(self._read, ids_are_alike=self._classifier.ids_are_alike, methods=methods)
+        self._requests = PathCache(self._read, ids_are_alike=self._classifier.ids_are_alike, methods=methods)
 
     @property
     def ids_are_alike(self) -> bool:
-        """Whether paths that differ in the digits of long ids alone are classified alike."""
+        """Returns whether paths that differ only in the digits of long ids have the same classification."""
         return self._classifier.ids_are_alike
 
     @property
     def changes(self) -> list[int]:
-        """When prices change, in microseconds since 1970 UTC."""
+        """Returns the times at which prices change, in microseconds since 1970 UTC."""
         return self._prices.changes
 
     @property
     def parameters(self) -> set[str]:
-        """The parameters of an address that prices depend on."""
+        """Returns the query parameters that prices depend on."""
         return self._prices.parameters
 
     def read(self, http: str, path: str) -> tuple[Classification, Tariff]:
         """Returns what a request is, and the prices of such calls. Never raises."""
-        return self._requests.answer(http, path)
+        return self._requests.get(http, path)
 
     def tariff(self, version: str, module: str, method: str) -> Tariff:
         """Returns the prices that calls of a version, module and method may have."""
         return self._prices.tariff(version, module, method)
 
     def price(self, call: PricedCall) -> Price:
-        """Returns what a call costs: nothing where no price fits."""
+        """Returns what a call costs: nothing where no price matches."""
         return self._prices.price(call)
 
     def rule(self, call: PricedCall) -> PriceRule | None:
@@ -76,7 +79,7 @@ class CreditSchedule:
         return self._prices.rules(version, module, method)
 
     def classify(self, http: str, path: str) -> Classification:
-        """Returns what a request is. The same request always gets the same answer."""
+        """Returns the classification of a request, which is always the same."""
         return self.read(http, path)[0]
 
     def _read(self, http: str, path: str) -> tuple[Classification, Tariff]:
@@ -107,9 +110,9 @@ def read_schedule(text: str, *, stored: bool = False) -> CreditSchedule:
         raise _at(text, error.row or (), str(error)) from error
 
 
-def _at(text: str, place: Path, said: str) -> ScheduleError:
+def _at(text: str, place: Path, message: str) -> ScheduleError:
     line = line_of(lines_of(text), place)
-    return ScheduleError(f"The credit schedule can't be read, line {line}: {said}", row=place)
+    return ScheduleError(f"The credit schedule can't be read, line {line}: {message}", row=place)
 
 
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|(\[\.\.\.\])")
@@ -117,7 +120,7 @@ _FIELD = re.compile(r"unknown field `(\w+)`")
 
 
 def _place(data: dict[str, Any], what: str, path: str) -> Path:
-    """Where msgspec found something wrong: `$.price[3].until`, or `$.verbs[...]`, which names no key."""
+    """Returns the place of msgspec's error: `$.price[3].until`, or `$.verbs[...]`, which names no key."""
     place: Path = ()
     for key, number, any_key in _STEP.findall(path):
         place = (*place, int(number) if number else key if not any_key else _no_text(data, place))
@@ -126,7 +129,7 @@ def _place(data: dict[str, Any], what: str, path: str) -> Path:
 
 
 def _no_text(data: dict[str, Any], place: Path) -> str:
-    """The first key of a table of words whose value is no text."""
+    """Returns the first key of a table of words whose value is not a text."""
     table: Any = data
     for step in place:
         table = table[step]

@@ -1,8 +1,7 @@
 """
-A cache of what was worked out for one request, for all requests of its shape: paths that differ in their ids alone.
+A cache of the results for requests, by shape: the shape is the same for paths that differ only in their ids.
 
-An API's clients name a record by an id that hardly any other call names, so that nearly every path is new, and nearly
-no shape is.
+Clients of an API use ids that hardly any other call has, so nearly every path is new, and nearly no shape is.
 """
 
 from collections.abc import Callable, Collection
@@ -10,50 +9,51 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 SHORTEST, LONGEST = 6, 32
-"""Parts of a path that are decimal numbers of so many digits are ids, whatever the digits."""
+"""The number of digits that make a decimal part of a path an id."""
 MAX_CACHED_PATH = 200
-"""Characters of a path that is remembered. Longer ones are rare, and would take the room of many."""
+"""The longest path that is cached. Longer ones are rare, and would take the space of many."""
 MAX_CACHED_BYTES = 16_000_000
-"""Of all paths and shapes that one object remembers, over all callers and HTTP methods."""
+"""The size of the cache, over all callers and HTTP methods."""
 ENTRY_BYTES = 600
-"""What an entry takes beside its path: the dictionaries and strings of an answer, rounded up."""
+"""The size of an entry without its path: the dictionaries and strings of a result, rounded up."""
 _FOLDED = bytes.maketrans(b"123456789", b"000000000")
 
 _Plain = dict[str, T]
 _Folded = dict[bytes, tuple[int, int, dict[str, T]]]
 
 
-class Shapes(Generic[T]):
+class PathCache(Generic[T]):
     """
-    Remembers answers by shape. Safe to share between threads: at worst an answer is worked out twice.
+    Caches results by shape. Safe to share between threads: at worst a result is computed twice.
 
-    Plain dictionaries, emptied when they are full: every event looks here, and a cache that orders its entries by use
-    needs a lock and ten times as long.
+    Plain dictionaries, which are cleared when they are full: every event is looked up here, and an LRU cache needs a
+    lock and ten times as long.
     """
 
     def __init__(
         self,
-        work_out: Callable[[str, str], T],
+        compute: Callable[[str, str], T],
         *,
         ids_are_alike: bool,
         methods: Collection[str],
         max_bytes: int = MAX_CACHED_BYTES,
     ) -> None:
         """
-        `work_out` answers for an HTTP method and a path; the same for paths that differ in their ids alone.
+        Creates a cache of `compute`, the function of an HTTP method and a path; its result is the same for paths that
+        differ only in ids.
 
-        Only answers for `methods` are remembered: callers can make up any number of others.
+        Only results for `methods` are cached: clients can invent any number of others.
         """
-        self._work_out = work_out
+        self._compute = compute
         self._folded = _FOLDED if ids_are_alike else None
         self._bytes, self._max_bytes = 0, max_bytes
-        # By HTTP method: the answers for paths without ids; for each shape of the others, where its digits matter, and
-        # the answers by what stands there.
+        # By HTTP method: the results for paths without ids; for each shape of the others, the range in which digits
+        # matter, and the results by the text in that range.
         self._plain: dict[str, _Plain[T]] = {method: {} for method in methods}
         self._shapes: dict[str, _Folded[T]] = {method: {} for method in methods}
 
-    def answer(self, http: str, path: str) -> T:
-        """The answer for a request, whose query string is not looked at."""
+    def get(self, http: str, path: str) -> T:
+        """Returns the result for a request; its query string is ignored."""
         bare = path.partition("?")[0] if "?" in path else path
         try:
             plain = self._plain[http]
@@ -62,24 +62,24 @@ class Shapes(Generic[T]):
             start, end, known = self._shapes[http][bare.encode().translate(self._folded)]
             return known[bare[start:end]]
         except (KeyError, UnicodeEncodeError):
-            return self._learn(http, bare)
+            return self._add(http, bare)
 
-    def _learn(self, http: str, bare: str) -> T:
-        answer = self._work_out(http, bare)
+    def _add(self, http: str, bare: str) -> T:
+        get = self._compute(http, bare)
         if http not in self._plain or len(bare) > MAX_CACHED_PATH:
-            return answer
+            return get
         if not any(map(is_id, bare.split("/"))):
             self._make_room(bare)
-            self._plain[http][bare] = answer
+            self._plain[http][bare] = get
         elif bare.isprintable():
             self._make_room(bare)
             shape = bare.encode().translate(self._folded)
             start, end, known = self._shapes[http].setdefault(shape, (*_where_digits_matter(bare), {}))
-            known[bare[start:end]] = answer
-        return answer
+            known[bare[start:end]] = get
+        return get
 
     def _make_room(self, bare: str) -> None:
-        """Count an entry; forget all others where there is no room for it."""
+        """Counts an entry; clears the cache if there is no room for it."""
         size = ENTRY_BYTES + 8 * len(
             bare
         )  # a character takes four bytes at most; a shape and its part are both kept
@@ -92,7 +92,7 @@ class Shapes(Generic[T]):
 
 
 def _where_digits_matter(bare: str) -> tuple[int, int]:
-    """From the first part of a path with digits that are no id, to the end of the last."""
+    """Returns the range from the first part of a path with digits that is no id, to the end of the last."""
     start, end, place = len(bare), 0, 0
     for part in bare.split("/"):
         if any("0" <= character <= "9" for character in part) and not is_id(part):
@@ -102,5 +102,5 @@ def _where_digits_matter(bare: str) -> tuple[int, int]:
 
 
 def is_id(part: str) -> bool:
-    """Is a part of a path an id whose digits do not matter?"""
+    """Returns whether a part of a path is an id whose digits are irrelevant."""
     return part.isascii() and part.isdecimal() and SHORTEST <= len(part) <= LONGEST

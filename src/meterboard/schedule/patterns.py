@@ -1,4 +1,4 @@
-"""A rule's path as a regular expression of a request's path, each part of which has a slash behind it."""
+"""Compiles a rule's path to a regular expression, which matches a request's path with a slash after each part."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,22 +9,22 @@ _NAMED = re.compile(r"\(\?P<\w+>")
 _WORDS = re.compile(r"\w+(?:\|\w+)*")
 _BEGINS_WITH_A_LETTER = re.compile(r"(?:\(\?:)*[A-Za-z_](?![?*{])")
 _ANY_NUMBER = (r"\d+", "[0-9]+", r"[^/]*\d{3}[^/]*")
-"""How an `id` says that every long decimal number is one."""
+"""The forms of `id` that match every long decimal number."""
 
 
 class PathPatterns:
-    """Makes the expressions of one schedule, and remembers what tells parts of a path apart in any of them."""
+    """Compiles the expressions of one schedule, and collects what distinguishes parts of a path in any of them."""
 
     def __init__(self, *, version: str, module: str, id: str, ignore: Sequence[str]) -> None:
         self._version, self._module, self._id = version, module, id
         self._ignore = ignore
-        self._kept = [version]
+        self._captured = [version]
         self._literals = set(ignore)
         self._classes = dict.fromkeys([version, id])
         self._spans_parts = False
 
     def of(self, path: str) -> re.Pattern[str]:
-        """The expression of a rule's path. Raises: re.error: one in it is none."""
+        """Returns the expression of a rule's path. Raises: re.error: a part of it is not an expression."""
         *segments, last = path.strip("/").split("/")
         following = [*segments[1:], last]
         pattern = "".join(map(self._part, segments, following))
@@ -33,7 +33,7 @@ class PathPatterns:
     def _part(self, segment: str, following: str) -> str:
         if segment != "**":
             return self._segment(segment)
-        # As far as the first part that is what follows: the same word further on is somebody's value.
+        # Up to the first part that equals the next one: the same word further on is a value.
         until = f"(?!{re.escape(following)}/)" if re.fullmatch(r"\w+", following) else ""
         return f"(?:{until}(?>[^/]+/))*?"
 
@@ -47,8 +47,8 @@ class PathPatterns:
         alternatives = [re.escape(word) for word in bare[end:].split("|")]
         pieces.append(f"(?:{'|'.join(alternatives)})" if len(alternatives) > 1 else alternatives[0])
         pattern = "".join(pieces)
-        self._tells_apart(bare, pattern)
-        # Atomic: a part that fits in several ways is tried in one alone, for it ends at the slash in each of them.
+        self._add_kind(bare, pattern)
+        # Atomic: a part that matches in several ways is tried in one only, since all of them end at the slash.
         whole = f"(?>{pattern}/)"
         return f"(?:{whole})?" if segment != bare else whole
 
@@ -65,10 +65,10 @@ class PathPatterns:
                 return rf"(?!(?:{ignore}(?:{self._id}|{self._version})/))(?P<module>{self._module})"
             case _:
                 if pattern:
-                    self._kept.append(pattern)
+                    self._captured.append(pattern)
                 return f"(?P<{name}>{pattern or _NAME})"
 
-    def _tells_apart(self, bare: str, pattern: str) -> None:
+    def _add_kind(self, bare: str, pattern: str) -> None:
         if bare.startswith("{module}"):
             pattern = self._module + re.escape(bare[len("{module}") :])
         chosen = re.fullmatch(r"\{\w+:(\w+(?:\|\w+)*)\}", bare)
@@ -82,14 +82,17 @@ class PathPatterns:
             )
 
     def kinds(self) -> "Kinds | None":
-        """What tells parts apart in the expressions made so far; None: one of them looks at several parts at once."""
+        """
+        Returns what distinguishes parts in the expressions compiled so far; None: one of them matches several parts
+        at once.
+        """
         return None if self._spans_parts else Kinds(self._literals, self._classes)
 
     def ids_are_alike(self, paths: Iterable[str]) -> bool:
         """
-        Is every long decimal part an id that no rule keeps? Then all of them are classified as one.
+        Returns whether every long decimal part is an id that no rule captures, so that all of them have the same class.
 
-        Answers yes only where that is plain from how the expressions are written.
+        Returns True only where that is obvious from the form of the expressions.
         """
         alternatives = self._id.split("|")
         outermost = [
@@ -98,7 +101,9 @@ class PathPatterns:
             if all(map(_compiles, ("|".join(alternatives[:place]), "|".join(alternatives[place + 1 :]))))
         ]
         fixed = any(character.isdecimal() for path in paths for character in PLACEHOLDER.sub("", path))
-        letters = all(_BEGINS_WITH_A_LETTER.match(one) for kept in self._kept for one in kept.split("|"))
+        letters = all(
+            _BEGINS_WITH_A_LETTER.match(one) for captured in self._captured for one in captured.split("|")
+        )
         return letters and not fixed and any(one in _ANY_NUMBER for one in outermost)
 
 
@@ -112,9 +117,9 @@ def _compiles(pattern: str) -> bool:
 
 class Kinds:
     """
-    What kind of part each part of a path is.
+    The kinds of the parts of a path.
 
-    Rules look at a path part by part, so that paths whose parts are of the same kinds fit the same rules.
+    Rules match a path part by part, so paths whose parts have the same kinds match the same rules.
     """
 
     def __init__(self, literals: Iterable[str], patterns: Iterable[str]) -> None:
@@ -122,7 +127,10 @@ class Kinds:
         self._patterns = [re.compile(f"(?:{pattern})/") for pattern in patterns]
 
     def of(self, segment: str) -> str | tuple[bool, ...]:
-        """A word of the rules is a kind of its own; any other part is of those that fit the same expressions."""
+        """
+        Returns the kind of a part: a word of the rules is its own kind; other parts have the kind of the expressions
+        they match.
+        """
         if segment in self._literals:
             return segment
         with_slash = f"{segment}/"

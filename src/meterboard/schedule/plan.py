@@ -14,7 +14,7 @@ START = datetime(1971, 1, 1, tzinfo=UTC)
 
 class PlanRule(Struct, frozen=True, forbid_unknown_fields=True):
     """
-    min(base + licenses x per_license + add-on, max), but at least `min`; `max` None: no bound.
+    A plan: min(base + licenses x per_license + add-on, max), but at least `min`; `max` None: no limit.
 
     `aliases` are other names of the same edition. `until` is its last day (UTC), None: in force.
     """
@@ -28,14 +28,14 @@ class PlanRule(Struct, frozen=True, forbid_unknown_fields=True):
     until: date | None = None
 
     def credits(self, licenses: int, add_on: int) -> int:
-        """Credits in any rolling 24 hours."""
+        """Returns the credits in any rolling 24 hours."""
         wanted = self.base + licenses * self.per_license + add_on
         return max(self.min, wanted if self.max is None else min(wanted, self.max))
 
 
 def allowances(rules: Sequence[PlanRule], name: str, *, licenses: int, add_on: int = 0) -> list[Allowance]:
     """
-    The allowances of an edition in order of their start, those of times past included.
+    Returns the allowances of an edition in order of their start, including past ones.
 
     Raises: InvalidParameter: there is no such edition, or a number is negative.
     """

@@ -1,8 +1,8 @@
 """
-What a call costs: the first price of a credit schedule whose conditions all fit.
+The price of a call: that of the first row of a credit schedule whose conditions all match.
 
-A price may depend on how many records a call carried or asked for, or on its outcome. Where nothing says, the price is
-an estimate, with the least and the most that it may be.
+A price may depend on how many records a call carried or requested, or on its outcome. Where that is unknown, the
+price is an estimate, with bounds.
 """
 
 import re
@@ -19,7 +19,7 @@ from meterboard.domain.period import micros, midnight
 from meterboard.wording import counted
 
 FAILED = 400
-"""From this HTTP status on a call has failed."""
+"""The lowest HTTP status of a failed call."""
 
 
 class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,29 +50,29 @@ class PriceRule(Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
     def describe(self) -> str:
-        """The formula: 1 credit for every 10 records begun, at most 10."""
+        """Returns the formula: 1 credit for every 10 records begun, at most 10."""
         if self.steps:
-            said = ", ".join(
+            formula = ", ".join(
                 f"{counted(credits, 'credit')} up to {counted(upto, 'record')}"
                 for upto, credits in self.steps
             )
         else:
-            said = counted(self.credits or 0, "credit")
+            formula = counted(self.credits or 0, "credit")
         if self.per_records:
-            said += f" for every {self.per_records:,} records begun"
+            formula += f" for every {self.per_records:,} records begun"
         if self.max is not None:
-            said += f", at most {self.max:,}"
+            formula += f", at most {self.max:,}"
         if self.failed is not None:
-            said += f", {counted(self.failed, 'credit')} if the call failed"
-        return said
+            formula += f", {counted(self.failed, 'credit')} if the call failed"
+        return formula
 
 
 class Price(NamedTuple):
     """
-    Credits, the least and the most that they may really be (None: no bound), and whether they are an estimate, which
-    they are where the two differ.
+    The credits, their bounds (`most` None: no limit), and whether they are an estimate, which they are where the
+    bounds differ.
 
-    `reason` is why, as `meterboard.schedule.reason` keeps it.
+    `reason` is the reason as `meterboard.schedule.reason` encodes it.
     """
 
     credits: int
@@ -83,19 +83,22 @@ class Price(NamedTuple):
 
 
 MAX_CACHED_PRICES = 16_384
-"""Prices that a price list remembers, over all versions, modules and methods: about 4 MB."""
+"""How many prices a price list caches, over all versions, modules and methods: about 4 MB."""
 MAX_COMBINATIONS = 64
-"""Combinations of query parameters whose tariffs are remembered."""
+"""How many combinations of query parameters have cached tariffs."""
 MAX_PARAMETERS = 1_000
-"""Parameters of a query string that are looked at, as many as web frameworks read: about 1 ms at worst."""
+"""The most query parameters that are read, as in web frameworks: about 1 ms at worst."""
 MAX_CACHED_TARIFFS = 4_096
-"""Versions, modules and methods whose tariffs are remembered."""
+"""How many versions, modules and methods have cached tariffs."""
 MAX_CACHED_NAME = 200
-"""Characters of a version, module and method together that are remembered: 4,096 of them take at most 5 MB."""
+"""The longest version, module and method together that are cached: 4,096 of them take at most 5 MB."""
 
 
 class PricedCall(NamedTuple):
-    """What a price can depend on. `time` in microseconds since 1970 UTC, `query` without its question mark."""
+    """
+    The values that a price can depend on. `time` is in microseconds since 1970 UTC, `query` is without its question
+    mark.
+    """
 
     version: str
     module: str
@@ -110,7 +113,10 @@ class PriceList:
     """Compiled prices. Immutable; safe to share between threads."""
 
     def __init__(self, rules: Sequence[PriceRule], reason: Callable[[PriceRule | None], str]) -> None:
-        """`reason` says why a call costs what a row says, or nothing where none fits. No row contradicts itself."""
+        """
+        Compiles the rows. `reason` returns the reason of a row, or that of None where no row matches. No row
+        contradicts itself.
+        """
         self._rows = [_Row(rule, reason(rule)) for rule in rules]
         self._free = Price(0, 0, 0, False, reason(None))
         self._tariffs: dict[tuple[int, ...], Tariff] = {}
@@ -120,7 +126,7 @@ class PriceList:
         self.changes = sorted(set(dated))
         """When prices change, in microseconds since 1970 UTC."""
         self.parameters = {rule.query for rule in rules if rule.query is not None}
-        """The parameters of an address that prices depend on."""
+        """The query parameters that prices depend on."""
 
     def tariff(self, version: str, module: str, method: str) -> "Tariff":
         """Returns the prices that calls of a version, module and method may have."""
@@ -129,7 +135,7 @@ class PriceList:
         return self._find_tariff(version, module, method)
 
     def _find_tariff(self, version: str, module: str, method: str) -> "Tariff":
-        # Calls that the same rows may price share a tariff, so that strangers' names make no new ones.
+        # Calls that the same rows may price share a tariff, so that invented names make no new ones.
         numbers = tuple(n for n, row in enumerate(self._rows) if row.is_for(version, module, method))
         tariff = self._tariffs.get(numbers)
         if tariff is None:
@@ -140,18 +146,18 @@ class PriceList:
         return tariff
 
     def price(self, call: PricedCall) -> Price:
-        """What a call costs; nothing when no price fits."""
+        """Returns what a call costs; nothing when no price matches."""
         tariff = self.tariff(call.version, call.module, call.method)
         return tariff.price(call.records, call.status, f"?{call.query}", call.time)
 
     def rule(self, call: PricedCall) -> PriceRule | None:
-        """The row that is taken for a call."""
-        tariff = self.tariff(call.version, call.module, call.method).asked(f"?{call.query}")
+        """Returns the row that prices a call."""
+        tariff = self.tariff(call.version, call.module, call.method).for_query(f"?{call.query}")
         row = tariff.row(call.status, call.time)
         return None if row is None else row.rule
 
     def rules(self, version: str, module: str, method: str) -> list[PriceRule]:
-        """The rows that calls of a version, module and method may be priced by, in order."""
+        """Returns the rows that may price calls of a version, module and method, in order."""
         return [row.rule for row in self._rows if row.is_for(version, module, method)]
 
 
@@ -160,9 +166,9 @@ PriceKey = int | tuple[int | None, int | None] | None
 
 class PriceCache:
     """
-    Bounds the prices that all tariffs of a price list remember. Safe to share between threads.
+    Limits the prices that all tariffs of a price list cache. Safe to share between threads.
 
-    It empties plain dictionaries instead of ordering prices by use, for the reason that `Shapes` does.
+    It clears plain dictionaries instead of tracking their use, for the same reason as `PathCache`.
     """
 
     def __init__(self) -> None:
@@ -170,7 +176,7 @@ class PriceCache:
         self._tables: dict[int, dict[PriceKey, Price]] = {}
 
     def add(self, table: dict[PriceKey, Price], outcome: PriceKey, price: Price) -> None:
-        """Remember a price in a tariff's table; all tables are emptied when too much is remembered."""
+        """Adds a price to a tariff's table; all tables are cleared when the limit is reached."""
         if self._size >= MAX_CACHED_PRICES:
             for known in list(self._tables.values()):
                 known.clear()
@@ -182,12 +188,12 @@ class PriceCache:
 
 
 class Tariff:
-    """The prices of one version, module and method, for calls whose address has `given` parameters and no others."""
+    """The prices of one version, module and method, for calls that have the `given` query parameters and no others."""
 
     def __init__(
         self, candidates: Sequence["_Row"], free: Price, cache: "PriceCache", given: Sequence[str] = ()
     ) -> None:
-        """`free` is the price where no row fits."""
+        """Selects the rows. `free` is the price where no row matches."""
         self._candidates = candidates
         self._free = free
         self._cache = cache
@@ -196,15 +202,15 @@ class Tariff:
         self._is_dated = any(row.is_dated for row in self._rows)
         self._is_flat = all(row.is_flat for row in self._rows)
         self._known: dict[PriceKey, Price] = {}
-        self._asked: dict[tuple[str, ...], Tariff] = {}
+        self._by_query: dict[tuple[str, ...], Tariff] = {}
 
     def price(self, records: int | None, status: int | None, address: str, time: int) -> Price:
         """
-        What a call costs; nothing when no price fits.
+        Returns what a call costs; nothing when no price matches.
 
-        `address` is its path with the query string, `time` in microseconds since 1970 UTC.
+        `address` is its path with the query string, `time` is in microseconds since 1970 UTC.
         """
-        if self._parameters and "?" in address and (tariff := self.asked(address)) is not self:
+        if self._parameters and "?" in address and (tariff := self.for_query(address)) is not self:
             return tariff.price(records, status, "", time)
         if self._is_dated:
             return self._work_out(records, status, time)
@@ -216,9 +222,9 @@ class Tariff:
         self._cache.add(self._known, outcome, price)
         return price
 
-    def asked(self, address: str) -> "Tariff":
-        """The tariff of calls to an address with a query string."""
-        for name in self._parameters:  # nearly always none of them; a loop is half as long as any()
+    def for_query(self, address: str) -> "Tariff":
+        """Returns the tariff of calls to a path with a query string."""
+        for name in self._parameters:  # nearly always none; a loop takes half the time of any()
             if name in address:
                 break
         else:
@@ -229,11 +235,11 @@ class Tariff:
         names = tuple(sorted(self._parameters & _parameters(query, longest)))
         if not names:
             return self
-        tariff = self._asked.get(names)
+        tariff = self._by_query.get(names)
         if tariff is None:
-            if len(self._asked) >= MAX_COMBINATIONS:
-                self._asked.clear()
-            tariff = self._asked[names] = Tariff(self._candidates, self._free, self._cache, names)
+            if len(self._by_query) >= MAX_COMBINATIONS:
+                self._by_query.clear()
+            tariff = self._by_query[names] = Tariff(self._candidates, self._free, self._cache, names)
         return tariff
 
     def _work_out(self, records: int | None, status: int | None, time: int) -> Price:
@@ -241,12 +247,12 @@ class Tariff:
         return self._free if row is None else row.price(records, status)
 
     def row(self, status: int | None, time: int) -> "_Row | None":
-        """The first row whose conditions all fit."""
+        """Returns the first row whose conditions all match."""
         return next((row for row in self._rows if row.fits(status, time)), None)
 
 
 class _Row:
-    """A rule with what can be decided of it beforehand."""
+    """A rule with everything that can be computed beforehand."""
 
     def __init__(self, rule: PriceRule, reason: str) -> None:
         self.rule = rule
@@ -267,16 +273,19 @@ class _Row:
 
     @property
     def bounds(self) -> tuple[int | None, int | None]:
-        """From when, and until when, exclusive, it holds."""
+        """Returns the start and the end, exclusive, of its validity."""
         return self._since, self._until
 
     @property
     def is_flat(self) -> bool:
-        """Does it cost the same whatever the call carried?"""
+        """Returns whether the price is the same whatever the call carried."""
         return self._flat is not None
 
     def is_for(self, *names: str) -> bool:
-        """Does the row apply to a version, module and method? What is not HTTP has to be named: else it is free."""
+        """
+        Returns whether the row applies to a version, module and method. Requests that are not HTTP must be named;
+        otherwise they are free.
+        """
         if NOT_HTTP in names and not any(wanted and NOT_HTTP in wanted for wanted in self._names):
             return False
         return all(wanted is None or name in wanted for wanted, name in zip(self._names, names, strict=True))
@@ -302,7 +311,7 @@ class _Row:
         return Price(credits, least, most, least != most, self._reason)
 
     def _by_size(self, records: int | None) -> tuple[int, int | None]:
-        """The least and the most that a call which did not fail may cost."""
+        """Returns the bounds of the cost of a call that did not fail."""
         rule = self.rule
         least = self._by_records(max(1, records or 1))
         is_open = rule.estimated or (records is None and (rule.per_records or rule.steps))
@@ -320,7 +329,7 @@ class _Row:
 
 
 def price_by(rule: PriceRule, records: int | None, status: int | None) -> Price:
-    """What a call costs by a row that fits it."""
+    """Returns what a call costs by a row that matches it."""
     return _Row(rule, "").price(records, status)
 
 
@@ -329,16 +338,16 @@ def _midnight(day: date) -> int:
 
 
 def _end_of(day: date) -> int | None:
-    """The midnight that ends a day; None for the last day that there is, which no call is after."""
+    """Returns the midnight that ends a day; None for the last possible day, which no call is after."""
     return None if day == date.max else _midnight(day + timedelta(days=1))
 
 
-# Every character is looked at once: a scan ends where the next one may begin.
+# Every character is read once: a match ends where the next one may begin.
 _ESCAPED_NAME = re.compile(r"[?&][^=&?]*%")
 
 
 def _parameters(query: str, longest: int) -> set[str]:
-    """The names of a query string's parameters of at most `longest` characters, without escapes."""
+    """Returns the names of a query string's parameters of at most `longest` characters, without escapes."""
     parts = query.split("&", MAX_PARAMETERS)[:MAX_PARAMETERS]
     names = {part.partition("=")[0] for part in parts}
     return {

@@ -1,7 +1,7 @@
 """
-Why a call costs what it costs: kept when its event is accepted, so that a later price list can't change the story.
+The reason for the cost of a call, stored when its event is accepted, so that later price lists don't change it.
 
-A reason is the same for all events that one row of a price list priced; what differs is in the event itself.
+The reason is the same for all events that one row of a price list priced; the event has all that differs.
 """
 
 import msgspec
@@ -16,13 +16,13 @@ EVENT_CREDITS = "credits given by the event"
 
 
 class Reason(Struct, frozen=True, omit_defaults=True):
-    """The schedule and the row of it that was taken; no row: none fitted; no schedule: the event has its own credits."""
+    """The schedule and the row that was used. No row: none matched; no schedule: the event has its own credits."""
 
     schedule: str = ""
     rule: PriceRule | None = None
 
     def text(self) -> str:
-        """How it is kept: equal reasons have equal texts."""
+        """Returns the text that is stored: equal reasons have equal texts."""
         return msgspec.json.encode(self).decode()
 
 
@@ -32,10 +32,10 @@ GIVEN = Reason().text()
 
 class Why(Struct, frozen=True):
     """
-    Why a call costs what it costs, in words.
+    The reason for the cost of a call as text.
 
-    `schedule` and `formula` are None where the event has its own credits itself. `source` says where the figure of the
-    price list is from, and `note` what else is known of it, such as what other sources say.
+    `schedule` and `formula` are None where the event has its own credits. `source` is the source of the figure in the
+    price list, and `note` a remark on it, such as what other sources say.
     """
 
     schedule: str | None
@@ -47,7 +47,7 @@ class Why(Struct, frozen=True):
 
 
 def explained(text: str, *, records: int | None, status: int | None, credits: int, estimated: bool) -> Why:
-    """A reason as it was kept, with what its event said and cost."""
+    """Returns a stored reason as text, with the values and the cost of its event."""
     reason = _decoded(text)
     rule = reason.rule
     if not reason.schedule:
@@ -76,26 +76,26 @@ def _decoded(text: str) -> Reason:
 
 
 def _facts(rule: PriceRule, records: int | None, status: int | None) -> str:
-    """What the formula was worked out from, as far as it depends on anything."""
-    said: list[str] = []
+    """Returns the values that the formula used, if it depends on any."""
+    parts: list[str] = []
     failed = rule.failed is not None and status is not None and status >= FAILED
     if rule.failed is not None:
-        said.append("status unknown" if status is None else f"status {status}")
+        parts.append("status unknown" if status is None else f"status {status}")
     if (rule.per_records or rule.steps) and not failed:
-        said.append("an unknown number of records" if records is None else counted(records, "record"))
+        parts.append("an unknown number of records" if records is None else counted(records, "record"))
     if rule.estimated and not failed:
-        said.append("what it depends on can't be known")
-    return ", ".join(said)
+        parts.append("what it depends on can't be known")
+    return ", ".join(parts)
 
 
 def describe_conditions(rule: PriceRule) -> str:
-    """Which calls a row of a price list is for."""
+    """Returns which calls a row of a price list is for."""
     given = {
         name: getattr(rule, name)
         for name in ("version", "module", "method", "status", "query", "since", "until")
     }
-    said = [f"{name} {_one_of(value)}" for name, value in given.items() if value is not None]
-    return ", ".join(said) or "every call"
+    parts = [f"{name} {_one_of(value)}" for name, value in given.items() if value is not None]
+    return ", ".join(parts) or "every call"
 
 
 def _one_of(value: object) -> str:

@@ -22,12 +22,12 @@ class Host(AbstractContextManager["Host"], Protocol):
 
     @property
     def holds_store(self) -> bool:
-        """Whether this process opens the usage store, which keeps a server from starting meanwhile."""
+        """Returns whether this process opens the usage store, which prevents a server from starting meanwhile."""
         ...
 
     @property
     def address(self) -> str:
-        """Where the server answers, or will once it is started."""
+        """Returns the URL of the server, or the one that it will have."""
         ...
 
     def usage_status(self) -> str:

@@ -45,12 +45,12 @@ def open_services(
 
 
 def _services(data: Path, settings: Settings, wait_seconds: float) -> Services:
-    give_up = time.monotonic() + wait_seconds
+    deadline = time.monotonic() + wait_seconds
     while True:
         try:
             return Services(data, settings)
         except DataFolderError as error:
-            if IN_USE not in str(error) or time.monotonic() >= give_up or address_of_running(data):
+            if IN_USE not in str(error) or time.monotonic() >= deadline or address_of_running(data):
                 raise
         time.sleep(RETRY_SECONDS)
 

@@ -1,4 +1,4 @@
-"""An installation whose server runs: commands ask it over HTTP, since one process alone can hold the usage store."""
+"""An installation whose server runs: commands use its API, since only one process can hold the usage store."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ from meterboard.service.ingest.intake import Receipt
 from meterboard.service.verify import Verification
 
 PATIENCE_SECONDS = 60.0
-"""How long the server may take to answer, and how long a busy one is asked again."""
+"""How long the server may take to respond, and how long requests to a busy one are repeated."""
 BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -120,9 +120,9 @@ class RemoteHost:
         return outcome_of(msgspec.json.decode(answer.body, type=Receipt))
 
     def _ask(self, secret: str, send: Callable[[], Response]) -> Response:
-        """Sends a request until the server has time for it. Raises: ServerRefused. ServerAway: it does not answer."""
+        """Sends a request, again while the server is busy. Raises: ServerRefused. ServerAway: it does not respond."""
         backoff = Backoff()
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 answer = send()
@@ -132,7 +132,7 @@ class RemoteHost:
                 ) from error
             if answer.status < HTTPStatus.BAD_REQUEST:
                 return answer
-            if answer.status not in BUSY or time.monotonic() > give_up:
+            if answer.status not in BUSY or time.monotonic() > deadline:
                 raise self._refusal(secret, answer)
             time.sleep(backoff.next_delay(answer.retry_after))
 

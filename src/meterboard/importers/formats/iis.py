@@ -45,11 +45,11 @@ def _object(line: bytes, names: Sequence[str]) -> bytes:
     values = line.decode("utf-8", "replace").split()
     if line.startswith(b"#") or not values or len(values) != len(names):
         return line
-    said = dict(zip(names, values, strict=True))
-    query = said.get("cs-uri-query", "-")
+    record = dict(zip(names, values, strict=True))
+    query = record.get("cs-uri-query", "-")
     made = {
-        "moment": f"{said.get('date', '')} {said.get('time', '')}",
-        "target": said.get("cs-uri-stem", "") + (f"?{query}" if query != "-" else ""),
-        "agent": said.get("cs(User-Agent)", "").replace("+", " "),
+        "moment": f"{record.get('date', '')} {record.get('time', '')}",
+        "target": record.get("cs-uri-stem", "") + (f"?{query}" if query != "-" else ""),
+        "agent": record.get("cs(User-Agent)", "").replace("+", " "),
     }
-    return json.dumps(said | made).encode()
+    return json.dumps(record | made).encode()

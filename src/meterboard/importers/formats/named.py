@@ -119,9 +119,9 @@ class Format(NamedTuple):
     @property
     def shared(self) -> list[str]:
         """Returns the shared fields that its lines may have, and those of own dimensions."""
-        said = {field for layout in self.layouts for field in layout.fields}
-        said |= {"request"} if said & {"http", "path"} else set()
-        return [*(field for field in SHARED if field in said), *own_fields(said)]
+        fields = {field for layout in self.layouts for field in layout.fields}
+        fields |= {"request"} if fields & {"http", "path"} else set()
+        return [*(field for field in SHARED if field in fields), *own_fields(fields)]
 
 
 def read_format(

@@ -102,7 +102,7 @@ _CLASSES = {
     "captured": r"(?:\{[^}]*\} )*",
     "broken_request": '[^"]*',
 }
-_SELF_DELIMITING = ("unquoted", "syslog", "captured")
+_DELIMITED = ("unquoted", "syslog", "captured")
 """Variables that need no separator before the next one."""
 _PATHS = ("request_uri", "uri", "uri$is_args$args", "U", "U%q")
 """Variables that begin with a slash, so that they may directly follow a host."""
@@ -227,9 +227,7 @@ def read_pattern(text: str, mapping: Mapping[str, str] | None = None, zone: str 
 
 
 def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> tuple[list[FormatPart], str]:
-    """
-    Returns the parts of a format, and the text after the last. `chosen` are the fields of variables, by their names.
-    """
+    """Returns the parts of a format, and the text after the last. `chosen` are the fields of variables."""
     parts: list[FormatPart] = []
     seen = set(chosen.values())
     end = 0
@@ -241,12 +239,7 @@ def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> t
         behind = text[end : following.start() if following else len(text)]
         name = found["name"] or found.groupdict().get("braced") or ""
         name = name.lower() if name.startswith("{") and not name.endswith("}t") else name
-        if (
-            parts
-            and not before
-            and last not in _SELF_DELIMITING
-            and not (parts[-1].time and parts[-1].time.value)
-        ):
+        if parts and not before and last not in _DELIMITED and not (parts[-1].time and parts[-1].time.value):
             if name not in _PATHS:
                 raise InvalidParameter(
                     "format", f"Text is missing before {found[0]} to mark where it begins."
@@ -264,10 +257,10 @@ def _parts(text: str, spelling: re.Pattern[str], chosen: Mapping[str, str]) -> t
         seen.add(field)
         value = _CLASSES.get(name) or _value(before, behind)
         if field == "user" and behind.startswith(" ["):
-            end += 1  # the space belongs to the name, which may hold some itself, and is cut off later
+            end += 1  # the space belongs to the name, which may contain spaces, and is removed later
             value = _CLASSES.get(name) or r"[^\[]*"
         elif name in _PATHS and text.count('"', 0, found.start()) % 2:
-            value = _SPACED_PATH  # Apache writes a path without its escapes, so it may hold spaces
+            value = _SPACED_PATH  # Apache writes a path without its escapes, so it may contain spaces
         parts.append(FormatPart(before, "" if field == "time" else field, value))
     return parts, text[end:]
 

@@ -1,4 +1,6 @@
-"""What is wrong with a schedule that is TOML of the right shape: patterns, names, numbers, rows that contradict."""
+"""
+Checks a schedule that is TOML of the right structure: patterns, names, numbers, and rows that contradict themselves.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,26 +20,26 @@ from meterboard.schedule.validation.toml_lines import Path
 
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 """Those of RFC 9110, and PATCH of RFC 5789."""
-UNKEPT = ("key", "id")
-"""Placeholders whose part of a path is never kept."""
+NOT_CAPTURED = ("key", "id")
+"""Placeholders whose part of a path is never captured."""
 SEPARATORS = ("/", "#")
-"""What follows a schedule's name where it is referred to: a plan, a number."""
+"""The separators after a schedule's name in references: of a plan, of a number."""
 
 MAX_WILDCARDS = 2
-"""Parts `**` of a path before its last: each is tried at all 50 parts of a request's path."""
+"""The most parts `**` before the last part of a path: each is tried at all 50 parts of a request's path."""
 MAX_OPTIONAL_PARTS = 4
-"""Parts of a path that may be missing: each doubles what is tried."""
+"""The most optional parts of a path: each doubles the attempts."""
 
 
 class RowFault(NamedTuple):
-    """What is wrong, and the key that it is written under."""
+    """An error, and the key that it is in."""
 
     key: str
     message: str
 
 
 def check(file: ScheduleFile) -> None:
-    """Raises: ScheduleError: something is wrong; the first fault, with its place."""
+    """Checks a schedule. Raises: ScheduleError: the first error, with its place."""
     for place, fault in _faults(file):
         raise ScheduleError(fault.message, row=(*place, fault.key))
 
@@ -68,7 +70,7 @@ def _of_file(file: ScheduleFile) -> Iterator[RowFault]:
 
 
 def _no_pattern(pattern: str) -> str:
-    """Why a text is no regular expression that can be a part of a larger one; empty where it is."""
+    """Returns why a text is not a regular expression that can be a part of a larger one; empty where it is."""
     try:
         re.compile(pattern)
         re.compile(f"(?:{pattern})")
@@ -106,12 +108,12 @@ def _of_wildcards(rule: RequestRule) -> Iterator[RowFault]:
 
 
 def _of_templates(rule: RequestRule) -> Iterator[RowFault]:
-    named = [found[1] for found in PLACEHOLDER.finditer(rule.path) if found[1] not in UNKEPT]
+    named = [found[1] for found in PLACEHOLDER.finditer(rule.path) if found[1] not in NOT_CAPTURED]
     known = list(dict.fromkeys([*named, "verb", "action_suffix"]))
     for key in ("method", "module", "version"):
         template = getattr(rule, key)
         if template == f"{{{key}}}" and key != "method":
-            continue  # what is meant where nothing is written; empty where the path has none
+            continue  # the default; empty where the path has none
         words = [found[1] for found in PLACEHOLDER.finditer(template)]
         unknown = next((word for word in words if word not in known), None)
         if unknown is not None:
@@ -165,7 +167,9 @@ def _of_plan(plan: PlanRule) -> Iterator[RowFault]:
 
 
 def _of_plans(plan: PlanRule, earlier: Sequence[PlanRule]) -> Iterator[RowFault]:
-    """A plan holds from the day after the one before it of its name ended."""
+    """
+    Yields the errors of plans with the same name. A plan applies from the day after the previous one of its name ended.
+    """
     names = {plan.name, *plan.aliases}
     for other in earlier:
         shared = sorted(names & {other.name, *other.aliases})

@@ -1,8 +1,8 @@
 """
-Why a regular expression of a schedule could take long on a path that a stranger made up.
+Rejects regular expressions of a schedule that could take long on a path that a client made up.
 
-Python's engine tries every way in which an expression may fit. An expression is refused where there can be more ways
-than the square of a text's length, so that the time for one part of a path is bounded whatever is in it.
+Python's engine tries every way in which an expression may match. An expression is rejected if there can be more ways
+than the square of a text's length, so that the time for one part of a path is bounded whatever its content.
 """
 
 import re
@@ -17,7 +17,9 @@ parser: Any = import_module("re._parser")
 MAX_OPEN_REPEATS = 2
 """Repeats in one expression whose ends depend on each other: a part of 128 characters takes 8,128 tries at most."""
 MAX_CHOICES = 6
-"""Choices in one expression, such as a part that may be missing: each doubles the tries, so 64 times as many at most."""
+"""
+Choices in one expression, such as a part that may be missing: each doubles the tries, so 64 times as many at most.
+"""
 
 _REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT)
 _LOOKAROUNDS = (codes.ASSERT, codes.ASSERT_NOT)
@@ -33,7 +35,7 @@ SyntaxNode = tuple[Any, Any]
 
 
 class _Ways(NamedTuple):
-    """How many ways there are: at most `length ** repeats * 2 ** choices` for a text of some length."""
+    """How many ways to match there are: at most `length ** repeats * 2 ** choices` for a text of some length."""
 
     repeats: int
     choices: int
@@ -67,7 +69,7 @@ def why_refused(pattern: str) -> str:
 
 
 def _ways(nodes: Sequence[SyntaxNode]) -> _Ways:
-    """The ways of a sequence. Raises: _TooSlow: there is no such bound."""
+    """Returns the ways of a sequence. Raises: _TooSlow: there is no such bound."""
     repeats, choices, aside = 0, 0, ONE_WAY
     for place, (code, value) in enumerate(nodes):
         found = ONE_WAY
@@ -102,7 +104,10 @@ def _of_repeat(value: tuple[int, int, Sequence[SyntaxNode]], following: Sequence
 
 
 def _is_delimited(body: list[SyntaxNode]) -> bool:
-    """Does a sign tell where each round of a repeat begins or ends, and is there one way to fill what is between?"""
+    """
+    Returns whether a character marks where each round of a repeat begins or ends, and there is one way to match the
+    rest.
+    """
     while len(body) == 1 and body[0][0] is codes.SUBPATTERN:
         body = list(body[0][1][-1])
     for mark, rest in ((body[0], body[1:]), (body[-1], body[:-1])):
@@ -112,12 +117,12 @@ def _is_delimited(body: list[SyntaxNode]) -> bool:
 
 
 def _ends_at(following: Sequence[SyntaxNode], body: Sequence[SyntaxNode]) -> bool:
-    """Does a repeat end at the one sign behind it?"""
+    """Returns whether a repeat ends at the single character after it."""
     return bool(following) and _is_sign(following[0]) and not _may_match(body, chr(following[0][1]))
 
 
 def _is_sign(node: SyntaxNode) -> bool:
-    """Is it one character, and no letter, which may stand for its capital?"""
+    """Returns whether it is one character, and not a letter, which may stand for its capital."""
     return node[0] is codes.LITERAL and not chr(node[1]).isalpha()
 
 
@@ -126,7 +131,7 @@ def _consumes_slash(nodes: Iterable[SyntaxNode]) -> bool:
 
 
 def _may_match(nodes: Iterable[SyntaxNode], character: str) -> bool:
-    """May any of these nodes take a character?"""
+    """Returns whether any of these nodes may match a character."""
     return any(_takes(code, value, character) for code, value in nodes)
 
 

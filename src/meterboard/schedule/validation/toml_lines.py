@@ -1,4 +1,6 @@
-"""On which line of a TOML text each of its tables, rows and keys begins. `tomllib` reads the values, but not where."""
+"""
+The line on which each table, row and key of a TOML text begins. `tomllib` reads the values, but not their positions.
+"""
 
 import re
 import tomllib
@@ -27,12 +29,12 @@ _TOKEN = re.compile(
 
 
 def lines_of(text: str) -> dict[Path, int]:
-    """The lines, from 1. `text` is TOML that `tomllib` can read; of any other, wrong lines or IndexError."""
+    """Returns the lines, from 1. `text` is TOML that `tomllib` can read; other texts give wrong lines or IndexError."""
     return _Reader(list(_tokens(text))).document()
 
 
 def line_of(lines: dict[Path, int], path: Path) -> int:
-    """The line of a place, or of the nearest around it that has one; 1 if none has."""
+    """Returns the line of a place, or of the nearest place around it that has one; 1 if none has."""
     return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), 1)
 
 
@@ -71,7 +73,7 @@ class _Reader:
         return self._tokens[self._next - 1]
 
     def _header(self) -> Path:
-        """`[table]`, or `[[list]]`, which begins another row."""
+        """Reads `[table]`, or `[[list]]`, which begins another row."""
         line = self._take().line
         is_row = self._peek() == "["
         if is_row:
@@ -93,7 +95,7 @@ class _Reader:
         return (*path, self._rows[path]) if path in self._rows else path
 
     def _key(self, end: str) -> list[str]:
-        """The parts of a key, and over its end."""
+        """Reads a key and returns its parts."""
         parts: list[str] = []
         while (text := self._take().text) != end:
             if text != ".":
@@ -124,7 +126,7 @@ class _Reader:
                 self._take()
 
     def _beyond(self, end: str) -> bool:
-        """Is there anything more before the end? Passes over commas and, at last, the end."""
+        """Returns whether anything follows before the end. Skips commas and, at last, the end."""
         while self._peek() in (",", "\n"):
             self._take()
         if self._peek() != end:
