@@ -10,6 +10,8 @@ from meterboard.web.render import templates
 TEMPLATES = Path(templates().get_template("base.html").filename or "").parent
 FILES = sorted(TEMPLATES.glob("*.html"))
 LONGEST_LINE = 160
+NAMES = ("Meterboard", "API", "SVG", "PNG")
+"""Texts that are the same in every language."""
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -35,3 +37,12 @@ def test_every_macro_is_used() -> None:
 
     assert macros
     assert not [name for name in macros if not re.search(rf"\b{name}\(", uses)]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_sentences_and_labels_are_marked_for_translation(file: Path) -> None:
+    text = re.sub(r"<(pre|title)\b.*?</\1>", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+    sentences = re.findall(r"<[a-z](?:[^<>]*)>\s*([A-Z][^<>{}%&]+?)\s*<", text)
+    labels = re.findall(r'(?:aria-label|title)="([A-Z][^"{}]+)"', text)
+
+    assert not [found for found in [*sentences, *labels] if found not in NAMES]
