@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from benchmarks.hostile import MOST_MEMORY_MB, WORST_SECONDS
 from meterboard.accounts.organizations import MAX_NAME
-from meterboard.api import sending
+from meterboard.api import slow_callers as sending
 from meterboard.api.ingest import body, traces, workers
 from meterboard.api.statistics import statistics
 from meterboard.domain import event

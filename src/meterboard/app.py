@@ -22,7 +22,7 @@ from meterboard.api.problems import on_http_exception
 from meterboard.api.response_count import count_responses
 from meterboard.api.routes import PROBLEMS, api
 from meterboard.api.schema.document import EventSchema
-from meterboard.api.sending import Unsent, body_in_time
+from meterboard.api.slow_callers import Unsent, body_in_time
 from meterboard.services import Services
 from meterboard.web.live import Counters
 from meterboard.web.origin import PUBLIC_URL

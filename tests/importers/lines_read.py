@@ -8,7 +8,7 @@ from msgspec import Struct
 from meterboard.domain.event import UsageEvent
 from meterboard.importers.formats.iis import iis_lines
 from meterboard.importers.formats.named import read_format
-from meterboard.importers.formats.tables import csv_lines
+from meterboard.importers.formats.table_files import csv_lines
 from meterboard.importers.reading.fields import ParseOptions
 from meterboard.importers.reading.lines import CHUNK, chunks
 from meterboard.importers.reading.numbering import REMEMBERED

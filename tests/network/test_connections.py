@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from meterboard.api.sending import FORM_SECONDS
+from meterboard.api.slow_callers import FORM_SECONDS
 from meterboard.network import peers
 from meterboard.network.listener import SPARE_FILES, connection_limit
 from meterboard.network.peers import close_surplus, limit_connections

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from meterboard.proxy.identity import Applications, fingerprint_secret
+from meterboard.proxy.fingerprints import Applications, fingerprint_secret
 from tests.proxy.conftest import Proxy
 from tests.proxy.upstream import Upstream
 from tests.server import Server, command_here

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterboard.proxy.app import ProxyApp
-from meterboard.proxy.identity import Applications, OwnDimensions
+from meterboard.proxy.fingerprints import Applications, OwnDimensions
 from meterboard.proxy.records import BodyCopies, BodyCopy
 from meterboard.proxy.upstream import Upstream as UpstreamApi
 from tests.proxy.conftest import Proxy

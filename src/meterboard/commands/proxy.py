@@ -18,7 +18,7 @@ from meterboard.data_folder import prepare_folder
 from meterboard.errors import SettingError
 from meterboard.network.running_server import address_of, free_port, http_address
 from meterboard.proxy.app import ProxyApp
-from meterboard.proxy.identity import Applications, OwnDimensions, fingerprint_secret
+from meterboard.proxy.fingerprints import Applications, OwnDimensions, fingerprint_secret
 from meterboard.proxy.run import run_proxy
 from meterboard.proxy.upstream import Upstream
 

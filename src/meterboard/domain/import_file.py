@@ -5,7 +5,7 @@ from msgspec import Struct
 
 class ImportFile(Struct, frozen=True):
     """
-    A log file and what was read of it. `meterboard.importers.identity` says how it is recognised.
+    A log file and what was read of it. `meterboard.importers.log_identity` says how it is recognised.
 
     `number` is that of the record. `key` becomes part of the ids of the file's lines; several files have the same one when
     they are the same log, and `is_part` when a file is only its beginning. `place` is device and inode; None: another file has taken it.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from meterboard.domain.import_file import ImportFile
 from meterboard.errors import FileError, InvalidParameter
-from meterboard.importers.identity import Files, place_of
+from meterboard.importers.log_identity import Files, place_of
 from meterboard.importers.reading.lines import CHUNK, END, MAX_LINE, Lines, batches, decoded_lines
 from meterboard.importers.sources import Digest, Extent, Source, is_compressed, open_file
 

@@ -17,10 +17,10 @@ from meterboard.errors import FileError, InvalidParameter
 from meterboard.importers.delivery import Delivery
 from meterboard.importers.following import Following
 from meterboard.importers.formats.iis import IisColumns, iis_lines
+from meterboard.importers.formats.line_patterns import UTC
 from meterboard.importers.formats.named import TABLES, Format, guess, read_format
-from meterboard.importers.formats.patterns import UTC
-from meterboard.importers.formats.tables import csv_lines, parquet_lines
-from meterboard.importers.identity import Files, Pieces, Registry, key_of_name
+from meterboard.importers.formats.table_files import csv_lines, parquet_lines
+from meterboard.importers.log_identity import Files, Pieces, Registry, key_of_name
 from meterboard.importers.reading.lines import CHUNK, Lines, chunks
 from meterboard.importers.reading.reading import Parsed, Reader
 from meterboard.importers.sources import BEGINNING, DAMAGED, STANDARD_INPUT, Source, named, open_source

@@ -18,7 +18,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from meterboard.client import Meter
 from meterboard.http.answer import send_answer
 from meterboard.http.problem import MEDIA_TYPE, problem_document
-from meterboard.proxy.identity import Applications, OwnDimensions
+from meterboard.proxy.fingerprints import Applications, OwnDimensions
 from meterboard.proxy.records import BodyCopies, BodyCopy
 from meterboard.proxy.request import header_text, ip_of, parameters_of, path_of, query_of, refusal
 from meterboard.proxy.upstream import Failure, Upstream, UpstreamFailed, request_headers, response_headers

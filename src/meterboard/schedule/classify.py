@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from meterboard.domain.event import NOT_HTTP
 from meterboard.errors import ScheduleError
-from meterboard.schedule.patterns import PLACEHOLDER, PathPatterns
+from meterboard.schedule.path_patterns import PLACEHOLDER, PathPatterns
 
 
 class RequestRule(Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from meterboard.schedule.patterns import PLACEHOLDER
+from meterboard.schedule.path_patterns import PLACEHOLDER
 
 FILE = {"done": "action_suffix", "silent": "ignore"}
 PRICE = {"most": "max", "disputed": "note"}

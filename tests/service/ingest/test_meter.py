@@ -15,9 +15,9 @@ from meterboard.clock import FixedClock
 from meterboard.errors import Overloaded, StoreFailed
 from meterboard.service.ingest.meter import Meter
 from meterboard.usage.batch import EventBatch
+from meterboard.usage.duckdb.columns import Rows
 from meterboard.usage.duckdb.id_filter import IdFilter
 from meterboard.usage.duckdb.ids import KnownIds
-from meterboard.usage.duckdb.rows import Rows
 from meterboard.usage.duckdb.store import DuckDBStore
 from meterboard.usage.store import UsageStore
 from tests.batches import batch_of_ids, encoded

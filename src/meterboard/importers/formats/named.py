@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 
 from meterboard.domain.query import DimensionName
 from meterboard.errors import InvalidParameter
+from meterboard.importers.formats.line_patterns import UTC, read_pattern
 from meterboard.importers.formats.objects import CADDY_CONSOLE_MESSAGE, OBJECTS, OF_A_CALL, objects
-from meterboard.importers.formats.patterns import UTC, read_pattern
 from meterboard.importers.reading.combined import CombinedFast
 from meterboard.importers.reading.fields import OWN, SHARED, ParseOptions, own_fields, quoted
 from meterboard.importers.reading.values import address

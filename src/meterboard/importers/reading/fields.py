@@ -123,7 +123,7 @@ class ParseOptions(NamedTuple):
     parameters: bool = True
     changes: Sequence[int] = ()
     source: str = ""
-    """The key of the source of the lines; see `meterboard.importers.identity`."""
+    """The key of the source of the lines; see `meterboard.importers.log_identity`."""
 
 
 def parsed(texts: str, given: Mapping[str, str], time: str, options: ParseOptions) -> str:

@@ -12,7 +12,7 @@ from meterboard.domain.event import MAX_CREDITS, MAX_RECORDS
 from meterboard.errors import ScheduleError
 from meterboard.schedule.classify import RequestRule
 from meterboard.schedule.file import ScheduleFile
-from meterboard.schedule.patterns import PLACEHOLDER
+from meterboard.schedule.path_patterns import PLACEHOLDER
 from meterboard.schedule.plan import PlanRule
 from meterboard.schedule.price import PriceRule
 from meterboard.schedule.validation.expressions import why_refused

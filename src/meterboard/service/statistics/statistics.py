@@ -49,7 +49,7 @@ from meterboard.service.statistics.related import (
     values,
 )
 from meterboard.service.statistics.series import series
-from meterboard.service.statistics.tables import by_combinations, by_groups
+from meterboard.service.statistics.table import by_combinations, by_groups
 from meterboard.service.statistics.tasks import tasks
 from meterboard.usage.store import Snapshot, UsageStore
 

@@ -13,8 +13,8 @@ import duckdb
 
 from meterboard.domain.period import EPOCH, INSTANT, micros
 from meterboard.usage.duckdb import statements
+from meterboard.usage.duckdb.columns import Rows
 from meterboard.usage.duckdb.id_filter import IdFilter
-from meterboard.usage.duckdb.rows import Rows
 
 ROWS_AT_ONCE = 100_000
 """How many rows are read at once to build the filter: about 5 MB."""

@@ -24,10 +24,10 @@ from meterboard.domain.period import BUCKETS_A_DAY, EPOCH, INSTANT, bucket_numbe
 from meterboard.errors import DataFolderError, OutcomeUnknown, StoreFailed
 from meterboard.usage.batch import Batch, EncodedBatch, EventBatch
 from meterboard.usage.duckdb import rollup, statements
+from meterboard.usage.duckdb.columns import CALL, Rows, caller_rows, kind_rows, origin_rows
 from meterboard.usage.duckdb.database import Database
 from meterboard.usage.duckdb.ids import KnownIds
 from meterboard.usage.duckdb.numbers import Numbers
-from meterboard.usage.duckdb.rows import CALL, Rows, caller_rows, kind_rows, origin_rows
 from meterboard.usage.duckdb.snapshot import DuckDBSnapshot, first_line, watermark_of, why_not_opened
 from meterboard.usage.duckdb.statements import Statements
 

@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 from litestar.types import Message
 
-from meterboard.api import sending
-from meterboard.api.sending import PIECE_BYTES, Unsent, body_in_time
+from meterboard.api import slow_callers as sending
+from meterboard.api.slow_callers import PIECE_BYTES, Unsent, body_in_time
 from meterboard.errors import TooSlow
 from tests.service.test_reads import run
 from tests.waiting import eventually_in_loop

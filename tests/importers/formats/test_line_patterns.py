@@ -285,7 +285,7 @@ def test_parquet_is_read_whatever_its_columns_types(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from meterboard.importers.formats.tables import parquet_lines
+    from meterboard.importers.formats.table_files import parquet_lines
     from meterboard.importers.reading.fields import ParseOptions
     from meterboard.importers.reading.reading import Reader
 
