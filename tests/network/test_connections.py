@@ -124,7 +124,7 @@ def test_the_limit_of_connections_outlives_a_shortage_of_files(
             await asyncio.sleep(0)
         limiting.cancel()
 
-    monkeypatch.setattr(peers, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(peers, "COUNT_SECONDS", 0)
     monkeypatch.setattr(os, "listdir", fail_once)
     run(main())
 
