@@ -60,7 +60,7 @@ class Transport:
             return self._once(method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            # The other side may have closed an idle connection: that alone is no failure.
+            # The other side may have closed an idle connection: that alone is not a failure.
             if not is_reused or isinstance(error, TimeoutError):
                 raise NoResponse(f"{type(error).__name__}: {error}") from error
         try:
